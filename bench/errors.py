@@ -1,0 +1,33 @@
+"""The one error that a person should see: one line that says what is wrong and what to do about it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class BenchError(Exception):
+    """Something the user can mend. The command line prints its message without a traceback."""
+
+
+class BadLine(BenchError):
+    """A line of an input file that cannot be read."""
+
+    def __init__(self, path: Path | str, line: int, problem: str, expected: str) -> None:
+        super().__init__(f"{path}:{line}: {problem}; expected {expected}")
+
+
+class UnknownName(BenchError):
+    """A name that is not registered, with the nearest names that are."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+        super().__init__(f"unknown {kind} '{name}': {hint}{' ' + remedy if remedy else ''}")
+
+
+class MissingExtra(BenchError):
+    """A package that an optional feature needs."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra: pip install 'retrieval-bench[{extra}]'")

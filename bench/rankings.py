@@ -1,0 +1,184 @@
+"""Rankings: the one canonical result of a system, from which every figure and every run file is made."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from bench.collection import Documents, Query
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from scipy.sparse import spmatrix
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """Answers to a sequence of queries.
+
+    `rows[offsets[i]:offsets[i + 1]]` are the collection rows of the documents found for `query_ids[i]`,
+    and `scores` (float64) their scores. A retriever returns rankings in any order; `canonical` makes
+    the total order that everything else relies on.
+    """
+
+    query_ids: Sequence[str]
+    offsets: np.ndarray
+    rows: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def from_scores(cls, queries: Sequence[Query], scores: "np.ndarray | spmatrix", k: int, first: int = 0) -> Self:
+        """From a score matrix of shape [queries, documents], columns in the collection's order.
+
+        In a dense matrix -inf marks a document that did not match; in a SciPy sparse matrix only stored
+        entries match. Keeps the k best of each query and all that tie with the k-th, so that the cut is
+        decided by the canonical order and not by the order of the corpus. `first` is the row of the
+        first column, for a matrix that covers a part of the collection.
+        """
+        if scores.shape[0] != len(queries):
+            raise BenchError(f"{scores.shape[0]} rows of scores for {len(queries)} queries; give one row each")
+        found = [_best(*columns, k) for columns in _matched(scores)]
+        return cls._from_parts(queries, [(rows + first, values) for rows, values in found])
+
+    @classmethod
+    def from_hits(
+        cls, queries: Sequence[Query], hits: Iterable[tuple[Sequence[int] | np.ndarray, Sequence[float] | np.ndarray]]
+    ) -> Self:
+        """From one pair (document rows, scores) for each query, in any order."""
+        return cls._from_parts(queries, [(np.asarray(rows), np.asarray(values)) for rows, values in hits])
+
+    @classmethod
+    def from_ids(
+        cls, queries: Sequence[Query], hits: Iterable[Sequence[tuple[str, float]]], documents: Documents
+    ) -> Self:
+        """From (document id, score) pairs for each query. Raises BenchError for an unknown id."""
+        parts = []
+        for query, answer in zip(queries, hits, strict=True):
+            for document_id, _ in answer:
+                if document_id not in documents.rows:
+                    raise BenchError(
+                        f"query '{query.id}': the unknown document '{document_id}' was returned; "
+                        "return only ids of the collection that `fit` was given"
+                    )
+            rows = np.array([documents.rows[document_id] for document_id, _ in answer], dtype=np.int64)
+            parts.append((rows, np.array([score for _, score in answer], dtype=np.float64)))
+        return cls._from_parts(queries, parts)
+
+    @classmethod
+    def _from_parts(cls, queries: Sequence[Query], parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Self:
+        if len(parts) != len(queries):
+            raise BenchError(f"{len(parts)} answers to {len(queries)} queries; answer each, with nothing if need be")
+        for query, (rows, values) in zip(queries, parts, strict=True):
+            if rows.shape != values.shape or rows.ndim != 1:
+                raise BenchError(f"query '{query.id}': {rows.shape} documents but {values.shape} scores")
+        lengths = [len(rows) for rows, _ in parts]
+        return cls(
+            query_ids=[query.id for query in queries],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            rows=_join([rows for rows, _ in parts], np.int64),
+            scores=_join([values for _, values in parts], np.float64),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """One answer from the answers to consecutive batches of queries."""
+        starts = np.cumsum([0, *(len(part.rows) for part in parts)])
+        offsets = [part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)]
+        return cls(
+            query_ids=[query_id for part in parts for query_id in part.query_ids],
+            offsets=np.concatenate([[0], *offsets]).astype(np.int64),
+            rows=_join([part.rows for part in parts], np.int64),
+            scores=_join([part.scores for part in parts], np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """(query id, document rows, scores) for each query."""
+        for position, query_id in enumerate(self.query_ids):
+            yield query_id, *self.of(position)
+
+    def of(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Document rows and scores of the query at `position`."""
+        span = slice(self.offsets[position], self.offsets[position + 1])
+        return self.rows[span], self.scores[span]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Shape [queries]: how many documents were found."""
+        return np.diff(self.offsets)
+
+    @property
+    def owners(self) -> np.ndarray:
+        """Shape [hits]: the position of the query that each hit answers."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def canonical(self, queries: Sequence[Query], documents: Documents, k: int, exclude_self: bool = False) -> Self:
+        """The total order: score descending, then document id ascending, at most k for each query.
+
+        With `exclude_self` a document whose id equals the query's is left out before the cut. Raises
+        BenchError for a wrong set of queries, an unknown row, a repeated document or a score that is not
+        finite; a mistake never becomes a low figure.
+        """
+        expected = [query.id for query in queries]
+        if list(self.query_ids) != expected:
+            raise BenchError("the answers are not to the queries asked, in their order; keep that order")
+        self._check(documents)
+        order = np.lexsort((documents.id_order[self.rows], -self.scores, self.owners))
+        keep = np.ones(len(order), dtype=bool)
+        if exclude_self:
+            own = np.array([documents.rows.get(query_id, -1) for query_id in expected], dtype=np.int64)
+            keep = self.rows[order] != own[self.owners]
+        order, owners = order[keep], self.owners[keep]
+        starts = np.searchsorted(owners, np.arange(len(self)))
+        inside = np.arange(len(owners)) - starts[owners] < k
+        return type(self)(
+            query_ids=expected,
+            offsets=np.searchsorted(owners[inside], np.arange(len(self) + 1)),
+            rows=self.rows[order][inside],
+            scores=self.scores[order][inside],
+        )
+
+    def _check(self, documents: Documents) -> None:
+        self._refuse((self.rows < 0) | (self.rows >= len(documents)), "a document that is not in the collection")
+        self._refuse(~np.isfinite(self.scores), "a score that is not a finite number")
+        order = np.lexsort((self.rows, self.owners))
+        repeated = np.zeros(len(order), dtype=bool)
+        repeated[order[1:]] = (np.diff(self.rows[order]) == 0) & (np.diff(self.owners[order]) == 0)
+        self._refuse(repeated, "a document twice")
+
+    def _refuse(self, bad: np.ndarray, what: str) -> None:
+        if bad.any():
+            hit = int(np.argmax(bad))
+            raise BenchError(
+                f"query '{self.query_ids[self.owners[hit]]}': the retriever returned {what} "
+                f"(row {self.rows[hit]}, score {self.scores[hit]}, {int(bad.sum())} such hits); mend its retrieve()"
+            )
+
+
+def _matched(scores: "np.ndarray | spmatrix") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Columns and values that matched, for each row of a dense or sparse matrix."""
+    if isinstance(scores, np.ndarray):
+        for line in scores:
+            columns = np.flatnonzero(line != -np.inf)
+            yield columns, line[columns].astype(np.float64)
+        return
+    matrix: Any = scores.tocsr()
+    matrix.sum_duplicates()
+    for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
+        yield matrix.indices[start:stop].astype(np.int64), matrix.data[start:stop].astype(np.float64)
+
+
+def _best(columns: np.ndarray, values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best and all that tie with the k-th; values that are not numbers are kept, to be refused."""
+    if len(values) <= k:
+        return columns, values
+    threshold = np.partition(values, len(values) - k)[len(values) - k]
+    keep = ~(values < threshold)
+    return columns[keep], values[keep]
+
+
+def _join(arrays: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype=dtype), *arrays]).astype(dtype)

@@ -1,0 +1,132 @@
+"""Finds plugins by entry point and imports one only when it is used."""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.digests import digest_code, digest_file
+from bench.errors import BenchError, UnknownName
+
+Kind = Literal["retriever", "source", "task"]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A registered class, not yet imported. `target` is "module:Class"; `file` is set for `--plugin`."""
+
+    kind: Kind
+    name: str
+    target: str
+    origin: str
+    file: Path | None = None
+
+    def load(self) -> Any:
+        """The class itself. Raises BenchError when it cannot be imported."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise BenchError(
+                f"{self.kind} '{self.name}' of {self.origin} cannot be imported: {error}; "
+                f"install what it needs, or correct its entry point ({self.target})"
+            ) from error
+
+    def code_digest(self) -> str:
+        """Digest of the source that the class depends on."""
+        return digest_file(self.file) if self.file else digest_code(self.target.partition(":")[0])
+
+    def summary(self) -> str:
+        """First line of the class's docstring, read from the source without importing it."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None or spec.origin is None:
+            return "(not importable)"
+        for node in ast.parse(Path(spec.origin).read_bytes()).body:
+            if isinstance(node, ast.ClassDef) and node.name == attribute:
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+        return ""
+
+
+_from_files: list[Plugin] = []
+
+
+def plugins(kind: Kind) -> dict[str, Plugin]:
+    """All plugins of a kind by name. Raises BenchError when two claim one name."""
+    found: dict[str, Plugin] = {}
+    for plugin in sorted([*_installed(kind), *(p for p in _from_files if p.kind == kind)], key=lambda p: p.name):
+        other = found.setdefault(plugin.name, plugin)
+        if other.target != plugin.target:
+            raise BenchError(
+                f"two {kind}s are called '{plugin.name}': {other.target} of {other.origin} and "
+                f"{plugin.target} of {plugin.origin}; rename or uninstall one"
+            )
+    return found
+
+
+def find(kind: Kind, name: str) -> Plugin:
+    """The plugin of that name. Raises UnknownName with the nearest names."""
+    known = plugins(kind)
+    if name not in known:
+        raise UnknownName(kind, name, known, "(a file of your own is loaded with --plugin FILE)")
+    return known[name]
+
+
+@cache
+def _installed(kind: Kind) -> tuple[Plugin, ...]:
+    return tuple(
+        Plugin(kind, point.name, point.value, f"the package {point.dist.name}" if point.dist else "no package")
+        for point in entry_points(group=f"bench.{kind}s")
+    )
+
+
+def load_files(paths: Iterable[Path]) -> None:
+    """Register the retrievers defined in single files, for a quick try without packaging.
+
+    A class is known by its `name` if it sets one, else by its class name in kebab case.
+    """
+    from bench.retriever import Retriever
+
+    for path in paths:
+        module = _import_file(path.resolve())
+        classes = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value) and issubclass(value, Retriever) and value.__module__ == module.__name__
+        ]
+        if not classes:
+            raise BenchError(f"{path} defines no subclass of bench.retriever.Retriever; nothing to register")
+        for cls in classes:
+            name = getattr(cls, "name", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+            plugin = Plugin("retriever", name, f"{module.__name__}:{cls.__name__}", str(path), path.resolve())
+            if plugin not in _from_files:
+                _from_files.append(plugin)
+
+
+def _import_file(path: Path) -> Any:
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise BenchError(f"{path} is not a Python file; --plugin takes the path of one")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BenchError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module

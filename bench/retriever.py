@@ -1,0 +1,74 @@
+"""The interface that a retriever plugin implements."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from bench.collection import Collection, Query
+from bench.options import Options
+from bench.rankings import Rankings
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase ("encoding"), how much of it is done and how much there is."""
+
+
+def no_progress(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Retriever(Options, ABC):
+    """A system under test.
+
+    A subclass declares its options as typed fields and implements `fit` and `retrieve`. Constructing one
+    does no work. `save` and `load` are optional; with both, later runs need not fit again.
+    """
+
+    family: ClassVar[str] = "other"
+    """Kind of system, for the leaderboard: sparse, dense, late interaction, generative, ..."""
+
+    trained: ClassVar[bool] = False
+    """Whether `fit` learns from the training queries or interactions."""
+
+    seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
+
+    _progress: ClassVar[Progress] = staticmethod(no_progress)
+
+    @abstractmethod
+    def fit(self, collection: Collection) -> None:
+        """Build the index or train. `collection` holds no test queries and no test judgements."""
+
+    @abstractmethod
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        """Answer each query with at most k documents (ties with the k-th may be added), in any order."""
+
+    def save(self, folder: Path) -> None:
+        """Write what `fit` made into an empty folder."""
+        raise NotImplementedError
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote; afterwards `retrieve` answers as it did then."""
+        raise NotImplementedError
+
+    def weights(self) -> list[str]:
+        """Names or paths of the model weights that the options choose, e.g. for the manifest."""
+        return []
+
+    def facts(self) -> dict[str, Any]:
+        """After `fit`: what was decided at run time (device, precision, truncation), for the manifest."""
+        return {}
+
+    @property
+    def saves(self) -> bool:
+        """Whether the subclass implements `save` and `load`."""
+        return type(self).save is not Retriever.save and type(self).load is not Retriever.load
+
+    def report_to(self, progress: Progress) -> None:
+        """Have `fit` and `retrieve` tell their progress."""
+        self._progress = progress
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Tell how far a long step is."""
+        self._progress(phase, done, total)
