@@ -28,7 +28,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in type(self).model_fields:
+        if name in type(self).model_fields or name in self.__private_attributes__:
             super().__setattr__(name, value)
         else:
             object.__setattr__(self, name, value)

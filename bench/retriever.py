@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from bench.collection import Collection, Query
 from bench.options import Options
@@ -34,7 +34,7 @@ class Retriever(Options, ABC):
 
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
-    _progress: ClassVar[Progress] = staticmethod(no_progress)
+    _progress: Progress = PrivateAttr(default=no_progress)
 
     @abstractmethod
     def fit(self, collection: Collection) -> None:

@@ -20,11 +20,7 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Parsed collections of the tests stay out of the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("BENCH_CACHE")
-    os.environ["BENCH_CACHE"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["BENCH_CACHE"]
-    else:
-        os.environ["BENCH_CACHE"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("BENCH_CACHE", str(folder))
+        yield folder
