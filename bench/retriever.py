@@ -34,7 +34,7 @@ class Retriever(Options, ABC):
 
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
-    _progress: Progress = PrivateAttr(default=no_progress)
+    _progress: Progress = PrivateAttr(default_factory=lambda: no_progress)
 
     @abstractmethod
     def fit(self, collection: Collection) -> None:
