@@ -19,7 +19,7 @@ from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
 
-Gains = Literal["linear", "exponential"]
+Gains = Literal["linear", "exponential", "binary"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Rules(Options):
     text: str = Field("{title} {text}", description="what a system reads of a document: {title} and {text} joined")
     split: str = Field("test", description="the split whose queries are asked and judged")
     minimum_relevance: int = Field(1, ge=1, description="lowest grade that counts as relevant in binary measures")
-    gains: Gains = Field("linear", description="gain of a grade g in nDCG: g, or 2^g - 1")
+    gains: Gains = Field("linear", description="gain of a grade g in nDCG: g, 2^g - 1, or 1 if relevant")
     exclude_self: bool = Field(False, description="a document with the query's own id is never an answer")
     unknown_judgements: Literal["refuse", "drop"] = Field(
         "refuse", description="judgements on documents or queries that the collection lacks"

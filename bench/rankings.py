@@ -115,6 +115,16 @@ class Rankings:
         """Shape [hits]: the position of the query that each hit answers."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def take(self, positions: Sequence[int]) -> Self:
+        """The answers to some of the queries, in the order of `positions`."""
+        parts = [self.of(position) for position in positions]
+        return type(self)(
+            query_ids=[self.query_ids[position] for position in positions],
+            offsets=np.cumsum([0, *(len(rows) for rows, _ in parts)]).astype(np.int64),
+            rows=_join([rows for rows, _ in parts], np.int64),
+            scores=_join([scores for _, scores in parts], np.float64),
+        )
+
     def canonical(self, queries: Sequence[Query], documents: Documents, k: int, exclude_self: bool = False) -> Self:
         """The total order: score descending, then document id ascending, at most k for each query.
 

@@ -1,0 +1,1 @@
+"""How answers are scored: effectiveness, its audit and its uncertainty."""

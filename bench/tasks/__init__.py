@@ -1,0 +1,69 @@
+"""What a system is asked and how its answers are judged."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from bench.collection import Collection, Query
+from bench.options import Options
+from bench.rankings import Rankings
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a table: a mean over `n` queries with its 95 % bootstrap interval."""
+
+    measure: str
+    value: float
+    n: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a task says of one system's answers.
+
+    `per_query` has one array of shape [queries] for each measure; `counts` are facts that stand beside
+    the means, such as how many queries found nothing.
+    """
+
+    figures: Sequence[Figure]
+    query_ids: Sequence[str]
+    per_query: Mapping[str, np.ndarray]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(Options, ABC):
+    """A set of questions on a collection, and a judge of the answers."""
+
+    columns: ClassVar[tuple[str, ...]]
+    """The measures that a table on the screen shows; the first is the primary one."""
+
+    count_columns: ClassVar[Mapping[str, str]] = {}
+    """Counts that the table shows beside the means, by their header."""
+
+    timed: ClassVar[bool] = False
+    """Whether single queries are timed on this task's questions."""
+
+    depth: int = Field(100, ge=1, le=10_000, description="documents asked of a system for each question")
+
+    @abstractmethod
+    def questions(self, collection: Collection) -> Sequence[Query]:
+        """The same questions for every system. Raises BenchError where the collection has none."""
+
+    @abstractmethod
+    def judge(self, collection: Collection, rankings: Rankings) -> Judged:
+        """Judge canonical rankings of `questions(collection)`. Raises BenchError for contradictory figures."""
+
+    @abstractmethod
+    def measures(self) -> list[str]:
+        """Names of the figures that `judge` gives."""
+
+    @abstractmethod
+    def definition(self, collection: Collection) -> str:
+        """What the figures mean on this collection, in a line for the table's foot."""

@@ -1,0 +1,105 @@
+"""The collection's own queries, judged by its own judgements."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from bench.collection import Collection, Query
+from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.scores.audit import audit, audited
+from bench.scores.effectiveness import Judgements, evaluate, judged_share, tie_bounds, tied_at
+from bench.scores.interval import bootstrap_interval
+from bench.scores.measures import Measure
+from bench.tasks import Figure, Judged, Task
+
+
+class Search(Task):
+    """Ad-hoc search: every judged query with at least one relevant document."""
+
+    columns = ("nDCG@10", "MRR@10", "Hits@1", "Recall@100")
+    count_columns: ClassVar[Mapping[str, str]] = {
+        "un-\nanswered": "unanswered",
+        "\nshort": "short",
+        "tied\n@10": "tied_at_10",
+    }
+    timed = True
+
+    measured: tuple[str, ...] = Field(
+        ("nDCG@10", "MRR@10", "Hits@1", "Hits@10", "Recall@100", "MAP"), description="measures, e.g. P@5"
+    )
+
+    @field_validator("measured")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(str(Measure.parse(name)) for name in names)
+        except BenchError as error:
+            raise ValueError(str(error)) from None
+
+    def questions(self, collection: Collection) -> Sequence[Query]:
+        judged = collection.qrels().with_relevant(collection.rules.minimum_relevance)
+        asked = [query for query, has in zip(collection.queries(), judged, strict=True) if has]
+        if not asked:
+            raise BenchError(
+                f"{collection.name}: no query of split '{collection.rules.split}' has a document of grade "
+                f"{collection.rules.minimum_relevance} or more; check ?split= and ?minimum_relevance="
+            )
+        return asked
+
+    def measures(self) -> list[str]:
+        return [*self.measured, "Judged@10"]
+
+    def judge(self, collection: Collection, rankings: Rankings) -> Judged:
+        judgements = self._judgements(collection)
+        chosen = [Measure.parse(name) for name in self.measured]
+        values = evaluate(rankings, judgements, audited(chosen))
+        audit(values, rankings.query_ids)
+        per_query = {str(measure): values[measure] for measure in chosen}
+        per_query["Judged@10"] = judged_share(rankings, judgements.qrels, 10)
+        return Judged(
+            figures=[_figure(name, found) for name, found in per_query.items()],
+            query_ids=rankings.query_ids,
+            per_query=per_query,
+            counts=self._counts(collection, rankings) | _ties(rankings, judgements, chosen),
+        )
+
+    def definition(self, collection: Collection) -> str:
+        rules = collection.rules
+        total, asked = len(collection.queries()), len(self.questions(collection))
+        left_out = f" ({total - asked} without a relevant document left out)" if total > asked else ""
+        graded = {"linear": "gain = grade", "exponential": "gain = 2^grade - 1", "binary": "gain = 1"}[rules.gains]
+        return (
+            f"mean over {asked} judged queries{left_out}, a missing answer counts 0; relevant = grade "
+            f"{rules.minimum_relevance} or more, nDCG {graded}; ties are broken by document id; "
+            f"first {self.depth} documents"
+        )
+
+    def _judgements(self, collection: Collection) -> Judgements:
+        qrels, rules = collection.qrels(), collection.rules
+        asked = np.flatnonzero(qrels.with_relevant(rules.minimum_relevance))
+        return Judgements(qrels.take(asked), rules.minimum_relevance, rules.gains)
+
+    def _counts(self, collection: Collection, rankings: Rankings) -> dict[str, int]:
+        reachable = min(self.depth, len(collection) - int(collection.rules.exclude_self))
+        return {
+            "unanswered": int((rankings.lengths == 0).sum()),
+            "short": int((rankings.lengths < reachable).sum()),
+            "tied_at_10": int(tied_at(rankings, 10).sum()),
+        }
+
+
+def _ties(rankings: Rankings, judgements: Judgements, measures: Sequence[Measure]) -> dict[str, float]:
+    """The primary measure's mean if every tie fell badly, and if every tie fell well."""
+    worst, best = tie_bounds(rankings, judgements, measures[0])
+    return {f"{measures[0]} worst ties": float(worst.mean()), f"{measures[0]} best ties": float(best.mean())}
+
+
+def _figure(name: str, values: np.ndarray) -> Figure:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Figure(name, float("nan"), 0, float("nan"), float("nan"))
+    interval = bootstrap_interval(known)
+    return Figure(name, float(known.mean()), len(known), interval.low, interval.high)
