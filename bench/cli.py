@@ -1,0 +1,253 @@
+"""The command line: parses, delegates, prints. Heavy modules are imported by the command that needs them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench import registry
+from bench.errors import BenchError, UnknownName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+    from bench.catalogue import Dataset
+    from bench.suite import Suite
+
+app = typer.Typer(
+    help="Benchmark retrieval systems on shared collections: quality, its uncertainty and its cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Plugins = Annotated[
+    list[Path], typer.Option("--plugin", help="Python file whose retrievers are used too (repeatable).")
+]
+Settings = Annotated[list[str], typer.Option("--set", help="Change an option: SYSTEM.OPTION=VALUE (repeatable).")]
+Out = Annotated[Path, typer.Option(help="Folder for cells: run files, figures, manifests, logs, indexes.")]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps, for every system that has a device.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+DatasetOption = Annotated[str, typer.Option(help="Card, card file or source, e.g. scifact or beir:FOLDER?split=dev.")]
+RetrieverOption = Annotated[str, typer.Option(help="A retriever; see `list retrievers`.")]
+
+RUNS = Path("runs")
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Option(help="Built-in suite or the path of one; see `list suites`.")] = "",
+    dataset: Annotated[list[str], typer.Option(help="In place of the suite's datasets (repeatable).")] = [],
+    retriever: Annotated[list[str], typer.Option(help="Only these systems or retrievers (repeatable).")] = [],
+    settings: Settings = [],
+    seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],
+    device: Device = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Cells at a time; above 1 they share the cores and cost more.")
+    ] = 1,
+    out: Out = RUNS,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write every figure: a JSON array, or lines if it ends in .jsonl.")
+    ] = None,
+    plugin: Plugins = [],
+) -> None:
+    """Run a suite, or any retrievers on any datasets, and print the table.
+
+    Finished cells are reused, so an interrupted run continues where it stopped. The exit status is 0
+    only when every cell is done.
+    """
+    from bench.leaderboard.figures import write_figures
+    from bench.leaderboard.table import tables
+    from bench.results import read_result
+    from bench.runner.plan import make_plan
+    from bench.terminal import ProgressDisplay, console, plan_table
+
+    registry.load_files(plugin)
+    chosen = _suite(suite, dataset, retriever, settings, seed)
+    screen = console()
+    datasets = _open(chosen.datasets, screen)
+    cells = make_plan(chosen, datasets, out, device, plugin)
+    if dry_run:
+        screen.print(plan_table(cells))
+        return
+    reused = 0 if fresh else sum(cell.done for cell in cells)
+    if fresh or reused < len(cells):
+        from bench.runner.local import run_cells
+
+        with ProgressDisplay(screen) as display:
+            run_cells(cells, display, jobs, fresh)
+    results = [read_result(cell) for cell in cells]
+    screen.print(tables(results))
+    screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
+    if reused:
+        screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
+    if json_file:
+        write_figures(json_file, results)
+    failed = sum(bool(result.problem) for result in results)
+    if failed:
+        screen.print(f"{failed} of {len(cells)} cells failed", style="red")
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="retrievers, datasets, sources, tasks or suites")],
+    plugin: Plugins = [],
+) -> None:
+    """List what is installed."""
+    from bench.terminal import print_names
+
+    if plugin:
+        registry.load_files(plugin)
+    print_names(_listing(what))
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset or suite")],
+    name: Annotated[str, typer.Argument(help="its name")],
+    plugin: Plugins = [],
+) -> None:
+    """Show one retriever, source or task with its options, or one dataset's card, or one suite."""
+    from bench.cards import find_card
+    from bench.suite import read_suite
+    from bench.terminal import card_table, console, options_table, suite_table
+
+    registry.load_files(plugin)
+    if what in ("retriever", "source", "task"):
+        console().print(options_table(registry.find(what, name)))  # type: ignore[arg-type]
+    elif what == "dataset":
+        console().print(card_table(find_card(name)))
+    elif what == "suite":
+        console().print(suite_table(read_suite(name)))
+    else:
+        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite"))
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(help="what to ask")],
+    dataset: DatasetOption = "pydoc-1k",
+    retriever: RetrieverOption = "bm25",
+    settings: Settings = [],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 5,
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = RUNS,
+    plugin: Plugins = [],
+) -> None:
+    """Ask one retriever one question and read the hits with their text."""
+    from bench.runner.asking import ask
+    from bench.terminal import console, hits_table
+
+    registry.load_files(plugin)
+    screen = console()
+    chosen = _suite("", [dataset], [retriever], settings, [seed])
+    opened = _open([dataset], screen)[0]
+    with screen.status("loading or fitting ...") as status:
+        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase))
+    screen.print(hits_table(hits, opened.collection))
+
+
+@app.command()
+def score(
+    run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
+    dataset: DatasetOption,
+    name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure as JSON.")] = None,
+) -> None:
+    """Score a TREC run made elsewhere by the same rules as every other row."""
+    from bench.leaderboard.imported import score_run
+    from bench.store import write_text
+    from bench.terminal import console, judged_table
+
+    screen = console()
+    opened = _open([dataset], screen)[0]
+    row = score_run(run_file, opened.collection, name or run_file.name)
+    screen.print(judged_table(row))
+    if json_file:
+        write_text(json_file, row.as_json())
+
+
+@app.command()
+def sts(
+    pairs_file: Annotated[Path, typer.Argument(help="TSV with the header score, sentence1, sentence2")],
+    retriever: RetrieverOption = "sbert",
+    settings: Settings = [],
+    seed: Seed = 0,
+    device: Device = None,
+    plugin: Plugins = [],
+) -> None:
+    """Score sentence-pair similarity of a retriever that embeds text: Pearson and Spearman."""
+    from bench.runner.asking import similarity
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    chosen = _suite("", ["pydoc"], [retriever], settings, [seed])
+    found = similarity(chosen.systems[0], pairs_file, seed, device)
+    console().print(
+        f"{retriever} on {pairs_file.name}, {found.n:,} pairs, cosine: "
+        f"Pearson {found.pearson:.4f}, Spearman {found.spearman:.4f}"
+    )
+
+
+def _suite(
+    name: str, datasets: Sequence[str], retrievers: Sequence[str], settings: Sequence[str], seeds: Sequence[int]
+) -> "Suite":
+    from bench.suite import Suite, SystemEntry, read_suite, with_settings
+
+    if name:
+        suite = read_suite(name)
+        if retrievers:
+            labels = {entry.label for entry in suite.systems} | {entry.retriever for entry in suite.systems}
+            for wanted in retrievers:
+                if wanted not in labels:
+                    raise UnknownName(f"system of suite {name}", wanted, labels)
+            kept = [entry for entry in suite.systems if {entry.label, entry.retriever} & set(retrievers)]
+            suite = suite.model_copy(update={"systems": kept})
+    elif datasets and retrievers:
+        suite = Suite(
+            name="custom", datasets=list(datasets), systems=[SystemEntry(retriever=name) for name in retrievers]
+        )
+    else:
+        raise BenchError("nothing to run: give --suite NAME, or --dataset and --retriever (see `bench run --help`)")
+    changes = {name: list(given) for name, given in (("datasets", datasets), ("seeds", seeds)) if given}
+    return with_settings(suite.model_copy(update=changes), settings)
+
+
+def _open(specs: Sequence[str], screen: "Console") -> "list[Dataset]":
+    from bench.catalogue import open_dataset
+    from bench.terminal import dataset_line
+
+    opened = []
+    for spec in specs:
+        with screen.status(f"opening {spec} ...") as status:
+
+            def tell(phase: str, done: int, _total: int, spec: str = spec, status: "Status" = status) -> None:
+                status.update(f"{spec}: {phase} {done:,}")
+
+            dataset = open_dataset(spec, tell)
+        screen.print(dataset_line(dataset))
+        opened.append(dataset)
+    return opened
+
+
+def _listing(what: str) -> list[tuple[str, str]]:
+    kinds = {"retrievers": "retriever", "sources": "source", "tasks": "task"}
+    if what in kinds:
+        return [(name, plugin.summary()) for name, plugin in registry.plugins(kinds[what]).items()]  # type: ignore[arg-type]
+    if what == "datasets":
+        from bench.cards import cards
+
+        return [(name, card.title) for name, card in cards().items()]
+    if what == "suites":
+        from bench.suite import known_suites, read_suite
+
+        return [(name, read_suite(name).title) for name in known_suites()]
+    raise UnknownName("list", what, (*kinds, "datasets", "suites"))

@@ -1,0 +1,1 @@
+"""Runs suites: a plan of cells, each in a process of its own."""
