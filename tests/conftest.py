@@ -1,10 +1,18 @@
-"""What tests share: where the public data sets lie, and a cache of their own."""
+"""What tests share: where the public data sets lie, a cache of their own, small collections made on the spot."""
 
+import ast
 import os
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from bench.collection import Collection, Document, Rules, read_collection
+from bench.collection_writer import CollectionWriter
+
+MakeCollection = Callable[..., Collection]
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +32,45 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("BENCH_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def make_collection(tmp_path_factory: pytest.TempPathFactory) -> MakeCollection:
+    """Makes a collection whose queries and judgements are in the split `test`.
+
+    Documents are given as a mapping from id to text, or as `Document`s; `rules` are options of `Rules`.
+    """
+
+    def make(
+        documents: Mapping[str, str] | Sequence[Document],
+        queries: Mapping[str, str] | None = None,
+        qrels: Mapping[str, Mapping[str, int]] | None = None,
+        **rules: Any,
+    ) -> Collection:
+        if isinstance(documents, Mapping):
+            documents = [Document(document_id, "", text) for document_id, text in documents.items()]
+        folder = tmp_path_factory.mktemp("collection")
+        with CollectionWriter(folder) as writer:
+            for document in documents:
+                writer.document(document, "documents")
+            for query_id, text in (queries or {}).items():
+                writer.query("test", query_id, text, "queries")
+            for query_id, judgements in (qrels or {}).items():
+                for document_id, grade in judgements.items():
+                    writer.judgement("test", query_id, document_id, grade, "judgements")
+        return read_collection(folder, "small", Rules(**rules))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def docstrings() -> dict[str, tuple[str, str]]:
+    """Real text: by name, the summary and the rest of some hundred docstrings of the standard library."""
+    found = {}
+    for path in sorted(Path(statistics.__file__).parent.glob("[a-d]*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                summary, _, rest = (ast.get_docstring(node) or "").partition("\n\n")
+                if len(rest) > 100:
+                    found[f"{path.stem}.{node.name}"] = (summary, rest)
+    return found

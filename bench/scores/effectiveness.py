@@ -88,11 +88,11 @@ def warm_up() -> None:
     evaluate(rankings, Judgements(qrels), [Measure.parse(name) for name in names])
 
 
-_UNJUDGED = np.iinfo(np.int64).min
+_UNJUDGED = -(2**62)  # below every grade, and its negative is still an integer
 
 
 def _grades_of_hits(rankings: Rankings, qrels: Qrels) -> np.ndarray:
-    """Shape [hits]: the grade of each hit, the lowest integer where nobody judged it."""
+    """Shape [hits]: the grade of each hit, _UNJUDGED where nobody judged it."""
     grades = np.full(len(rankings.rows), _UNJUDGED, dtype=np.int64)
     for position in range(len(rankings)):
         rows, _ = rankings.of(position)
