@@ -37,7 +37,7 @@ def cards_folder() -> Path:
 @cache
 def cards() -> dict[str, Card]:
     """All known cards by name."""
-    return {path.stem: read_card(path) for path in sorted(cards_folder().glob("*.toml"))}
+    return {path.stem: read_card(path) for path in sorted(cards_folder().glob("*.toml"), key=lambda path: path.stem)}
 
 
 def find_card(name: str) -> Card:
@@ -51,7 +51,9 @@ def read_card(path: Path) -> Card:
     """Read a card; its name is the file's. Raises BenchError with the file and the field at fault."""
     try:
         return Card(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}; check the path of the card") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: not TOML: {error}") from None
     except (ValidationError, TypeError) as error:
         problem = error.errors()[0] if isinstance(error, ValidationError) else None

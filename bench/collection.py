@@ -4,6 +4,7 @@ A collection lies in a folder of Arrow files that are memory-mapped, so that eig
 not become eight million Python objects. `bench.collection_writer` makes such a folder.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +45,11 @@ class Query:
 class Rules(Options):
     """How a collection's content is read and judged. Any of these may follow a source: `beir:folder?split=dev`."""
 
-    text: str = Field("{title} {text}", description="what a system reads of a document: {title} and {text} joined")
+    text: str = Field(
+        "{title} {text}",
+        pattern=r"\{(title|text)\}",
+        description="what a system reads of a document: {title} and {text} joined",
+    )
     split: str = Field("test", description="the split whose queries are asked and judged")
     minimum_relevance: int = Field(1, ge=1, description="lowest grade that counts as relevant in binary measures")
     gains: Gains = Field("linear", description="gain of a grade g in nDCG: g, 2^g - 1, or 1 if relevant")
@@ -56,7 +61,8 @@ class Rules(Options):
 
     def render(self, document: Document) -> str:
         """The text that a system reads; an absent title leaves no blank behind."""
-        return self.text.replace("{title}", document.title).replace("{text}", document.body).strip()
+        parts = {"{title}": document.title, "{text}": document.body}
+        return re.sub(r"\{title\}|\{text\}", lambda mark: parts[mark[0]], self.text).strip()
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,8 @@ class Documents(Sequence[Document]):
     @cached_property
     def ids_need_quoting(self) -> bool:
         """Whether some id holds white space, which the TREC formats cannot carry unquoted."""
-        return bool(pc.any(pc.match_substring_regex(self._table.column("id"), r"[\s\p{Z}]")).as_py())
+        spaces = r"[\s\p{Z}\x{0B}\x{1C}-\x{1F}\x{85}]"  # what str.isspace knows
+        return bool(pc.any(pc.match_substring_regex(self._table.column("id"), spaces)).as_py())
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class CollectionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for table in (self._documents, self._queries, self._qrels):
-            table.close()
+            table.close(complete=error is None)
         if error is None:
             if not self._rows:
                 raise BenchError("the collection has no documents; check the source's path")
@@ -57,9 +57,9 @@ class CollectionWriter:
             raise BenchError(f"{where}: a document without an id; give every document an id")
         if document.id in self._rows:
             raise BenchError(f"{where}: document id '{document.id}' occurs twice; ids must be unique")
+        self._hash(where, "document", *document)
         self._rows[document.id] = len(self._rows)
         self._documents.append(document)
-        self._hash("document", *document)
 
     def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] = ()) -> None:
         """Append a query to a split; one query may be in several splits."""
@@ -70,9 +70,9 @@ class CollectionWriter:
         known = self._splits.setdefault(split, set())
         if query_id in known:
             raise BenchError(f"{where}: query id '{query_id}' occurs twice in split '{split}'; ids must be unique")
+        self._hash(where, "query", split, query_id, text, *history)
         known.add(query_id)
         self._queries.append((split, query_id, text, list(history)))
-        self._hash("query", split, query_id, text, *history)
 
     def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
         """Append a judgement of a document for a query of the split."""
@@ -88,15 +88,17 @@ class CollectionWriter:
             return
         if (split, query_id, row) in self._judged:
             raise BenchError(f"{where}: document '{document_id}' is judged twice for query '{query_id}'")
+        self._hash(where, "judgement", split, query_id, document_id, str(grade))
         self._judged.add((split, query_id, row))
         self._qrels.append((split, query_id, row, grade))
-        self._hash("judgement", split, query_id, document_id, str(grade))
 
-    def _hash(self, *fields: str) -> None:
-        for text in fields:
-            data = text.encode("utf-8", "surrogatepass")
-            self._digest.update(len(data).to_bytes(8, "little"))
-            self._digest.update(data)
+    def _hash(self, where: str, *fields: str) -> None:
+        try:
+            encoded = [text.encode("utf-8") for text in fields]
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise BenchError(f"{where}: half a character ({half!a}); write whole Unicode characters") from None
+        self._digest.update(b"".join(part for data in encoded for part in (len(data).to_bytes(8, "little"), data)))
 
 
 class _Table:
@@ -121,8 +123,8 @@ class _Table:
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._rows.clear()
 
-    def close(self) -> None:
-        if self._rows:
+    def close(self, complete: bool) -> None:
+        if complete and self._rows:
             self._flush()
         self._writer.close()
         self._sink.close()

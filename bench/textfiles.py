@@ -1,0 +1,145 @@
+"""Text files of the field's line formats, plain or gzip: read line by line, written whole or not at all."""
+
+import codecs
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, TextIO
+
+from bench.errors import BadLine, BenchError
+
+Watch = Callable[[int, int], None]
+"""Called now and then with the bytes that were read and the bytes that there are."""
+
+_WATCH_EVERY = 4096  # lines
+_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
+
+
+def unwatched(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def read_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, str]]:
+    """Every line of a UTF-8 file with its number from 1, without its end.
+
+    A path that ends in .gz is decompressed on the way; one line is in memory at a time. Raises BadLine
+    for bytes that are not UTF-8 and BenchError for a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
+            size = os.fstat(raw.fileno()).st_size
+            for number, data in enumerate(file, start=1):
+                if number % _WATCH_EVERY == 0:
+                    watch(raw.tell(), size)
+                yield number, _decoded(data.removeprefix(codecs.BOM_UTF8) if number == 1 else data, path, number)
+            watch(size, size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BenchError(f"{path} is not a whole gzip file ({error}); fetch it again") from None
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
+
+
+def _decoded(data: bytes, path: Path, number: int) -> str:
+    try:
+        return data.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise BadLine(path, number, f"byte {error.start + 1} of the line is not UTF-8", "text in UTF-8") from None
+
+
+def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The object on each line, with the line's number; blank lines are left out. Raises BadLine."""
+    expected = "one JSON object on each line"
+    for number, line in read_lines(path, watch):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadLine(path, number, f"not JSON ({error})", expected) from None
+        if not isinstance(record, dict):
+            raise BadLine(path, number, f"{short(record)} is not an object", expected)
+        yield number, record
+
+
+def text_of(record: dict[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
+    """A text value of a JSON record. `default` stands for one that is absent or null; without it, raises BadLine."""
+    value = record.get(key)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        problem = f"'{key}' is {short(value)}" if key in record else f"no '{key}'"
+        raise BadLine(path, number, problem, f"a JSON string as '{key}'")
+    return value
+
+
+def read_rows(path: Path, columns: Sequence[str], separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each line, with the line's number; blank lines are left out.
+
+    Fields are separated by `separator`, or by any run of white space; no character quotes another.
+    Raises BadLine unless there are as many fields as `columns`.
+    """
+    kind = "tab-separated" if separator == "\t" else "blank-separated"
+    expected = f"{len(columns)} {kind} fields: {' '.join(columns)}"
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        fields = line.split(separator)
+        if len(fields) != len(columns):
+            raise BadLine(path, number, f"{len(fields)} fields in {short(line)}", expected)
+        yield number, fields
+
+
+def parse_grade(text: str, path: Path, number: int) -> int:
+    """A grade of relevance. Raises BadLine unless it is an integer, such as 2 or -1."""
+    if not _INTEGER.fullmatch(text):
+        raise BadLine(path, number, f"the grade is {short(text)}", "an integer, such as 0, 1 or 2")
+    return int(text)
+
+
+def find_file(folder: Path, name: str, layout: str) -> Path:
+    """`folder/name`, or the same with .gz. Raises BenchError with the `layout` that such a folder has."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    problem = f"lacks {name}" if folder.is_dir() else "is not a folder"
+    raise BenchError(f"{folder} {problem}; {layout}")
+
+
+def file_state(path: Path) -> dict[str, Any]:
+    """What tells a changed file from the same one: path, size in bytes, time of change in nanoseconds."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
+    return {"path": str(path.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+@contextmanager
+def new_text_file(path: Path) -> Iterator[TextIO]:
+    """A UTF-8 file that takes `path`'s place when the block ends well and vanishes when it does not.
+
+    A path that ends in .gz is compressed; equal text gives equal bytes, whenever and under whatever name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with (
+            draft.open("wb") as raw,
+            _compressed(raw) if path.suffix == ".gz" else raw as file,
+            io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text,
+        ):
+            yield text
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0)

@@ -1,0 +1,118 @@
+"""TREC run and judgement files, by which other tools read the same rankings.
+
+Ids may be any text, but these formats separate fields by white space. Where some document id of a
+collection holds white space, all its document ids are written with white space and % as %XX of UTF-8, and
+read back by the same rule; elsewhere they stand as they are. A query id is written so when it holds white
+space or what could be taken for %XX: a run may answer a part of the queries and must not depend on which.
+"""
+
+import re
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from bench.collection import Collection, Documents, Query
+from bench.errors import BadLine, BenchError
+from bench.rankings import Rankings
+from bench.textfiles import new_text_file, read_rows
+
+_COLUMNS = ["query", "Q0", "document", "rank", "score", "tag"]
+
+
+def write_run(path: Path, rankings: Rankings, documents: Documents, tag: str) -> None:
+    """Write canonical rankings as `query Q0 document rank score tag` lines, compressed if `path` ends in .gz.
+
+    trec_eval reads scores as float32 and orders equal ones by its own rule. So that every tool sees the
+    canonical order, scores are rounded to float32 and, where that leaves one not below the score before
+    it, lowered to the next float32. Raises BenchError for rankings that are not in descending order.
+    """
+    document_name = _quoted if documents.ids_need_quoting else str
+    label = _quoted(tag)
+    names = documents.ids(rankings.rows)
+    with new_text_file(path) as file:
+        for position, (query_id, _, scores) in enumerate(rankings):
+            query = _query_name(query_id)
+            hits = names[rankings.offsets[position] : rankings.offsets[position + 1]]
+            for rank, (name, score) in enumerate(
+                zip(hits, _strictly_falling(scores, query_id), strict=True), start=1
+            ):
+                # nine digits tell any two float32 apart
+                file.write(f"{query} Q0 {document_name(name)} {rank} {score:.9g} {label}\n")
+
+
+def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rankings:
+    """Read a run file, plain or .gz, as answers to `queries` in the file's order.
+
+    Its rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
+    order. A query that the file does not answer has an empty answer. Raises BadLine for a wrong number of
+    fields, a score that is not a finite number, an unknown query or document, and a repeated document.
+    """
+    document_id_of = unquote if documents.ids_need_quoting else str
+    answers: dict[str, dict[int, float]] = {query.id: {} for query in queries}
+    for line, (query, _, name, _, score, _) in read_rows(path, _COLUMNS):
+        decoded = unquote(query)
+        query_id = decoded if decoded in answers else query
+        document_id = document_id_of(name)
+        if query_id not in answers:
+            raise BadLine(path, line, f"the unknown query '{query_id}'", "a query of the split that is asked")
+        row = documents.rows.get(document_id)
+        if row is None:
+            raise BadLine(path, line, f"the unknown document '{document_id}'", "a document of the collection")
+        if row in answers[query_id]:
+            raise BadLine(
+                path, line, f"'{document_id}' again for query '{query_id}'", "a document once for each query"
+            )
+        answers[query_id][row] = _score(score, path, line)
+    hits = [(np.array(list(hit), dtype=np.int64), np.array(list(hit.values()))) for hit in answers.values()]
+    return Rankings.from_hits(queries, hits)
+
+
+def write_qrels(path: Path, collection: Collection) -> None:
+    """Write the judgements of the evaluated split as `query 0 document grade` lines, for other tools."""
+    qrels = collection.qrels()
+    document_name = _quoted if collection.documents.ids_need_quoting else str
+    owners = np.repeat(np.arange(len(qrels.query_ids)), np.diff(qrels.offsets)).tolist()
+    names = collection.documents.ids(qrels.rows)
+    with new_text_file(path) as file:
+        for owner, name, grade in zip(owners, names, qrels.grades, strict=True):
+            file.write(f"{_query_name(qrels.query_ids[owner])} 0 {document_name(name)} {grade}\n")
+
+
+def _score(text: str, path: Path, line: int) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = float("nan")
+    if not isfinite(score):
+        raise BadLine(path, line, f"the score is '{text}'", "a finite number")
+    return score
+
+
+def _strictly_falling(scores: np.ndarray, query_id: str) -> list[float]:
+    """float32 values next to `scores`, each below the one before it.
+
+    Finite float32 values are numbered in their order, zero being 0; there, "at least one lower" is
+    integer arithmetic. Room is kept for the hits that follow, so the lowest ends at the lowest float32.
+    """
+    if (np.diff(scores) > 0).any():
+        raise BenchError(f"query '{query_id}': scores rise along the ranking; write a run from canonical rankings")
+    limit = np.finfo(np.float32).max
+    bits = np.clip(scores, -limit, limit).astype(np.float32).view(np.int32).astype(np.int64)
+    numbers = np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF))
+    places = np.arange(len(scores))
+    lowered = np.minimum.accumulate(numbers + places) - places
+    lowest = -int(limit.view(np.int32))
+    numbers = np.maximum(lowered, lowest + len(scores) - 1 - places)
+    bits = np.where(numbers >= 0, numbers, -numbers | 0x80000000)
+    return bits.astype(np.uint32).view(np.float32).tolist()
+
+
+def _query_name(query_id: str) -> str:
+    return _quoted(query_id) if re.search(r"\s|%[0-9A-Fa-f]{2}", query_id) else query_id
+
+
+def _quoted(text: str) -> str:
+    return re.sub(r"[\s%]", lambda match: quote(match[0]), text)
