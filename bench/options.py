@@ -72,7 +72,7 @@ def _explain(owner: str, error: ValidationError) -> str:
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"]) or "options"
         given = "" if item["type"] == "missing" else f" (given {item['input']!r})"
-        problems.append(f"{owner}.{name}: {item['msg'].lower()}{given}")
+        problems.append(f"{owner}.{name}: {item['msg'][0].lower()}{item['msg'][1:]}{given}")
     return f"{'; '.join(problems)}; see `bench show`"
 
 

@@ -1,6 +1,7 @@
 """What tests share: where the public data sets lie, a cache of their own, small collections made on the spot."""
 
 import ast
+import json
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,3 +75,20 @@ def docstrings() -> dict[str, tuple[str, str]]:
                 if len(rest) > 100:
                     found[f"{path.stem}.{node.name}"] = (summary, rest)
     return found
+
+
+@pytest.fixture(scope="session")
+def beir_folder(docstrings: dict[str, tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The docstrings as a BEIR folder: a summary asks for the text that it summarises."""
+    folder = tmp_path_factory.mktemp("docstrings")
+    asked = {name: summary for name, (summary, _) in docstrings.items() if summary.strip()}
+    (folder / "qrels").mkdir()
+    _write_jsonl(folder / "corpus.jsonl", [{"_id": n, "title": "", "text": t} for n, (_, t) in docstrings.items()])
+    _write_jsonl(folder / "queries.jsonl", [{"_id": name, "text": summary} for name, summary in asked.items()])
+    lines = ["query-id\tcorpus-id\tscore", *(f"{name}\t{name}\t1" for name in asked)]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def _write_jsonl(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

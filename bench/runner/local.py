@@ -58,9 +58,10 @@ def run_cells(cells: Sequence[Cell], watcher: Watcher, jobs: int = 1, fresh: boo
 
 @contextmanager
 def _context(todo: Sequence[Cell]) -> Iterator[ForkServerContext]:
-    """Processes fork from a server that has the neural libraries loaded, where a cell needs them."""
+    """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.runner.preload"] if any(cell.weights for cell in todo) else [])
+    neural = any(cell.weights for cell in todo)
+    context.set_forkserver_preload(["bench.runner.preload"] if neural else ["ranx"])
     compiling = context.Process(target=warm_up, daemon=True)
     compiling.start()
     try:

@@ -66,7 +66,9 @@ _PYTREC_KEYS = ["ndcg_cut_10", "recip_rank_10", "success_1", "success_10", "reca
 
 def _pytrec_eval(cases: list[tuple[dict[int, int], list[int]]]) -> dict[str, dict[str, float]]:
     """Figures by query; pytrec_eval crashes on negative grades, so it is given 0 in their place."""
-    qrels = {str(i): {str(row): max(grade, 0) for row, grade in judged.items()} for i, (judged, _) in enumerate(cases)}
+    qrels = {
+        str(i): {str(row): max(grade, 0) for row, grade in judged.items()} for i, (judged, _) in enumerate(cases)
+    }
     run = {
         str(i): {str(row): float(-place) for place, row in enumerate(found)}
         for i, (_, found) in enumerate(cases)

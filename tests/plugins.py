@@ -1,0 +1,98 @@
+"""Retrievers that go wrong in one way each, and one that works, as a user's plugin file."""
+
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from bench.collection import Collection, Query
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+
+
+class TfIdf(Retriever):
+    """Cosine of tf-idf vectors (Salton and Buckley 1988)."""
+
+    family = "sparse"
+    min_df: int = Field(1, ge=1, description="drop terms in fewer documents")
+
+    def fit(self, collection: Collection) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.vectorizer = TfidfVectorizer(min_df=self.min_df)
+        self.matrix = self.vectorizer.fit_transform(collection.texts())
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        scores = self.vectorizer.transform(query.text for query in queries) @ self.matrix.T
+        return Rankings.from_scores(queries, scores, k)
+
+
+class RandomOrder(Retriever):
+    """A random order, from every generator that a careless plugin may use."""
+
+    def fit(self, collection: Collection) -> None:
+        self.size = len(collection)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        orders = [np.random.permutation(self.size)[:k] for _ in queries]
+        return Rankings.from_hits(queries, [(order, -np.arange(len(order), dtype=float)) for order in orders])
+
+
+class _First(Retriever):
+    def fit(self, collection: Collection) -> None:
+        self.size = len(collection)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        return Rankings.from_hits(queries, [([0], [1.0]) for _ in queries])
+
+
+class PeeksAtTest(_First):
+    """Reads the judgements it is to be measured by."""
+
+    def fit(self, collection: Collection) -> None:
+        collection.qrels("test")
+
+
+class GivesNan(_First):
+    """Scores that are not numbers."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        return Rankings.from_hits(queries, [([0], [float("nan")]) for _ in queries])
+
+
+class Raises(_First):
+    """An ordinary fault."""
+
+    def fit(self, collection: Collection) -> None:
+        raise ValueError("the soufflé\ncollapsed")
+
+
+class IsKilled(_First):
+    """Ends as the system's out-of-memory killer ends a process."""
+
+    def fit(self, collection: Collection) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CountsFits(_First):
+    """Saves its index, and writes down each time it fits."""
+
+    ledger: str = Field(description="file to write to")
+
+    def fit(self, collection: Collection) -> None:
+        super().fit(collection)
+        with Path(self.ledger).open("a") as file:
+            file.write("fit\n")
+
+    def save(self, folder: Path) -> None:
+        (folder / "size").write_text(str(self.size))
+
+    def load(self, folder: Path) -> None:
+        self.size = int((folder / "size").read_text())
+
+    def facts(self) -> dict[str, Any]:
+        return {"size": self.size}

