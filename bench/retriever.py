@@ -56,6 +56,10 @@ class Retriever(Options, ABC):
         """Names or paths of the model weights that the options choose, e.g. for the manifest."""
         return []
 
+    def files(self) -> list[Path]:
+        """Files that the options choose, e.g. word vectors: their content is part of what a result depends on."""
+        return []
+
     def facts(self) -> dict[str, Any]:
         """After `fit`: what was decided at run time (device, precision, truncation), for the manifest."""
         return {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import registry
 from bench.catalogue import Dataset
-from bench.digests import digest_code, digest_data
+from bench.digests import digest_code, digest_data, digest_file
 from bench.errors import BenchError
 from bench.models import find_weights
 from bench.retriever import Retriever
@@ -136,10 +136,14 @@ def _cell(
 
 
 def _weights(retriever: Retriever) -> tuple[dict[str, str], str]:
+    """Digests of the weights and files that the options choose, or why there are none."""
     try:
-        return {name: find_weights(name).digest for name in retriever.weights()}, ""
+        weights = {name: find_weights(name).digest for name in retriever.weights()}
+        return weights | {str(path): digest_file(path) for path in retriever.files()}, ""
     except BenchError as error:
         return {}, str(error)
+    except OSError as error:
+        return {}, f"{error.filename}: {error.strerror}; correct the path"
 
 
 def _task(entry: TaskEntry, cell_folder: Path) -> PlannedTask:
