@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -165,7 +166,7 @@ def hits_table(hits: "Sequence[Hit]", collection: "Collection") -> RenderableTyp
     for hit in hits:
         parts.append(Text(f"{hit.rank:>3}  {hit.score:.4f}  {hit.document.id}", style="bold"))
         text = " ".join(hit.text.split())
-        parts.append(Text("     " + (text[:300] + " ..." if len(text) > 300 else text)))
+        parts.append(Padding(Text(text[:300] + " ..." if len(text) > 300 else text), (0, 0, 0, 5)))
     return Group(*parts)
 
 

@@ -1,6 +1,7 @@
 """The command line as a user meets it, in a process of its own."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,9 +65,13 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(beir_folder: Path, tmp_pat
 
 
 def test_search_shows_hits_with_their_text(beir_folder: Path, tmp_path: Path) -> None:
-    done = _bench("search", "shift the bits", "--dataset", f"beir:{beir_folder}", "-k", 2, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n  ") >= 2
+    asked = ("search", "abstract base class", "--dataset", f"beir:{beir_folder}", "-k", 2, "--out", tmp_path)
+    for _ in ("fitted", "loaded"):
+        done = _bench(*asked)
+        assert done.returncode == 0, done.stderr
+        ranks = re.findall(r"^ +([12])  \d+\.\d{4}  (\S+)$", done.stdout, re.MULTILINE)
+        assert [rank for rank, _ in ranks] == ["1", "2"]
+        assert ranks[0][1].startswith("abc.")
 
 
 def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, tmp_path: Path) -> None:
