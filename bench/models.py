@@ -1,8 +1,9 @@
 """Finds model weights, checks their digests, and picks device and precision."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -12,6 +13,10 @@ from bench.options import Options
 
 if TYPE_CHECKING:
     import torch
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base import BaseModel
+
+M = TypeVar("M", bound="BaseModel")
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The default encoder: with the extra `offline` its weights come from the package index."""
@@ -20,7 +25,7 @@ _MINILM_DIGESTS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-_LOADED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_LOADED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]
 
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -102,6 +107,56 @@ def check_digest(path: Path, expected: str, remedy: str) -> None:
     found = digest_file(path) if path.is_file() else "no file"
     if found != expected:
         raise BenchError(f"{path} has the wrong digest ({found[:12]}, expected {expected[:12]}); {remedy}")
+
+
+def open_model(load: Callable[..., M], name: str, options: ModelOptions) -> M:
+    """Load a model's safetensors with `load`, on the device and in the precision of the options.
+
+    Raises BenchError if some part of the model lies in pickles only or cannot be loaded.
+    """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    folder = find_weights(name).folder
+    for pickles in sorted(folder.rglob("*.bin")):
+        if not list(pickles.parent.glob("*.safetensors")):
+            raise BenchError(
+                f"{pickles} is a pickle, which is never loaded: convert the model '{name}' with "
+                "save_pretrained(..., safe_serialization=True)"
+            )
+    device = pick_device(options.device)
+    try:
+        model = load(str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True})
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise BenchError(
+            f"model '{name}' cannot be loaded from {folder}: {reason}; get a whole copy of it"
+        ) from error
+    return model.to(pick_dtype(options.precision, device)).eval()
+
+
+def token_encoder(folder: str, *, skipped: Sequence[str] = (), **arguments: Any) -> "MultiVectorEncoder":
+    """A loader for `open_model`: late interaction over a plain encoder's own token vectors, normalised.
+
+    The library would put an untrained random projection on top. The documents' tokens in `skipped` get no vector.
+    Raises BenchError for an encoder without token vectors.
+    """
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+    plain = SentenceTransformer(folder, **arguments)
+    if not isinstance(plain[0], Transformer):
+        raise BenchError(f"the model in {folder} gives no vector per token; choose a transformer")
+    return MultiVectorEncoder(
+        modules=[
+            plain[0],
+            MultiVectorMask(skiplist_words=list(skipped)),
+            Normalize(module_input_name="token_embeddings", module_output_name="token_embeddings"),
+        ],
+        device=arguments["device"],
+        prompts={name: prompt for name, prompt in plain.prompts.items() if prompt},
+    )
 
 
 def pick_device(wanted: str) -> str:

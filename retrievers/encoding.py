@@ -1,0 +1,138 @@
+"""What the neural retrievers share: prompts, lengths, and encoding each distinct text of a corpus once."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from bench.errors import BenchError
+from bench.retriever import Progress
+
+if TYPE_CHECKING:
+    from sentence_transformers.base import BaseModel
+    from torch import nn
+
+T = TypeVar("T")
+
+_BATCHES_AT_ONCE = 16
+_NO_LIMIT = 10**9
+"""Tokenizers that never cut say so by a larger number, or infinity."""
+
+_CELLS = 2**26
+"""Scores held at once, which bounds a batch of queries."""
+
+
+def check_length(model: "BaseModel", name: str, tokens: int) -> None:
+    """Raise BenchError if the model has no positions for so many tokens."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and tokens > positions:
+        raise BenchError(f"model '{name}' has positions for {positions} tokens; ask for no more than that ({tokens})")
+
+
+def token_limit(model: "BaseModel") -> int | None:
+    """Tokens after which the model cuts a text, or None if it cuts none."""
+    limit = model.max_seq_length
+    return None if limit is None or limit > _NO_LIMIT else limit
+
+
+def prompt_of(model: "BaseModel", chosen: str | None, *names: str) -> str:
+    """The text put before each input: the chosen one, else the model's first prompt among `names` that is not empty.
+
+    A model that calls its document prompt "passage" has an empty one called "document" too, so that the library
+    would silently use none.
+    """
+    if chosen is not None:
+        return chosen
+    return next(filter(None, map(model.prompts.get, names)), "")
+
+
+class FullWindows:
+    """Counts encoded texts that reach a number of tokens, beyond which they are cut."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextmanager
+    def counted(self, model: "BaseModel", limit: int | None) -> Iterator[None]:
+        """Count while the block runs, from the attention masks that the model is given anyway."""
+
+        def look(_: "nn.Module", arguments: tuple[Any, ...]) -> None:
+            mask = arguments[0].get("attention_mask")
+            if mask is not None and limit:
+                self.count += int((mask.sum(dim=1) >= limit).sum())
+
+        hook = model.register_forward_pre_hook(look)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+
+class DistinctTexts:
+    """The different texts of a corpus, longest first.
+
+    In this order each batch holds texts of like length, identical texts get one vector and so tie exactly, and what
+    is computed does not depend on the order of the corpus.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        keys = np.empty(len(texts), dtype=[("length", np.int64), ("digest", "S16")])
+        for row, text in enumerate(texts):
+            data = text.encode("utf-8", "surrogatepass")
+            keys[row] = -len(text), hashlib.blake2b(data, digest_size=16).digest()
+        self._texts = texts
+        _, self._rows, self.place = np.unique(keys, return_index=True, return_inverse=True)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def encode(self, encode: Callable[[list[str]], T], batch_size: int, progress: Progress) -> Iterator[T]:
+        """Encode some batches at a time, in order."""
+        step = batch_size * _BATCHES_AT_ONCE
+        for start in range(0, len(self), step):
+            rows = self._rows[start : start + step].tolist()
+            yield encode([self._texts[row] for row in rows])
+            progress("encoding", start + len(rows), len(self))
+
+
+class Holders:
+    """Which documents hold each distinct text. `place`, of shape [documents], has the text of each document."""
+
+    def __init__(self, place: np.ndarray) -> None:
+        self.place = place
+        self._documents = np.argsort(place, kind="stable")
+        self._starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
+
+    def spread(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of shape [queries, documents] from those of shape [queries, texts]."""
+        return scores[:, self.place]
+
+    def hits(self, texts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The documents that hold the found texts, with their scores."""
+        counts = (self._starts[1:] - self._starts[:-1])[texts]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self._documents[np.repeat(self._starts[texts], counts) + within], np.repeat(scores, counts)
+
+
+def query_batches(queries: Sequence[T], documents: int) -> Iterator[Sequence[T]]:
+    """Batches whose score matrices fit in memory."""
+    step = max(1, _CELLS // documents)
+    for start in range(0, len(queries), step):
+        yield queries[start : start + step]
+
+
+def scratch_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array in a temporary file, which vanishes with it."""
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+
+
+def open_array(path: Path) -> np.ndarray:
+    """A saved array, memory-mapped; copy on write, because torch takes no read-only memory."""
+    return np.load(path, mmap_mode="c", allow_pickle=False)

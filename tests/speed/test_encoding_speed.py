@@ -1,0 +1,72 @@
+"""What the harness adds to encoding and MaxSim by hand, on the same texts in the same run."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import maxsim as library_maxsim
+
+from bench.catalogue import open_dataset
+from bench.models import MINILM, find_weights
+from retrievers.maxsim import maxsim
+from retrievers.sbert import SBERT
+
+Tokens = list[np.ndarray]
+
+
+def seconds(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
+    """Shortest time of each call; the calls take turns, so that a busy machine slows all of them."""
+    best = dict.fromkeys(calls, float("inf"))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = perf_counter()
+            call()
+            best[name] = min(best[name], perf_counter() - start)
+    return best
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_fitting_takes_no_longer_than_encoding_by_hand(benchmark: BenchmarkFixture, precision: str) -> None:
+    collection = open_dataset("pydoc-1k").collection
+    model = SentenceTransformer(str(find_weights(MINILM).folder), device="cpu").to(getattr(torch, precision))
+    retriever = SBERT(device="cpu", precision=precision)
+    retriever.embed(["warm"])
+    texts = list(collection.texts())
+    model.encode(texts[:64])
+    best = seconds(3, harness=lambda: retriever.fit(collection), by_hand=lambda: model.encode(texts))
+    benchmark.extra_info.update(best)
+    benchmark.pedantic(lambda: retriever.embed(texts[:64]), rounds=1)
+    assert best["harness"] < 1.05 * best["by_hand"], best
+
+
+@pytest.fixture(scope="module")
+def documents() -> Tokens:
+    """Token vectors of 1,000 documents whose lengths spread as those of real text do."""
+    generator = np.random.default_rng(0)
+    lengths = np.sort(np.clip(generator.lognormal(4.7, 0.7, 1000).astype(int), 4, 254))
+    return [generator.standard_normal((length, 384), dtype=np.float32) for length in lengths]
+
+
+@pytest.mark.parametrize(("number", "slack"), [(1, 2.0), (100, 1.3)])
+def test_maxsim_takes_little_longer_than_its_matrix_product(
+    benchmark: BenchmarkFixture, documents: Tokens, number: int, slack: float
+) -> None:
+    queries = [np.random.default_rng(i).standard_normal((15, 384), dtype=np.float32) for i in range(number)]
+    vectors, offsets = np.concatenate(documents), np.cumsum([0, *map(len, documents)])
+    left, right = torch.from_numpy(np.concatenate(queries)), torch.from_numpy(vectors)
+    ours, theirs = (list(map(torch.from_numpy, side)) for side in (queries, documents))
+    best = seconds(
+        5,
+        harness=lambda: maxsim(queries, vectors, offsets),
+        product=lambda: left @ right.T,
+        library=lambda: library_maxsim(ours, theirs),
+    )
+    benchmark.extra_info.update({**best, "gflops": 2 * left.numel() * len(right) / best["harness"] / 1e9})
+    benchmark.pedantic(lambda: maxsim(queries, vectors, offsets), rounds=3)
+    assert best["harness"] < slack * best["product"], best
+    assert best["harness"] < best["library"], best
