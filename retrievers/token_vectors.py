@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BenchError
-from bench.models import ModelOptions, find_weights
-from retrievers.encoding import open_array, open_model
+from bench.models import ModelOptions, find_weights, open_model
+from retrievers.encoding import open_array
 from retrievers.ragged import flatten
 
 
