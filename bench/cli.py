@@ -80,8 +80,12 @@ def run(
     if fresh or reused < len(cells):
         from bench.runner.local import run_cells
 
-        with ProgressDisplay(screen) as display:
-            run_cells(cells, display, jobs, fresh)
+        try:
+            with ProgressDisplay(screen) as display:
+                run_cells(cells, display, jobs, fresh)
+        except KeyboardInterrupt:
+            screen.print("interrupted; finished cells are kept, and the same command continues with the rest")
+            raise typer.Exit(130) from None
     results = [read_result(cell) for cell in cells]
     screen.print(tables(results))
     screen.print(f"run files and manifests in {out / 'cells'}", style="dim")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,15 @@ class IsKilled(_First):
 
     def fit(self, collection: Collection) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class TakesForever(_First):
+    """Never finishes to fit."""
+
+    def fit(self, collection: Collection) -> None:
+        while True:
+            self.progress("counting sheep", 1, 2)
+            time.sleep(0.05)
 
 
 class CountsFits(_First):

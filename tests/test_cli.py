@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,19 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
     assert {row["value"] for row in failed} == {None}
     assert "nDCG@10" in {row["measure"] for row in failed}
     assert all(row["status"].startswith("failed: ValueError") for row in failed)
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "run", "--dataset", f"beir:{beir_folder}", "--out", str(tmp_path)]
+    command += ["--plugin", str(PLUGINS), "--retriever", "bm25", "--retriever", "takes-forever"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("cells/takes-forever*/log.txt")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; finished cells are kept" in printed
+    assert len(list(tmp_path.rglob("result.json"))) == 1
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(beir_folder: Path, tmp_path: Path) -> None:

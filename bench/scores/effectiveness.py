@@ -1,5 +1,6 @@
 """Effectiveness of canonical rankings, computed by ranx from ranks that are already final."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -38,17 +39,20 @@ def evaluate(rankings: Rankings, judgements: Judgements, measures: Sequence[Meas
     `rankings` must be canonical and answer the queries of `judgements` in the same order. ranx is given
     row numbers instead of ids, and only hits in their final order, so no tie rule of its own applies.
     """
+    from numba.core.errors import NumbaTypeSafetyWarning
     from ranx import metrics
 
     found = _numba_list(rankings.rows, rankings.scores, rankings.offsets)
     binary = _ideal(judgements.qrels, judgements.relevant())
     graded = _ideal(judgements.qrels, judgements.gain())
-    return {
-        measure: getattr(metrics, measure.ranx_name)(
-            binary if measure.binary else graded, found, k=measure.cutoff or 0, rel_lvl=1
-        )
-        for measure in measures
-    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumbaTypeSafetyWarning)  # of ranx's loop counters, when it compiles
+        return {
+            measure: getattr(metrics, measure.ranx_name)(
+                binary if measure.binary else graded, found, k=measure.cutoff or 0, rel_lvl=1
+            )
+            for measure in measures
+        }
 
 
 def tie_bounds(rankings: Rankings, judgements: Judgements, measure: Measure) -> tuple[np.ndarray, np.ndarray]:
