@@ -55,13 +55,13 @@ def find_weights(name: str) -> Weights:
     Raises BenchError if there is none, if the bundled copy is damaged, or if there are only pickles.
     """
     folder, origin = _locate(name)
-    files = sorted(path for path in folder.rglob("*.safetensors"))
-    if not files:
+    if not any(folder.rglob("*.safetensors")):
         raise BenchError(
             f"{folder} holds no .safetensors file; weights are loaded from nothing else: convert the "
             "checkpoint with save_pretrained(..., safe_serialization=True)"
         )
-    names = {str(path.relative_to(folder)): digest_file(path) for path in [*files, *sorted(folder.rglob("*.json"))]}
+    read = sorted({path for pattern in _LOADED_FILES for path in folder.rglob(pattern)})
+    names = {str(path.relative_to(folder)): digest_file(path) for path in read}
     return Weights(name, folder, origin, digest_data(names))
 
 

@@ -59,6 +59,8 @@ def run_cells(cells: Sequence[Cell], watcher: Watcher, jobs: int = 1, fresh: boo
 @contextmanager
 def _context(todo: Sequence[Cell]) -> Iterator[ForkServerContext]:
     """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them."""
+    # Threads that spin while they wait make a busy machine ten times slower; the libraries read this when loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     context = get_context("forkserver")
     neural = any(cell.weights for cell in todo)
     context.set_forkserver_preload(["bench.runner.preload"] if neural else ["ranx"])
