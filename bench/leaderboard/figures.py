@@ -36,7 +36,8 @@ def _done(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
         for figure in task.figures.values():
             yield task.task, figure.measure, figure.value, figure.n
         for name, count in task.counts.items():
-            yield task.task, name, count, task.queries
+            if not isinstance(count, str):
+                yield task.task, name, count, task.queries
         for name in _TASK_COSTS:
             if name in task.cost:
                 n = task.cost["latency_queries"] if name.endswith("_ms") else task.queries

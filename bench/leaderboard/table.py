@@ -1,4 +1,4 @@
-"""The table on the screen: one row a system, quality beside cost."""
+"""The tables on the screen: one a task, in each one row a system, quality beside cost."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import registry
-from bench.results import CellResult, TaskResult
+from bench.results import CellResult
+from bench.runner.plan import PlannedTask
+from bench.tasks import Task
 
 Results = Sequence[CellResult]
 
@@ -24,38 +26,55 @@ class _Column(NamedTuple):
 
 
 def tables(results: Results) -> RenderableType:
-    """One table for each collection, in the order of the results."""
+    """The tables of each collection, in the order of the results."""
     parts: list[RenderableType] = []
     for _, group in groupby(results, key=lambda result: result.cell.fingerprint):
-        parts += [_table(list(group)), Text()]
+        parts += [*_collection(list(group)), Text()]
     return Group(*parts[:-1])
 
 
-def _table(results: Results) -> RenderableType:
-    first = results[0].cell
+def _collection(results: Results) -> list[RenderableType]:
+    """A table for each task, then the failures and what costs were measured on."""
     done = [result for result in results if not result.problem]
-    columns = _columns(results)
-    table = Table(title=_title(results), title_justify="left", title_style="bold", pad_edge=False, box=None)
-    table.add_column("\nsystem", no_wrap=True)
+    parts: list[RenderableType] = [Text(_title(results), style="bold")]
+    if not done:
+        parts = [Text(f"{results[0].cell.collection}: no cell is done")]
+    for place, planned in enumerate(done[0].cell.tasks if done else ()):
+        parts += [*_task_table(planned, place, done), Text()]
+    parts += [_failure(result) for result in results if result.problem]
+    return [*parts, *(Text(line, style="dim") for line in _cost_note(done))]
+
+
+def _task_table(planned: PlannedTask, place: int, done: Results) -> list[RenderableType]:
+    """One row a system for the task at `place` in every cell, and what its figures mean."""
+    columns = _columns(registry.find("task", planned.name).load()(**planned.options), place)
+    table = Table(pad_edge=False, box=None)
+    table.add_column(f"{planned.name}\nsystem", no_wrap=True)
     table.add_column("\ntrained")
     for column in columns:
         table.add_column(column.header, justify="right", no_wrap=True)
-    for system, group in groupby(results, key=lambda result: result.cell.system):
+    notes = dict.fromkeys(result.tasks[place].definition for result in done)
+    for system, group in groupby(done, key=lambda result: result.cell.system):
         rows = list(group)
-        finished = [result for result in rows if not result.problem]
-        if finished:
-            trained = "yes" if rows[0].cell.trained else "no"
-            table.add_row(escape(system), trained, *(column.text(finished) for column in columns))
-    notes = [_failure(result) for result in results if result.problem]
-    definitions = dict.fromkeys(f"{task.task}: {task.definition}" for result in done for task in result.tasks)
-    notes += [Text(line, style="dim") for line in definitions]
-    notes += [Text(line, style="dim") for line in _cost_note(done)]
-    return Group(table, *notes) if done else Group(Text(f"{first.collection}: no cell is done"), *notes)
+        shared = _shared_weights(rows[0], place)
+        if shared:
+            notes[f"* shares weights with {shared}"] = None
+        trained = "yes" if rows[0].cell.trained else "no"
+        label = escape(system) + (" *" if shared else "")
+        table.add_row(label, trained, *(column.text(rows) for column in columns))
+    return [table, *(Text(line, style="dim") for line in notes)]
+
+
+def _shared_weights(result: CellResult, place: int) -> str:
+    """Which model that the task measures with has the system's own weights, if any."""
+    counts = result.tasks[place].counts
+    roles = [role for role in ("judge", "selector") if counts.get(f"{role}_weights") in result.cell.weights.values()]
+    return ", ".join(f"the {role}, {counts[role]}" for role in roles)
 
 
 def _title(results: Results) -> str:
     cell = results[0].cell
-    return f"{escape(cell.collection)}   fingerprint {cell.fingerprint[:6]}   split {cell.rules['split']}"
+    return f"{cell.collection}   fingerprint {cell.fingerprint[:6]}   split {cell.rules['split']}"
 
 
 def _failure(result: CellResult) -> Text:
@@ -64,37 +83,35 @@ def _failure(result: CellResult) -> Text:
     return Text(f"{result.cell.system} (seed {result.cell.seed}) failed: {result.problem}{see}", style="red")
 
 
-def _columns(results: Results) -> list[_Column]:
-    columns: list[_Column] = []
-    for planned in results[0].cell.tasks:
-        kind = registry.find("task", planned.name).load()
-        for place, measure in enumerate(kind.columns):
-            columns.append(_quality(planned.name, measure, with_interval=place == 0))
-        columns += [_count(planned.name, header, name) for header, name in kind.count_columns.items()]
-        if kind.timed:
-            columns += _costs(planned.name)
-    return columns
+def _columns(task: Task, place: int) -> list[_Column]:
+    shown = [measure for measure in task.columns if measure in task.measures()] or task.measures()[:1]
+    columns = [_quality(place, measure, with_interval=measure == shown[0]) for measure in shown]
+    columns += [_count(place, header, name) for header, name in task.count_columns.items()]
+    return columns + (_costs(place) if task.timed else [])
 
 
-def _quality(task: str, measure: str, with_interval: bool) -> _Column:
+def _quality(place: int, measure: str, with_interval: bool) -> _Column:
     name, _, cutoff = measure.partition("@")
 
     def text(results: Results) -> str:
-        found = [_of(result, task).figures[measure] for result in results]
-        mean = _fraction(fmean(figure.value for figure in found))
-        half = fmean((figure.high - figure.low) / 2 for figure in found)
+        found = [result.tasks[place].figures[measure] for result in results]
+        known = [figure for figure in found if figure.n]
+        if not known:
+            return "-"
+        mean = _fraction(fmean(figure.value for figure in known))
+        half = fmean((figure.high - figure.low) / 2 for figure in known)
         return f"{mean} ±{_fraction(half)}" if with_interval else mean
 
     return _Column(f"{name}\n@{cutoff}" if cutoff else f"\n{name}", text)
 
 
-def _count(task: str, header: str, name: str) -> _Column:
-    return _Column(header, lambda results: f"{fmean(_of(result, task).counts[name] for result in results):g}")
+def _count(place: int, header: str, name: str) -> _Column:
+    return _Column(header, lambda results: f"{fmean(result.tasks[place].counts[name] for result in results):g}")
 
 
-def _costs(task: str) -> list[_Column]:
+def _costs(place: int) -> list[_Column]:
     def of_task(header: str, name: str) -> _Column:
-        return _Column(header, lambda results: _mean([_of(result, task).cost[name] for result in results]))
+        return _Column(header, lambda results: _mean([result.tasks[place].cost[name] for result in results]))
 
     def of_fit(header: str, name: str, unit: float = 1.0) -> _Column:
         return _Column(header, lambda results: _mean([result.cost[name] for result in results], unit))
@@ -112,10 +129,6 @@ def _costs(task: str) -> list[_Column]:
 def _mean(values: Sequence[float | None], unit: float = 1.0) -> str:
     known = [value / unit for value in values if value is not None]
     return _amount(fmean(known)) if known else "-"
-
-
-def _of(result: CellResult, task: str) -> TaskResult:
-    return next(found for found in result.tasks if found.task == task)
 
 
 def _cost_note(done: Results) -> list[str]:

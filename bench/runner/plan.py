@@ -13,6 +13,7 @@ from bench.models import find_weights
 from bench.retriever import Retriever
 from bench.runner.environment import versions
 from bench.suite import Suite, SystemEntry, TaskEntry
+from bench.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def make_plan(
 ) -> list[Cell]:
     """All cells of the suite on opened datasets, in the order of the suite.
 
-    Raises BenchError for unknown retrievers, tasks and options. Weights that cannot be found are the
-    problem of their cell alone.
+    Raises BenchError for unknown retrievers, tasks and options, and for a task's weights that cannot be
+    found. A retriever's weights that cannot be found are the problem of their cell alone.
     """
     return [
         _cell(entry, dataset, seed, suite.tasks, out, device, tuple(plugin_files))
@@ -148,9 +149,16 @@ def _weights(retriever: Retriever) -> tuple[dict[str, str], str]:
 
 def _task(entry: TaskEntry, cell_folder: Path) -> PlannedTask:
     plugin = registry.find("task", entry.task)
-    options = plugin.load().from_options(f"task {entry.task}", entry.options).options()
-    key = digest_data({"task": entry.task, "options": options, "code": plugin.code_digest()})
-    return PlannedTask(entry.task, options, cell_folder / "tasks" / f"{_slug(entry.task)}.{key[:10]}")
+    task: Task = plugin.load().from_options(f"task {entry.task}", entry.options)
+    key = digest_data(
+        {
+            "task": entry.task,
+            "options": task.options(),
+            "code": plugin.code_digest(),
+            "weights": [find_weights(name).digest for name in task.weights()],
+        }
+    )
+    return PlannedTask(entry.task, task.options(), cell_folder / "tasks" / f"{_slug(entry.task)}.{key[:10]}")
 
 
 def _slug(name: str) -> str:

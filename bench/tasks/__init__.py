@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +11,7 @@ from pydantic import Field
 from bench.collection import Collection, Query
 from bench.options import Options
 from bench.rankings import Rankings
+from bench.scores.interval import bootstrap_interval
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,24 @@ class Figure:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, measure: str, values: np.ndarray) -> Self:
+        """From values of shape [queries]; a query whose value is NaN has none and does not count."""
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return cls(measure, float("nan"), 0, float("nan"), float("nan"))
+        interval = bootstrap_interval(known)
+        return cls(measure, float(known.mean()), len(known), interval.low, interval.high)
+
 
 @dataclass(frozen=True)
 class Judged:
     """What a task says of one system's answers.
 
     `per_query` has one array of shape [queries] for each measure; `counts` are facts that stand beside
-    the means, such as how many queries found nothing.
+    the means, such as how many queries found nothing. A task that measures with a model says so there:
+    "judge" (or "selector") is what a table calls it, and "judge_weights" is its weights' digest, by which
+    systems that share them are marked.
     """
 
     figures: Sequence[Figure]
@@ -59,6 +71,10 @@ class Task(Options, ABC):
     @abstractmethod
     def judge(self, collection: Collection, rankings: Rankings) -> Judged:
         """Judge canonical rankings of `questions(collection)`. Raises BenchError for contradictory figures."""
+
+    def weights(self) -> list[str]:
+        """Names or paths of the model weights that the task measures with."""
+        return []
 
     @abstractmethod
     def measures(self) -> list[str]:

@@ -11,7 +11,6 @@ from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.scores.audit import audit, audited
 from bench.scores.effectiveness import Judgements, evaluate, judged_share, tie_bounds, tied_at
-from bench.scores.interval import bootstrap_interval
 from bench.scores.measures import Measure
 from bench.tasks import Figure, Judged, Task
 
@@ -40,14 +39,8 @@ class Search(Task):
             raise ValueError(str(error)) from None
 
     def questions(self, collection: Collection) -> Sequence[Query]:
-        judged = collection.qrels().with_relevant(collection.rules.minimum_relevance)
-        asked = [query for query, has in zip(collection.queries(), judged, strict=True) if has]
-        if not asked:
-            raise BenchError(
-                f"{collection.name}: no query of split '{collection.rules.split}' has a document of grade "
-                f"{collection.rules.minimum_relevance} or more; check ?split= and ?minimum_relevance="
-            )
-        return asked
+        queries = collection.queries()
+        return [queries[position] for position in judged_positions(collection)]
 
     def measures(self) -> list[str]:
         return [*self.measured, "Judged@10"]
@@ -60,7 +53,7 @@ class Search(Task):
         per_query = {str(measure): values[measure] for measure in chosen}
         per_query["Judged@10"] = judged_share(rankings, judgements.qrels, 10)
         return Judged(
-            figures=[_figure(name, found) for name, found in per_query.items()],
+            figures=[Figure.of(name, found) for name, found in per_query.items()],
             query_ids=rankings.query_ids,
             per_query=per_query,
             counts=self._counts(collection, rankings) | _ties(rankings, judgements, chosen),
@@ -78,9 +71,8 @@ class Search(Task):
         )
 
     def _judgements(self, collection: Collection) -> Judgements:
-        qrels, rules = collection.qrels(), collection.rules
-        asked = np.flatnonzero(qrels.with_relevant(rules.minimum_relevance))
-        return Judgements(qrels.take(asked), rules.minimum_relevance, rules.gains)
+        rules = collection.rules
+        return Judgements(collection.qrels().take(judged_positions(collection)), rules.minimum_relevance, rules.gains)
 
     def _counts(self, collection: Collection, rankings: Rankings) -> dict[str, int]:
         reachable = min(self.depth, len(collection) - int(collection.rules.exclude_self))
@@ -91,15 +83,19 @@ class Search(Task):
         }
 
 
+def judged_positions(collection: Collection) -> np.ndarray:
+    """Which of the collection's queries have a relevant document. Raises BenchError if none has."""
+    rules = collection.rules
+    positions = np.flatnonzero(collection.qrels().with_relevant(rules.minimum_relevance))
+    if not len(positions):
+        raise BenchError(
+            f"{collection.name}: no query of split '{rules.split}' has a document of grade "
+            f"{rules.minimum_relevance} or more; check ?split= and ?minimum_relevance="
+        )
+    return positions
+
+
 def _ties(rankings: Rankings, judgements: Judgements, measures: Sequence[Measure]) -> dict[str, float]:
     """The primary measure's mean if every tie fell badly, and if every tie fell well."""
     worst, best = tie_bounds(rankings, judgements, measures[0])
     return {f"{measures[0]} worst ties": float(worst.mean()), f"{measures[0]} best ties": float(best.mean())}
-
-
-def _figure(name: str, values: np.ndarray) -> Figure:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return Figure(name, float("nan"), 0, float("nan"), float("nan"))
-    interval = bootstrap_interval(known)
-    return Figure(name, float(known.mean()), len(known), interval.low, interval.high)

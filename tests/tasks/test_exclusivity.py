@@ -1,0 +1,119 @@
+"""The exclusivity task: whose beginnings are asked, and what a memory of all of them reaches."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from bench.collection import Collection, Query
+from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.tasks import Judged
+from bench.tasks.exclusivity import Exclusivity
+from bench.tasks.probes import OwnDocument
+
+MakeCollection = Callable[..., Collection]
+
+
+def remembered(questions: Sequence[Query], collection: Collection) -> Rankings:
+    """For each question every document that begins with it, word for word."""
+    texts = [" ".join(text.split()) + " " for text in collection.texts()]
+    rows = [[row for row, text in enumerate(texts) if text.startswith(query.text + " ")] for query in questions]
+    return Rankings.from_hits(questions, [(found, [1.0] * len(found)) for found in rows])
+
+
+def judged(task: OwnDocument, collection: Collection, answers: Rankings) -> Judged:
+    return task.judge(collection, answers.canonical(task.questions(collection), collection.documents, task.depth))
+
+
+@pytest.fixture
+def manuals(docstrings: dict[str, tuple[str, str]], make_collection: MakeCollection) -> Collection:
+    return make_collection({name: f"{summary} {rest}" for name, (summary, rest) in docstrings.items()})
+
+
+def test_a_perfect_memory_of_beginnings_finds_every_document_first(manuals: Collection) -> None:
+    task = Exclusivity()
+    result = judged(task, manuals, remembered(task.questions(manuals), manuals))
+    by_name = {figure.measure: figure for figure in result.figures}
+    for length in (16, 32, 64):
+        whole = by_name[f"Hits@1 N={length}"]
+        assert (whole.value, whole.n) == (1.0, result.counts["documents"])
+        assert by_name[f"Hits@10 N={length} dropped"].value < 0.2
+    assert list(by_name) == task.measures()
+
+
+def test_what_is_not_found_counts_zero_and_ranks_count_by_their_place(make_collection: MakeCollection) -> None:
+    collection = make_collection({"a": "leek and potato soup", "b": "rye and barley bread", "c": "oil and salt"})
+    task = Exclusivity(lengths=(2,), dropped=0)
+    questions = task.questions(collection)
+    answers = Rankings.from_hits(questions, [([1, 0], [2.0, 1.0]), ([1], [1.0]), ([], [])])
+    result = judged(task, collection, answers)
+    assert [figure.value for figure in result.figures] == pytest.approx([1 / 3, 2 / 3, 1.5 / 3])
+    assert result.counts["unanswered"] == 1
+
+
+def test_documents_that_are_too_short_or_share_a_beginning_are_left_out_and_counted(
+    make_collection: MakeCollection,
+) -> None:
+    collection = make_collection(
+        {
+            "bread": "knead the dough and let it rise",
+            "cake": "knead the  dough\nand bake it at once",
+            "soup": "simmer the bones with leek and carrot",
+            "salad": "toss the leaves",
+        }
+    )
+    task = Exclusivity(lengths=(4, 5))
+    assert {one.row for one in task.drawn(collection).asked} == {2}
+    counts = task.drawn(collection).counts
+    assert (counts["shorter N=4"], counts["shorter N=5"]) == (1, 1)
+    assert (counts["not unique N=4"], counts["not unique N=5"]) == (2, 0)
+    assert "shorter than 4/5 words: 1/1" in task.definition(collection)
+    assert "same first words as another: 2/0" in task.definition(collection)
+    with pytest.raises(BenchError, match="no document has 9 words"):
+        Exclusivity(lengths=(9,)).questions(collection)
+
+
+def test_questions_are_the_first_words_and_the_control_lacks_some(manuals: Collection) -> None:
+    for one in Exclusivity(lengths=(16, 64), sample=20).drawn(manuals).asked:
+        words, asked = manuals.texts()[one.row].split(), one.query.text.split()
+        length = int(one.group.split()[0].removeprefix("N="))
+        if one.group.endswith("dropped"):
+            assert len(asked) == length - round(0.15 * length)
+            rest = iter(words[:length])
+            assert all(word in rest for word in asked)
+        else:
+            assert asked == words[:length]
+
+
+def test_every_length_asks_for_the_same_documents_and_no_more_than_the_sample(manuals: Collection) -> None:
+    task = Exclusivity(sample=7)
+    rows = {group: [one.row for one in task.drawn(manuals).asked if one.group == group] for group in task.groups()}
+    assert len(rows) == 6
+    assert len({tuple(found) for found in rows.values()}) == 1
+    assert len(rows["N=32"]) == 7
+
+
+def test_the_draw_follows_the_seed_of_the_task_alone(manuals: Collection) -> None:
+    np.random.seed(1)
+    first = Exclusivity(sample=9).questions(manuals)
+    np.random.seed(2)
+    assert list(first) == list(Exclusivity(sample=9).questions(manuals))
+    assert list(first) != list(Exclusivity(sample=9, seed=1).questions(manuals))
+
+
+def test_ids_of_any_text_lead_back_to_their_documents(make_collection: MakeCollection) -> None:
+    ids = ["x", "dropped x", "whole x", "N=3 whole x", "Ada Lovelace"]
+    collection = make_collection({name: f"{i} is the number of {name}" for i, name in enumerate(ids)})
+    task = Exclusivity(lengths=(3,))
+    questions = task.questions(collection)
+    assert len({query.id for query in questions}) == len(questions) == 10
+    figures = judged(task, collection, remembered(questions, collection)).figures
+    assert figures[0].value == 1.0
+
+
+def test_without_a_control_there_are_no_figures_of_one(manuals: Collection) -> None:
+    task = Exclusivity(lengths=(32, 16), dropped=0)
+    assert task.measures() == [f"{measure} N={n}" for n in (16, 32) for measure in ("Hits@1", "Hits@10", "MRR@10")]
+    with pytest.raises(BenchError, match="lengths"):
+        Exclusivity.from_options("task exclusivity", {"lengths": [1]})
