@@ -1,7 +1,6 @@
 """What the harness's bm25 costs beside the libraries called by hand, on the same questions in the same run."""
 
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Sequence
 from typing import Any
 
 import bm25s
@@ -9,6 +8,7 @@ import pytest
 import rank_bm25
 import Stemmer
 from pytest_benchmark.fixture import BenchmarkFixture
+from timing import seconds
 
 from bench.catalogue import open_dataset
 from bench.collection import Collection, Query
@@ -50,17 +50,6 @@ def index_by_hand(collection: Collection, backend: str = "numpy") -> bm25s.BM25:
 
 def ask_by_hand(library: bm25s.BM25, queries: Sequence[Query]) -> None:
     library.retrieve(tokens([query.text for query in queries]), k=K, show_progress=False)
-
-
-def seconds(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
-    """Shortest time of each call; the calls take turns, so that a busy machine slows all of them."""
-    best = dict.fromkeys(calls, float("inf"))
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = perf_counter()
-            call()
-            best[name] = min(best[name], perf_counter() - start)
-    return best
 
 
 def test_indexing_and_answering_takes_no_longer_than_bm25s_by_hand(

@@ -1,8 +1,6 @@
 """What the harness adds to encoding and MaxSim by hand, on the same texts in the same run."""
 
 from collections.abc import Callable
-from time import perf_counter
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import maxsim as library_maxsim
+from timing import seconds
 
 from bench.catalogue import open_dataset
 from bench.collection import Collection
@@ -20,18 +19,18 @@ from retrievers.sbert import SBERT
 Tokens = list[np.ndarray]
 
 
-def seconds(rounds: int, **calls: Callable[[], Any]) -> dict[str, float]:
-    """Shortest time of each call; the calls take turns, so that a busy machine slows all of them."""
-    best = dict.fromkeys(calls, float("inf"))
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = perf_counter()
-            call()
-            best[name] = min(best[name], perf_counter() - start)
-    return best
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "float32",
+        pytest.param(
+            "bfloat16",
+            marks=pytest.mark.skipif(
+                not torch.cpu._is_amx_tile_supported(), reason="this processor does not compute in bfloat16"
+            ),
+        ),
+    ],
+)
 def test_fitting_takes_no_longer_than_encoding_by_hand(
     benchmark: BenchmarkFixture, make_collection: Callable[..., Collection], precision: str
 ) -> None:
