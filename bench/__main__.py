@@ -1,6 +1,7 @@
 """`python -m bench`."""
 
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -11,8 +12,16 @@ def main() -> None:
     try:
         app(prog_name="bench")
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _end(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(f"{error.filename}: {error.strerror}; correct the path or its permissions")
+
+
+def _end(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -27,13 +27,19 @@ Plugins = Annotated[
     list[Path], typer.Option("--plugin", help="Python file whose retrievers are used too (repeatable).")
 ]
 Settings = Annotated[list[str], typer.Option("--set", help="Change an option: SYSTEM.OPTION=VALUE (repeatable).")]
-Out = Annotated[Path, typer.Option(help="Folder for cells: run files, figures, manifests, logs, indexes.")]
+Out = Annotated[
+    Path, typer.Option(file_okay=False, help="Folder for cells: run files, figures, manifests, logs, indexes.")
+]
 Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps, for every system that has a device.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
 DatasetOption = Annotated[str, typer.Option(help="Card, card file or source, e.g. scifact or beir:FOLDER?split=dev.")]
 RetrieverOption = Annotated[str, typer.Option(help="A retriever; see `list retrievers`.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", dir_okay=False, help="Write every figure: a JSON array, or lines if it ends in .jsonl."),
+]
 
 RUNS = Path("runs")
 
@@ -52,9 +58,7 @@ def run(
     out: Out = RUNS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write every figure: a JSON array, or lines if it ends in .jsonl.")
-    ] = None,
+    json_file: JsonFile = None,
     plugin: Plugins = [],
 ) -> None:
     """Run a suite, or any retrievers on any datasets, and print the table.
@@ -62,7 +66,7 @@ def run(
     Finished cells are reused, so an interrupted run continues where it stopped. The exit status is 0
     only when every cell is done.
     """
-    from bench.leaderboard.figures import write_figures
+    from bench.leaderboard.figures import figures, write_figures
     from bench.leaderboard.table import tables
     from bench.results import read_result
     from bench.runner.plan import make_plan
@@ -92,7 +96,7 @@ def run(
     if reused:
         screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
     if json_file:
-        write_figures(json_file, results)
+        write_figures(json_file, figures(results))
     failed = sum(bool(result.problem) for result in results)
     if failed:
         screen.print(f"{failed} of {len(cells)} cells failed", style="red")
@@ -164,11 +168,11 @@ def score(
     run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
     dataset: DatasetOption,
     name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Score a TREC run made elsewhere by the same rules as every other row."""
+    from bench.leaderboard.figures import write_figures
     from bench.leaderboard.imported import score_run
-    from bench.store import write_text
     from bench.terminal import console, judged_table
 
     screen = console()
@@ -176,7 +180,7 @@ def score(
     row = score_run(run_file, opened.collection, name or run_file.name)
     screen.print(judged_table(row))
     if json_file:
-        write_text(json_file, row.as_json())
+        write_figures(json_file, row.figures())
 
 
 @app.command()

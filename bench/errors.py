@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+_LISTED = 16
+
 
 class BenchError(Exception):
     """Something the user can mend. The command line prints its message without a traceback."""
@@ -22,7 +24,8 @@ class UnknownName(BenchError):
     def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         names = sorted(known)
         near = get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+        some = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {some or 'none'}"
         super().__init__(f"unknown {kind} '{name}': {hint}{' ' + remedy if remedy else ''}")
 
 

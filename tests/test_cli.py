@@ -120,6 +120,8 @@ def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, t
         (("score", "absent.trec", "--dataset", "limit"), "absent.trec"),
         (("search", " ", "--dataset", "limit"), "the question is empty"),
         (("sts", "absent.tsv"), "absent.tsv"),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--out", "/proc/absent"), "/proc/absent: "),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--json", "."), "is a directory"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_remedy(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Every figure as one flat object, for `--json`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ def _failed(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
             yield planned.name, measure, None, 0
 
 
-def write_figures(path: Path, results: Sequence[CellResult]) -> None:
+def write_figures(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
     """A JSON array with one object a line; a path that ends in .jsonl gets the bare lines."""
-    lines = [json.dumps(figure, ensure_ascii=False) for figure in figures(results)]
+    lines = [json.dumps(figure, ensure_ascii=False) for figure in objects]
     text = "\n".join(lines) if path.suffix == ".jsonl" else "[\n" + ",\n".join(lines) + "\n]"
     write_text(path, text + "\n")

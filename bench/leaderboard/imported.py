@@ -1,8 +1,9 @@
 """A TREC run made elsewhere, as a row: the same canonical order, the same measures, the same audit."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.collection import Collection
 from bench.tasks import Judged
@@ -20,16 +21,12 @@ class ImportedRow:
     judged: Judged
     definition: str
 
-    def as_json(self) -> str:
-        """A JSON array with one object for each figure, as `bench run --json` writes it."""
+    def figures(self) -> Iterator[dict[str, Any]]:
+        """One object for each figure, as `bench run --json` writes it."""
         base = {"collection": self.collection, "fingerprint": self.fingerprint, "system": self.system}
-        rows = [
-            base
-            | {"options": {}, "seed": None, "task": "search", "measure": figure.measure}
-            | {"value": figure.value, "n": figure.n, "status": "imported"}
-            for figure in self.judged.figures
-        ]
-        return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
+        for figure in self.judged.figures:
+            measured = {"task": "search", "measure": figure.measure, "value": figure.value, "n": figure.n}
+            yield base | {"options": {}, "seed": None} | measured | {"status": "imported"}
 
 
 def score_run(path: Path, collection: Collection, system: str) -> ImportedRow:
