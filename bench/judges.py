@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench import models
 from bench.collection import Collection
-from bench.digests import digest_code, digest_data
+from bench.digests import digest_data, digest_file
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, find_weights, open_model, token_encoder
 from bench.store import cache_root, locked, new_folder
@@ -70,7 +71,7 @@ class MaxSimJudge(Judge):
         made_by = {
             "collection": collection.fingerprint,
             "weights": find_weights(MINILM).digest,
-            "code": digest_code("bench.judges"),
+            "code": [digest_file(Path(file)) for file in (__file__, models.__file__)],
             "libraries": [version(name) for name in ("torch", "transformers", "sentence-transformers")],
         }
         self._kept = _KeptVectors(cache_root() / "judges" / digest_data(made_by)[:20], self._encode_documents)
