@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,9 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
 def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "run", "--dataset", f"beir:{beir_folder}", "--out", str(tmp_path)]
     command += ["--plugin", str(PLUGINS), "--retriever", "bm25", "--retriever", "takes-forever"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # A background job starts with interrupts ignored, and so would the process.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds)
     while not list(tmp_path.glob("cells/takes-forever*/log.txt")):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
