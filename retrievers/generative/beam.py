@@ -1,0 +1,238 @@
+"""The search for a query's most probable identifiers, with any model that predicts token after token.
+
+The score of an identifier is the sum of its tokens' log-probabilities, which is the logarithm of its probability.
+There is no length penalty, because only this sum compares identifiers of different lengths.
+"""
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+from retrievers.generative.options import BeamOptions, Normalise
+from retrievers.generative.trie import Children, Trie, TrieTables
+
+
+class Stepper(Protocol):
+    """A model in the middle of answering a batch of queries. It gives logits, or log-probabilities."""
+
+    def start(self) -> Tensor:
+        """Shape [queries, vocabulary]: for the first token."""
+
+    def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
+        """Shape [queries, beams, vocabulary]: for the token after `tokens`, of shape [queries, beams].
+
+        `parents`, of the same shape, says which beam of the step before each one continues.
+        """
+
+
+class Beams(NamedTuple):
+    """Identifiers found, best first.
+
+    groups: shape [queries, beams], int64; -1 where the sequence is no identifier, which only free decoding gives
+    log_probs: shape [queries, beams], float32; -inf where a list has ended
+    """
+
+    groups: Tensor
+    log_probs: Tensor
+
+
+def search(stepper: Stepper, tables: TrieTables, options: BeamOptions, *, end_token: int | None = None) -> Beams:
+    """The most probable identifiers as the options ask. `end_token` ends a sequence that is decoded freely."""
+    if options.decoding == "exact":
+        log_probs = exact_scores(stepper, tables, normalise=options.normalise)
+        best, groups = log_probs.topk(min(options.beams, log_probs.shape[1]), dim=1)
+        return Beams(groups, best)
+    return beam_search(
+        stepper,
+        tables,
+        options.beams,
+        normalise=options.normalise,
+        free=options.decoding == "free",
+        end_token=end_token,
+    )
+
+
+@torch.no_grad()
+def beam_search(
+    stepper: Stepper,
+    tables: TrieTables,
+    beams: int,
+    *,
+    normalise: Normalise = "vocabulary",
+    free: bool = False,
+    end_token: int | None = None,
+) -> Beams:
+    """The best identifiers that a search with so many beams finds, at most as many.
+
+    Each step keeps the best `beams` prefixes that go on. A complete identifier takes none of their places: it joins
+    the results if it is among the best `beams` of its step, complete or not, and stays unless as many better ones
+    follow. The search ends when no prefix can still enter the results. Hugging Face's `generate` does the same with
+    length_penalty=0 and early_stopping=False or "never" (they differ in how far a length penalty could raise a
+    score, which is not at all); early_stopping=True ends at the first `beams` complete ones, which may not be the
+    best.
+
+    normalise: over the level's whole vocabulary, before tokens that the trie forbids are left out (as Hugging Face
+        does), or over the allowed tokens alone, so that an only child is certain; the rankings differ
+    free: allow every token; a sequence that is no identifier ends with `end_token`, or when it is as long as the
+        longest identifier, and has group -1
+
+    Raises BenchError if the model's outputs are not numbers.
+    """
+    if free and normalise == "children":
+        raise BenchError("decoding=free has no allowed tokens to normalise over; take normalise=vocabulary")
+    beams = beams if free else min(beams, tables.trie.groups)
+    logits = stepper.start()[:, None]
+    live = torch.zeros(len(logits), 1, device=tables.device)
+    states = torch.zeros_like(live, dtype=torch.long)
+    found = Beams(states[:, :0], live[:, :0])
+    for level in range(tables.levels):
+        children = tables.vocabulary(level, states) if free else tables.children(level, states)
+        log_probs = _log_probs(logits, children, normalise, free)
+        scores = (live[..., None] + log_probs).masked_fill(live[..., None] == -torch.inf, -torch.inf).flatten(1)
+        nexts = children.states.flatten(1)
+        if level + 1 == tables.levels:
+            found = _add(found, tables.groups_of(nexts), scores, beams)
+            break
+        if tables.has_complete(level + 1) or (free and end_token is not None):
+            groups = tables.groups_of(nexts)
+            goes_on = groups < 0
+            if free and end_token is not None:
+                goes_on &= children.tokens.expand_as(children.states).flatten(1) != end_token
+            found = _add(found, groups, scores, beams, goes_on)
+            scores = scores.masked_fill(goes_on.logical_not(), -torch.inf)
+            if not _can_improve(found, scores, beams):
+                break
+        width = min(beams, scores.shape[1] if free else tables.inner[level + 1])
+        live, picked = scores.topk(width, dim=1)
+        parents = picked // children.states.shape[-1]
+        states = nexts.gather(1, picked)
+        logits = stepper.step(children.tokens.expand_as(children.states).flatten(1).gather(1, picked), parents)
+    if found.log_probs.isnan().any():
+        raise BenchError("the model's outputs are not numbers; train it with a lower learning rate")
+    return found
+
+
+def _log_probs(logits: Tensor, children: Children, normalise: Normalise, free: bool = False) -> Tensor:
+    """Log-probabilities of the children, of their states' shape; -inf for what leads nowhere, unless free."""
+    if normalise == "vocabulary":
+        log_probs = children.pick(_log_softmax(logits.float()))
+        return log_probs if free else log_probs.masked_fill(children.states < 0, -torch.inf)
+    return _log_softmax(children.pick(logits.float()).masked_fill(children.states < 0, -torch.inf))
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Log-probabilities; where every logit is -inf nothing is possible, which is not the same as not a number."""
+    return logits.log_softmax(dim=-1).masked_fill((logits == -torch.inf).all(dim=-1, keepdim=True), -torch.inf)
+
+
+def _add(found: Beams, groups: Tensor, scores: Tensor, beams: int, goes_on: Tensor | None = None) -> Beams:
+    """The best of what was found before and of the complete ones among the best candidates of this step."""
+    best, picked = scores.topk(min(beams, scores.shape[1]), dim=1)
+    if goes_on is not None:
+        best = best.masked_fill(goes_on.gather(1, picked), -torch.inf)
+    candidates = torch.cat([found.log_probs, best], dim=1)
+    log_probs, order = candidates.topk(min(beams, candidates.shape[1]), dim=1)
+    groups = torch.cat([found.groups, groups.gather(1, picked)], dim=1).gather(1, order)
+    return Beams(groups.masked_fill(log_probs == -torch.inf, -1), log_probs)
+
+
+def _can_improve(found: Beams, scores: Tensor, beams: int) -> bool:
+    """Whether some query lacks results, or has a prefix that is still more probable than its last result."""
+    if found.log_probs.shape[1] < beams:
+        return True
+    return not bool((scores.amax(dim=1) <= found.log_probs[:, -1]).all())
+
+
+@torch.no_grad()
+def exact_scores(stepper: Stepper, tables: TrieTables, *, normalise: Normalise = "vocabulary") -> Tensor:
+    """The log-probability of every identifier, float32 of shape [queries, groups].
+
+    The model sees each prefix of the catalogue once, all those of a level together: memory grows with the number of
+    queries times that of the widest level's states.
+    """
+    logits = stepper.start()[:, None]
+    queries = len(logits)
+    reached = torch.zeros(queries, 1, device=tables.device)
+    states = torch.zeros(1, dtype=torch.long, device=tables.device)
+    scores = torch.full((queries, tables.trie.groups), -torch.inf, device=tables.device)
+    for level in range(tables.levels):
+        children = tables.children(level, states)
+        there = children.states >= 0
+        reached = (reached[..., None] + _log_probs(logits, children, normalise))[:, there]
+        states, tokens, parents = (
+            children.states[there],
+            children.tokens.expand_as(there)[there],
+            there.nonzero()[:, 0],
+        )
+        groups = tables.groups_of(states)
+        goes_on = groups < 0
+        scores[:, groups[~goes_on]] = reached[:, ~goes_on]
+        if level + 1 < tables.levels:
+            states, reached = states[goes_on], reached[:, goes_on]
+            logits = stepper.step(tokens[goes_on].expand(queries, -1), parents[goes_on].expand(queries, -1))
+    return scores
+
+
+def items_of(beams: Beams, trie: Trie) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each query its items and their log-probabilities, best first.
+
+    An identifier gives all the items that share it, in the order that the trie was built with and with equal scores;
+    an item that has several identifiers is listed once, with the best. What is no identifier gives nothing.
+    """
+    for items, log_probs in _expanded(beams, trie):
+        _, first = np.unique(items, return_index=True)
+        first.sort()
+        yield items[first], log_probs[first]
+
+
+def _expanded(beams: Beams, trie: Trie) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    sizes = np.diff(trie.group_indptr)
+    for groups, log_probs in zip(beams.groups.cpu().numpy(), beams.log_probs.cpu().numpy(), strict=True):
+        log_probs, groups = log_probs[groups >= 0], groups[groups >= 0]
+        counts = sizes[groups]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        yield trie.items[np.repeat(trie.group_indptr[groups], counts) + within], np.repeat(log_probs, counts)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """How far beams gave what was asked for; sums over batches of queries with `+`."""
+
+    answers: int = 0
+    invalid_answers: int = 0
+    items: int = 0
+    repeated_items: int = 0
+    queries: int = 0
+    short_lists: int = 0
+
+    @classmethod
+    def of(cls, beams: Beams, trie: Trie, k: int) -> "Validity":
+        """Judge answers that should give k items, or all items of a smaller catalogue."""
+        answered = beams.log_probs > -torch.inf
+        items = [items for items, _ in _expanded(beams, trie)]
+        different = np.array([len(np.unique(found)) for found in items])
+        total = sum(map(len, items))
+        return cls(
+            answers=int(answered.sum()),
+            invalid_answers=int((answered & (beams.groups < 0)).sum()),
+            items=total,
+            repeated_items=total - int(different.sum()),
+            queries=len(items),
+            short_lists=int((different < min(k, len(np.unique(trie.items)))).sum()),
+        )
+
+    def __add__(self, other: "Validity") -> "Validity":
+        return Validity(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def rates(self) -> dict[str, float]:
+        """Invalid answers per answer, repeated items per item, and queries with a short list per query."""
+        return {
+            "invalid": self.invalid_answers / max(1, self.answers),
+            "duplicate": self.repeated_items / max(1, self.items),
+            "short": self.short_lists / max(1, self.queries),
+        }

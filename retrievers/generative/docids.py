@@ -1,0 +1,183 @@
+"""Identifiers for documents: short sequences of tokens that a model can learn to generate.
+
+Tay et al. 2022 (arXiv 2202.06991), section 3.2: unstructured atomic, naive string and semantically structured.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import BenchError
+from retrievers.generative.trie import Trie
+
+_ITERATIONS = 20
+_STARTS = 3
+"""k-means begins so often at random and takes the best, because a single start often misses a clear cluster."""
+
+_POINTS_PER_CENTROID = 1000
+"""k-means sees a sample of so many vectors per cluster where there are more."""
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """One sequence of tokens for each item.
+
+    tokens: int32 of shape [items, levels], with -1 after the end of a shorter sequence
+    vocabularies: tokens of level l are 0 to vocabularies[l] - 1; each level has tokens of its own
+    """
+
+    tokens: np.ndarray
+    vocabularies: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokens: np.ndarray) -> "Identifiers":
+        """With vocabularies as large as the tokens need."""
+        return cls(tokens.astype(np.int32), tuple((tokens.max(axis=0) + 1).tolist()))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def trie(self) -> Trie:
+        """The identifiers as a tree. Raises BenchError if one is a prefix of another."""
+        return Trie.build(self.tokens, self.vocabularies)
+
+    def save(self, folder: Path) -> None:
+        """Write two arrays."""
+        np.save(folder / "identifiers.npy", self.tokens)
+        np.save(folder / "vocabularies.npy", np.array(self.vocabularies))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Identifiers":
+        """Read what `save` wrote."""
+        vocabularies = np.load(folder / "vocabularies.npy", allow_pickle=False)
+        return cls(np.load(folder / "identifiers.npy", allow_pickle=False), tuple(vocabularies.tolist()))
+
+
+def atomic(items: int) -> Identifiers:
+    """One token of its own for each item."""
+    _check_some(items)
+    return Identifiers.of(np.arange(items)[:, None])
+
+
+def naive(items: int, base: int = 10) -> Identifiers:
+    """The digits of each item's row number, one token each, with leading zeros so that all are equally long."""
+    _check_some(items)
+    width = 1
+    while base**width < items:
+        width += 1
+    return Identifiers.of(np.arange(items)[:, None] // base ** np.arange(width)[::-1] % base)
+
+
+def semantic(
+    vectors: np.ndarray, branch: int = 10, leaf_size: int = 10, max_levels: int = 8, seed: int = 0
+) -> Identifiers:
+    """The path of each item through nested k-means clusters, then its number in the last of them.
+
+    A cluster of more than `leaf_size` items is divided into at most `branch`. Where k-means cannot divide it (equal
+    vectors) or divides it so unevenly that `max_levels` tokens would not do, it is cut into equal parts instead,
+    along the clusters. The same seed gives the same identifiers whatever the number of processors. `vectors` is of
+    shape [items, dimension]. Raises BenchError if they are not finite, or too many for the depth.
+    """
+    _check_some(len(vectors))
+    if leaf_size * branch ** (max_levels - 1) < len(vectors):
+        raise BenchError(
+            f"{max_levels} levels of {branch} clusters hold no {len(vectors)} documents in leaves of {leaf_size}; "
+            "raise max_levels, branch or leaf_size"
+        )
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if not np.isfinite(vectors).all():
+        raise BenchError("document vectors must be finite numbers; look at the encoder that made them")
+    tokens = np.full((len(vectors), max_levels), -1, dtype=np.int32)
+    pending = [(np.arange(len(vectors)), 0)]
+    while pending:
+        rows, level = pending.pop()
+        if len(rows) <= leaf_size:
+            tokens[rows, level] = np.arange(len(rows))
+            continue
+        capacity = leaf_size * branch ** (max_levels - level - 2)
+        for number, part in enumerate(_divide(vectors, rows, branch, capacity, seed)):
+            tokens[part, level] = number
+            pending.append((part, level + 1))
+    return Identifiers.of(tokens[:, : int((tokens >= 0).sum(axis=1).max())])
+
+
+def _divide(vectors: np.ndarray, rows: np.ndarray, branch: int, capacity: int, seed: int) -> list[np.ndarray]:
+    """Rows of each cluster, none of more than `capacity` rows nor as large as the whole."""
+    clusters = _k_means(vectors[rows], min(branch, len(rows)), seed)
+    order = np.argsort(clusters, kind="stable")
+    sizes = np.bincount(clusters)
+    if sizes.max() > min(capacity, len(rows) - 1):
+        return np.array_split(rows[order], min(branch, len(rows)))
+    return np.split(rows[order], np.cumsum(sizes[sizes > 0])[:-1])
+
+
+def _k_means(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """The nearest of so many centroids for each vector; single-threaded, because sums depend on their order."""
+    import faiss
+    from threadpoolctl import threadpool_limits
+
+    if clusters == 1:
+        return np.zeros(len(vectors), dtype=np.int64)
+    with threadpool_limits(limits=1):
+        k_means = faiss.Kmeans(
+            vectors.shape[1],
+            clusters,
+            niter=_ITERATIONS,
+            nredo=_STARTS,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=_POINTS_PER_CENTROID,
+        )
+        k_means.train(vectors)
+        return k_means.index.search(vectors, 1)[1][:, 0]
+
+
+def with_collision_numbers(identifiers: Identifiers) -> Identifiers:
+    """Make identifiers unique by one more token: 0, 1, 2, ... among the items that share one, in their order.
+
+    Rajput et al. 2023 (arXiv 2305.05065), section 3.1.
+    """
+    items = len(identifiers)
+    order = np.lexsort(identifiers.tokens.T[::-1])
+    ordered = identifiers.tokens[order]
+    is_first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    firsts = np.flatnonzero(is_first)
+    numbers = np.arange(items) - np.repeat(firsts, np.diff(firsts, append=items))
+    tokens = np.pad(identifiers.tokens, ((0, 0), (0, 1)), constant_values=-1)
+    ends = (identifiers.tokens >= 0).sum(axis=1)
+    tokens[order, ends[order]] = numbers
+    needed = (tokens.max(axis=0) + 1).tolist()
+    return Identifiers(tokens, tuple(map(max, needed, (*identifiers.vocabularies, 0))))
+
+
+def centroids(trie: Trie, vectors: np.ndarray) -> np.ndarray:
+    """The mean vector of the items under each state, float32 of shape [states, dimension].
+
+    `vectors` is of shape [items, dimension]. For semantic identifiers these are the clusters' centroids, and an
+    identifier's own state has its item's vector.
+    """
+    sums = np.zeros((trie.states, vectors.shape[1]), dtype=np.float32)
+    counts = np.zeros(trie.states, dtype=np.int64)
+    finals = trie.final_states
+    sums[finals] = np.add.reduceat(vectors[trie.items], trie.group_indptr[:-1], axis=0)
+    counts[finals] = np.diff(trie.group_indptr)
+    for inner, children, starts in _bottom_up(trie):
+        sums[inner] = np.add.reduceat(sums[children], starts, axis=0)
+        counts[inner] = np.add.reduceat(counts[children], starts)
+    return sums / counts[:, None].astype(np.float32)
+
+
+def _bottom_up(trie: Trie) -> Iterator[tuple[np.ndarray, slice, np.ndarray]]:
+    """For each level from the last: its inner states, all their children, and where each one's children start."""
+    degrees = np.diff(trie.indptr)
+    for level in reversed(range(trie.levels)):
+        first, last = trie.level_offsets[level : level + 2]
+        inner = first + np.flatnonzero(degrees[first:last])
+        yield inner, slice(*trie.level_offsets[level + 1 : level + 3]), trie.indptr[inner] - trie.indptr[first]
+
+
+def _check_some(items: int) -> None:
+    if not items:
+        raise BenchError("there are no documents to name; give a collection with at least one")

@@ -1,0 +1,33 @@
+"""Options that the generative retrievers share."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.options import Options
+
+Head = Literal["shared", "prefix"]
+Normalise = Literal["vocabulary", "children"]
+
+
+class DecoderOptions(Options):
+    """A decoder that is trained from the start."""
+
+    head: Head = Field("prefix", description="output vectors: one per token of a level, or one per prefix")
+    dimension: int = Field(256, ge=1, description="of the decoder's states")
+    layers: int = Field(1, ge=0, description="of the decoder; 0: a linear map of the mean state, for atomic ids")
+    heads: int = Field(4, ge=1, description="of the decoder's attention; they divide the dimension")
+    feed_forward: int = Field(512, ge=1, description="hidden units of a layer's feed-forward part")
+    dropout: float = Field(0.1, ge=0, lt=1, description="in the decoder, while it is trained")
+
+
+class BeamOptions(Options):
+    """How identifiers are searched for."""
+
+    beams: int = Field(20, ge=1, description="prefixes kept at each step; also the most identifiers returned")
+    decoding: Literal["constrained", "free", "exact"] = Field(
+        "constrained", description="beams in the trie, beams outside it too, or every identifier scored"
+    )
+    normalise: Normalise = Field(
+        "vocabulary", description="probabilities over a level's vocabulary, or over the tokens that the trie allows"
+    )
