@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 from bench.collection import Collection, Query
 from bench.options import Options
 from bench.rankings import Rankings
+from bench.workplace import Workplace
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("encoding"), how much of it is done and how much there is."""
@@ -29,12 +30,10 @@ class Retriever(Options, ABC):
     family: ClassVar[str] = "other"
     """Kind of system, for the leaderboard: sparse, dense, late interaction, generative, ..."""
 
-    trained: ClassVar[bool] = False
-    """Whether `fit` learns from the training queries or interactions."""
-
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
     _progress: Progress = PrivateAttr(default_factory=lambda: no_progress)
+    _workplace: Workplace | None = PrivateAttr(None)
 
     @abstractmethod
     def fit(self, collection: Collection) -> None:
@@ -65,9 +64,33 @@ class Retriever(Options, ABC):
         return {}
 
     @property
+    def trained(self) -> bool:
+        """Whether `fit` learns from the training queries or interactions. Options may decide it."""
+        return False
+
+    @property
     def saves(self) -> bool:
         """Whether the subclass implements `save` and `load`."""
         return type(self).save is not Retriever.save and type(self).load is not Retriever.load
+
+    def answer_facts(self) -> dict[str, Any]:
+        """What the last `retrieve` has to tell of its answers, e.g. how many identifiers were invalid."""
+        return {}
+
+    def docids(self) -> Sequence[tuple[str, ...]]:
+        """After `fit`: the path of identifier tokens of each document, for a system that generates them."""
+        raise NotImplementedError
+
+    @property
+    def workplace(self) -> Workplace:
+        """Folders for what `fit` keeps beside its index; temporary ones unless the runner gives lasting ones."""
+        if self._workplace is None:
+            self._workplace = Workplace.temporary()
+        return self._workplace
+
+    def work_in(self, workplace: Workplace) -> None:
+        """Have `fit` keep its checkpoints and shared work there."""
+        self._workplace = workplace
 
     def report_to(self, progress: Progress) -> None:
         """Have `fit` and `retrieve` tell their progress."""

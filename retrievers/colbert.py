@@ -13,9 +13,8 @@ from pydantic import Field
 
 from bench.collection import Collection, Query
 from bench.errors import BenchError
-from bench.models import MINILM, ModelOptions, find_weights, open_model, token_encoder
+from bench.models import MINILM, find_weights, open_model, token_encoder
 from bench.rankings import Rankings
-from bench.retriever import Retriever
 from retrievers import ann
 from retrievers.encoding import (
     DistinctTexts,
@@ -28,20 +27,27 @@ from retrievers.encoding import (
     scratch_array,
     token_limit,
 )
+from retrievers.finetuning import FineTuned
 from retrievers.maxsim import maxsim
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import MultiVectorEncoder
 
+    from retrievers.training import Method
+
 _GIGABYTE = 10**9
+_USUAL_QUERY_TOKENS = 32.0
 
 
-class ColBERT(ModelOptions, Retriever):
+class ColBERT(FineTuned):
     """MaxSim over token vectors, of a late-interaction checkpoint or of any encoder as it is.
 
     A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
     lengths, projection and skip list. Of a plain encoder the normalised token vectors are compared as they are.
     Document tokens that are skipped or that only pad a batch have no vector, so they never win.
+    `finetune=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant document and a
+    mined one. The others compare with the whole batch's documents.
     """
 
     family = "late interaction"
@@ -61,13 +67,16 @@ class ColBERT(ModelOptions, Retriever):
 
     @cached_property
     def encoder(self) -> "MultiVectorEncoder":
-        """The model, opened on first use."""
+        """The model, opened on first use; after fine-tuning with its new weights."""
+        return self._open(self.model)
+
+    def _open(self, name: str) -> "MultiVectorEncoder":
         from sentence_transformers import MultiVectorEncoder
 
         skipped = list(string.punctuation) if self.skip_punctuation else []
-        load = MultiVectorEncoder if self._is_checkpoint else partial(token_encoder, skipped=skipped)
-        encoder = open_model(load, self.model, self)
-        check_length(encoder, self.model, max(self.query_length, self.document_length))
+        load = MultiVectorEncoder if _is_checkpoint(name) else partial(token_encoder, skipped=skipped)
+        encoder = open_model(load, name, self)
+        check_length(encoder, name, max(self.query_length, self.document_length))
         transformer: Any = encoder[0]
         if self.document_length:
             transformer.document_length = self.document_length
@@ -77,20 +86,11 @@ class ColBERT(ModelOptions, Retriever):
                 transformer.query_expansion = {**transformer.query_expansion, "length": self.query_length}
         return encoder
 
-    @cached_property
-    def _is_checkpoint(self) -> bool:
-        """Whether the model was trained for late interaction: the library would give others a random projection."""
-        folder = find_weights(self.model).folder
-        settings = _read_json(folder / "config_sentence_transformers.json")
-        architectures = _read_json(folder / "config.json").get("architectures") or []
-        return (
-            settings.get("model_type") in ("MultiVectorEncoder", "ColBERT")
-            or "query_prefix" in settings
-            or any(name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in architectures)
-        )
-
     def fit(self, collection: Collection) -> None:
         texts = DistinctTexts(collection.texts())
+        if self.trained:
+            self.encoder = self._open(self.model)
+            self._finetune(collection, texts)
         full = FullWindows()
         with tempfile.TemporaryFile() as file:
             with full.counted(self.encoder, self._document_tokens):
@@ -102,6 +102,30 @@ class ColBERT(ModelOptions, Retriever):
         self._holders = Holders(position[texts.place])
         self._counts = {"distinct_texts": len(texts), "texts_at_document_length": full.count}
         self._index_candidates()
+
+    def _method(self, model: "MultiVectorEncoder") -> "Method":
+        from sentence_transformers import MultiVectorEncoderTrainer
+        from sentence_transformers.multi_vector_encoder import losses, scoring
+        from sentence_transformers.multi_vector_encoder.evaluation import MultiVectorInformationRetrievalEvaluator
+
+        from retrievers.training import Method
+
+        loss: torch.nn.Module
+        mean = model.similarity_fn_name == "meanmaxsim"
+        scale = self.finetune_scale or (_USUAL_QUERY_TOKENS if mean else 1.0)
+        if self.finetune == "pairwise":
+            similarity = scoring.mean_colbert_kd_scores if mean else scoring.colbert_kd_scores
+            loss = losses.MultiVectorDistillKLDivLoss(
+                model, similarity_fct=similarity, student_temperature=1 / scale, teacher_temperature=1.0
+            )
+        else:
+            similarity = scoring.mean_colbert_scores if mean else scoring.colbert_scores
+            loss = losses.MultiVectorMultipleNegativesRankingLoss(model, scale=scale, similarity_fct=similarity)
+        return Method(MultiVectorEncoderTrainer, loss, MultiVectorInformationRetrievalEvaluator)
+
+    def _cut(self, model: "MultiVectorEncoder", tokens: int) -> None:
+        transformer: Any = model[0]
+        transformer.document_length = min(transformer.document_length or token_limit(model) or tokens, tokens)
 
     def _write_vectors(self, texts: DistinctTexts, file: Any) -> np.ndarray:
         """Append each text's vectors to the file. Returns how many each has, shape [texts].
@@ -207,8 +231,10 @@ class ColBERT(ModelOptions, Retriever):
         (folder / "counts.json").write_text(json.dumps(self._counts))
         if self.search == "candidates":
             ann.write(self._token_index, folder / "index.faiss")
+        self._save_finetuned(folder)
 
     def load(self, folder: Path) -> None:
+        self._load_finetuned(folder)
         self._vectors = open_array(folder / "tokens.npy")
         self._offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
@@ -225,7 +251,7 @@ class ColBERT(ModelOptions, Retriever):
         return {
             "device": str(self.encoder.device),
             "precision": str(self.encoder.dtype).removeprefix("torch."),
-            "checkpoint": "late interaction" if self._is_checkpoint else "plain encoder",
+            "checkpoint": "late interaction" if _is_checkpoint(self.model) else "plain encoder",
             "similarity": self.encoder.similarity_fn_name,
             "dimension": self._vectors.shape[1],
             "query_prompt": self._query_prompt,
@@ -237,7 +263,20 @@ class ColBERT(ModelOptions, Retriever):
             "tokens_per_document": float(lengths.mean()),
             "documents_without_tokens": int((lengths == 0).sum()),
             **self._counts,
+            **self._finetune_facts(),
         }
+
+
+def _is_checkpoint(name: str) -> bool:
+    """Whether the model was trained for late interaction: the library would give others a random projection."""
+    folder = find_weights(name).folder
+    settings = _read_json(folder / "config_sentence_transformers.json")
+    architectures = _read_json(folder / "config.json").get("architectures") or []
+    return (
+        settings.get("model_type") in ("MultiVectorEncoder", "ColBERT")
+        or "query_prefix" in settings
+        or any(kind == "HF_ColBERT" or kind.endswith("ForRetrieval") for kind in architectures)
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -90,6 +90,9 @@ class DistinctTexts:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __getitem__(self, number: int) -> str:
+        return self._texts[self._rows[number]]
+
     def encode(self, encode: Callable[[list[str]], T], batch_size: int, progress: Progress) -> Iterator[T]:
         """Encode some batches at a time, in order."""
         step = batch_size * _BATCHES_AT_ONCE

@@ -11,9 +11,8 @@ from pydantic import Field
 
 from bench.collection import Collection, Query
 from bench.errors import BenchError
-from bench.models import MINILM, ModelOptions, open_model
+from bench.models import MINILM, open_model
 from bench.rankings import Rankings
-from bench.retriever import Retriever
 from retrievers import ann
 from retrievers.encoding import (
     DistinctTexts,
@@ -26,19 +25,27 @@ from retrievers.encoding import (
     scratch_array,
     token_limit,
 )
+from retrievers.finetuning import FineTuned
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from retrievers.training import Method
 
-class SBERT(ModelOptions, Retriever):
+
+class SBERT(FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate
-    with a faiss index.
+    with a faiss index. `finetune` trains the model first, by the softmax of a query's relevant document against the
+    batch's other ones (Henderson et al. 2017, section 4.4), mined ones included with `hard-negatives`.
     """
 
     family = "dense"
+
+    finetune: Literal["none", "in-batch", "hard-negatives"] = Field(
+        "none", description="train first, against the batch's other documents, or against mined ones too"
+    )
 
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
@@ -56,21 +63,24 @@ class SBERT(ModelOptions, Retriever):
 
     @cached_property
     def encoder(self) -> "SentenceTransformer":
-        """The model, opened on first use."""
+        """The model, opened on first use; after fine-tuning with its new weights."""
+        return self._open(self.model)
+
+    def _open(self, name: str) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
 
-        encoder = open_model(SentenceTransformer, self.model, self)
+        encoder = open_model(SentenceTransformer, name, self)
         if encoder.similarity_fn_name not in ("cosine", "dot"):
             raise BenchError(
-                f"model '{self.model}' compares by {encoder.similarity_fn_name} distance; choose one that was "
+                f"model '{name}' compares by {encoder.similarity_fn_name} distance; choose one that was "
                 "trained for cosine or dot"
             )
-        check_length(encoder, self.model, self.max_tokens)
+        check_length(encoder, name, self.max_tokens)
         if self.max_tokens:
             try:
                 encoder.max_seq_length = self.max_tokens
             except AttributeError:
-                raise BenchError(f"model '{self.model}' cannot cut texts; leave max_tokens at 0") from None
+                raise BenchError(f"model '{name}' cannot cut texts; leave max_tokens at 0") from None
         return encoder
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -79,6 +89,9 @@ class SBERT(ModelOptions, Retriever):
 
     def fit(self, collection: Collection) -> None:
         texts = DistinctTexts(collection.texts())
+        if self.trained:
+            self.encoder = self._open(self.model)
+            self._finetune(collection, texts)
         self._holders = Holders(texts.place)
         full = FullWindows()
         vectors = scratch_array((len(texts), self._dimension), np.float32)
@@ -89,6 +102,23 @@ class SBERT(ModelOptions, Retriever):
                 done += len(part)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
+
+    def _method(self, model: "SentenceTransformer") -> "Method":
+        from sentence_transformers import SentenceTransformerTrainer
+        from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+        from sentence_transformers.util import cos_sim, dot_score
+
+        from retrievers.training import Method
+
+        similarity, usual = (cos_sim, 20.0) if model.similarity_fn_name == "cosine" else (dot_score, 1.0)
+        loss = MultipleNegativesRankingLoss(model, scale=self.finetune_scale or usual, similarity_fct=similarity)
+        return Method(SentenceTransformerTrainer, loss, InformationRetrievalEvaluator)
+
+    def _cut(self, model: "SentenceTransformer", tokens: int) -> None:
+        limit = token_limit(model)
+        if limit is not None:
+            model.max_seq_length = min(limit, tokens)
 
     def _build(self, vectors: np.ndarray) -> None:
         self.progress("indexing", 0, 1)
@@ -167,8 +197,10 @@ class SBERT(ModelOptions, Retriever):
             np.save(folder / "vectors.npy", self._vectors.cpu().numpy())
         else:
             ann.write(self._search_index, folder / "index.faiss")
+        self._save_finetuned(folder)
 
     def load(self, folder: Path) -> None:
+        self._load_finetuned(folder)
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
         self._counts = json.loads((folder / "counts.json").read_text())
         if self.index == "flat":
@@ -191,6 +223,7 @@ class SBERT(ModelOptions, Retriever):
             "search": "exact" if self.index == "flat" else "approximate",
             "scores": "approximate" if self.index == "ivf-pq" else "exact",
             **self._counts,
+            **self._finetune_facts(),
         }
 
 

@@ -75,9 +75,14 @@ def manifest(threads: int) -> dict[str, Any]:
     return {
         "versions": versions(),
         "revision": revision(),
-        "machine": machine() | {"threads": threads, "accelerator": _accelerator()},
+        "machine": hardware(threads),
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
     }
+
+
+def hardware(threads: int) -> dict[str, Any]:
+    """What costs depend on: the machine, how much of it is used, and its accelerator."""
+    return machine() | {"threads": threads, "accelerator": _accelerator()}
 
 
 def _accelerator() -> str:

@@ -17,7 +17,7 @@ from bench.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings
-from retrievers.colbert import ColBERT
+from retrievers.colbert import ColBERT, _is_checkpoint
 
 MakeCollection = Callable[..., Collection]
 
@@ -266,6 +266,6 @@ def test_late_interaction_checkpoints_are_told_by_their_settings(
     tmp_path: Path, file: str, settings: dict[str, Any]
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert not ColBERT(model=str(tmp_path))._is_checkpoint
+    assert not _is_checkpoint(str(tmp_path))
     (tmp_path / file).write_text(json.dumps(settings))
-    assert ColBERT(model=str(tmp_path))._is_checkpoint
+    assert _is_checkpoint(str(tmp_path))

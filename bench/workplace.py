@@ -1,0 +1,50 @@
+"""What a fit keeps beside its index: checkpoints, and work that other systems need too."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bench.digests import digest_data
+from bench.store import locked, new_folder
+
+
+@dataclass
+class Workplace:
+    """Folders of one fit.
+
+    checkpoints: of this fit alone; survives an interruption, and vanishes when the index is saved
+    common: of all systems on this machine
+    reused_seconds: what the fit would have taken longer had it done the shared work itself; part of its cost
+    """
+
+    checkpoints: Path
+    common: Path
+    reused_seconds: float = 0.0
+    _owner: Any = field(default=None, repr=False)
+
+    @classmethod
+    def temporary(cls) -> "Workplace":
+        """Folders that vanish with the object, so that nothing is shared or resumed."""
+        owner = tempfile.TemporaryDirectory()
+        return cls(Path(owner.name) / "checkpoints", Path(owner.name) / "common", _owner=owner)
+
+    def shared(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """The folder that `make` fills, filled once for all systems that ask with the same key.
+
+        Who comes later is charged the time that it took, so that no system is cheaper for coming second.
+        """
+        target = self.common / digest_data(dict(key))[:20]
+        start = perf_counter()
+        with locked(target):
+            if target.is_dir():
+                waited = perf_counter() - start
+                self.reused_seconds += float((target / "seconds").read_text()) - waited
+                return target
+            with new_folder(target) as draft:
+                start = perf_counter()
+                make(draft)
+                (draft / "seconds").write_text(f"{perf_counter() - start}")
+        return target
