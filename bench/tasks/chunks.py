@@ -1,6 +1,5 @@
 """Sentences of a document, with where they stand in it, and how often they occur in a collection."""
 
-import re
 import string
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.collection import Document
+from bench.sentences import sentences
 
 THIRDS = ("start", "middle", "end")
-
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n\s*\n")
 
 
 class Chunk(NamedTuple):
@@ -32,11 +30,11 @@ def chunks(document: Document, shortest: int, longest: int) -> list[Chunk]:
     """
     title = _plain(document.title.split())
     title = title if any(title) else []
-    sentences = [sentence.split() for sentence in _SENTENCE_END.split(document.body)]
-    total = sum(map(len, sentences))
+    parts = [sentence.split() for sentence in sentences(document.body)]
+    total = sum(map(len, parts))
     found = []
     place = 0
-    for window in (window for sentence in sentences for window in _windows(sentence, longest)):
+    for window in (window for sentence in parts for window in _windows(sentence, longest)):
         third = THIRDS[int(len(THIRDS) * (place + len(window) / 2) / total)]
         place += len(window)
         kept = _without(window, title)

@@ -4,7 +4,6 @@ Each takes the collection and the chunks of some documents, and gives one array 
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -12,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.collection import Collection
-from bench.errors import BenchError, MissingExtra
 from bench.models import MINILM, ModelOptions, open_model
+from bench.sentences import terms, textrank
 
 Selector = Callable[[Collection, Sequence[Sequence[str]]], list[np.ndarray]]
 SelectorName = Literal["tf-idf", "textrank", "attention"]
@@ -26,54 +25,22 @@ def by_tf_idf(collection: Collection, documents: Sequence[Sequence[str]]) -> lis
     """
     holding: Counter[str] = Counter()
     for text in collection.texts():
-        holding.update(set(_terms(text)))
+        holding.update(set(terms(text)))
     scores = []
     for chunks in documents:
-        terms = [_terms(chunk) for chunk in chunks]
-        frequency = Counter(term for found in terms for term in found)
+        words = [terms(chunk) for chunk in chunks]
+        frequency = Counter(term for found in words for term in found)
         weight = {
             term: (1 + math.log(count)) * math.log(len(collection) / max(holding[term], 1))
             for term, count in frequency.items()
         }
-        scores.append(np.array([sum(weight[term] for term in found) / max(len(found), 1) for found in terms]))
+        scores.append(np.array([sum(weight[term] for term in found) / max(len(found), 1) for found in words]))
     return scores
-
-
-def _terms(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
 
 
 def by_textrank(collection: Collection, documents: Sequence[Sequence[str]]) -> list[np.ndarray]:
-    """TextRank of a document's chunks by sumy (Mihalcea and Tarau 2004, section 4), without stop words.
-
-    Raises MissingExtra without sumy, and BenchError for a language of which it has no stop words.
-    """
-    try:
-        from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
-        from sumy.summarizers.text_rank import TextRankSummarizer
-        from sumy.utils import get_stop_words
-    except ImportError:
-        raise MissingExtra("selector=textrank", "textrank") from None
-    ranker = TextRankSummarizer()
-    try:
-        ranker.stop_words = get_stop_words(collection.rules.language)
-    except LookupError:
-        raise BenchError(
-            f"textrank has no stop words for '{collection.rules.language}'; choose selector = \"tf-idf\""
-        ) from None
-    scores = []
-    for chunks in documents:
-        sentences = [Sentence(chunk, _Words()) for chunk in chunks]
-        ratings = ranker.rate_sentences(ObjectDocumentModel([Paragraph(sentences)]))
-        scores.append(np.array([ratings[sentence] for sentence in sentences]))
-    return scores
-
-
-class _Words:
-    """Tokenizer for sumy, whose own would download its rules."""
-
-    def to_words(self, text: str) -> tuple[str, ...]:
-        return tuple(_terms(text))
+    """TextRank of a document's chunks, in the collection's language."""
+    return [textrank(chunks, collection.rules.language) for chunks in documents]
 
 
 def by_attention(collection: Collection, documents: Sequence[Sequence[str]]) -> list[np.ndarray]:  # noqa: ARG001

@@ -1,0 +1,50 @@
+"""Sentences of a text, and which of them say most."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.errors import BenchError, MissingExtra
+
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n\s*\n")
+
+
+def sentences(text: str) -> list[str]:
+    """The parts of a text between ends of sentences and blank lines."""
+    return [part for part in _SENTENCE_END.split(text) if part and not part.isspace()]
+
+
+def terms(text: str) -> list[str]:
+    """The words of a text without case and punctuation."""
+    return re.findall(r"\w+", text.casefold())
+
+
+def textrank(parts: Sequence[str], language: str) -> np.ndarray:
+    """TextRank of a text's parts by sumy (Mihalcea and Tarau 2004, section 4), without stop words; shape [parts].
+
+    Raises MissingExtra without sumy, and BenchError for a language of which it has no stop words.
+    """
+    try:
+        from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
+        from sumy.summarizers.text_rank import TextRankSummarizer
+        from sumy.utils import get_stop_words
+    except ImportError:
+        raise MissingExtra("TextRank", "textrank") from None
+    ranker = TextRankSummarizer()
+    try:
+        ranker.stop_words = get_stop_words(language)
+    except LookupError:
+        raise BenchError(
+            f"TextRank has no stop words for '{language}'; choose another way to pick sentences"
+        ) from None
+    rated = [Sentence(part, _Words()) for part in parts]
+    ratings = ranker.rate_sentences(ObjectDocumentModel([Paragraph(rated)]))
+    return np.array([ratings[sentence] for sentence in rated])
+
+
+class _Words:
+    """Tokenizer for sumy, whose own would download its rules."""
+
+    def to_words(self, text: str) -> tuple[str, ...]:
+        return tuple(terms(text))
