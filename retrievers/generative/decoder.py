@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import BenchError
+from retrievers.generative.docids import items_below
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
 
@@ -106,6 +107,11 @@ class SharedHead(nn.Module):
     def __init__(self, dimension: int, vocabularies: list[int]) -> None:
         super().__init__()
         self.outputs = nn.ModuleList(nn.Linear(dimension, size) for size in vocabularies)
+        self.embeddings = nn.ModuleList(nn.Embedding(size, dimension) for size in vocabularies)
+
+    def embed(self, tokens: Tensor, level: int, _states: Tensor) -> Tensor:
+        """Shape [..., dimension]: what the decoder reads of the tokens of a level."""
+        return self.embeddings[level % len(self.embeddings)](tokens)
 
     def forward(self, hidden: Tensor, _directions: Tensor, level: int, _states: Tensor) -> Tensor:
         """Logits of shape [..., vocabulary] for the tokens of a level, from hidden states [..., dimension]."""
@@ -117,7 +123,8 @@ class PrefixHead(nn.Module):
 
     `vectors`, of shape [states, encoder's dimension], are what they start as, e.g. the clusters' centroids. Then it
     begins as a search for the centroids nearest to the encoder's mean state (20 times the inner product, as
-    sentence encoders are trained), and the decoder learns what to add to that state. Without `vectors` it is random.
+    sentence encoders are trained, and the logarithm of how many items lie below, so that a large cluster is as
+    probable as its parts together), and the decoder learns what to add to that state. Without `vectors` it is random.
     """
 
     def __init__(self, dimension: int, tables: TrieTables, vectors: Tensor | None) -> None:
@@ -130,26 +137,35 @@ class PrefixHead(nn.Module):
             nn.init.zeros_(self.project.weight)
             nn.init.zeros_(self.project.bias)
         self.vectors = nn.Parameter(start[1:].clone())  # nothing leads to the root
-        self.bias = nn.Parameter(torch.zeros(len(start) - 1))
+        sizes = torch.from_numpy(items_below(tables.trie)[1:])
+        self.bias = nn.Parameter(torch.zeros(len(start) - 1) if vectors is None else sizes.log())
+        self.read = nn.Linear(start.shape[1], dimension)
+
+    def embed(self, _tokens: Tensor, _level: int, states: Tensor) -> Tensor:
+        """Shape [..., dimension]: what the decoder reads of the prefixes that end in these states."""
+        return self.read(self.vectors[(states - 1).clamp(min=0)])
 
     def forward(self, hidden: Tensor, directions: Tensor, level: int, states: Tensor) -> Tensor:
         """As of the shared head, with -inf for tokens that the states, of shape [...], do not allow.
 
         `directions` are those of each row's query.
         """
-        nexts = self.tables.vocabulary(level, states).states
+        children = self.tables.children(level, states)
         wanted = self.project(hidden)
         if self.scale:
             wanted = wanted + self.scale * directions
+        logits = self._products(wanted, children.states, level).masked_fill(children.states < 0, -torch.inf)
+        return children.spread(logits, self.tables.vocabularies[level], -torch.inf)
+
+    def _products(self, wanted: Tensor, nexts: Tensor, level: int) -> Tensor:
+        """Shape [..., width]: the wanted vectors times those of the states in `nexts`, of shape [..., width]."""
         first, last = self.tables.level_offsets[level + 1 : level + 3]
         if last - first <= _FEW * nexts.shape[-1]:
             span = slice(first - 1, last - 1)
-            logits = functional.linear(wanted, self.vectors[span], self.bias[span])
-            logits = logits.gather(-1, (nexts - first).clamp(min=0))
-        else:
-            rows = (nexts - 1).clamp(min=0)
-            logits = (self.vectors[rows] @ wanted[..., None])[..., 0] + self.bias[rows]
-        return logits.masked_fill(nexts < 0, -torch.inf)
+            products = functional.linear(wanted, self.vectors[span], self.bias[span])
+            return products.gather(-1, (nexts - first).clamp(min=0))
+        rows = (nexts - 1).clamp(min=0)
+        return (self.vectors[rows] @ wanted[..., None])[..., 0] + self.bias[rows]
 
 
 class Decoder(nn.Module):
@@ -194,7 +210,6 @@ class Decoder(nn.Module):
             torch.manual_seed(seed)
             self.start = nn.Parameter(torch.randn(options.dimension) * 0.02)
             self.project_mean = nn.Linear(encoder_dimension, options.dimension)
-            self.embeddings = nn.ModuleList(nn.Embedding(size, options.dimension) for size in vocabularies)
             self.positions = nn.Embedding(tables.levels, options.dimension)
             self.layers: Any = nn.ModuleList(_Layer(options, encoder_dimension) for _ in range(options.layers))
             self.norm = nn.LayerNorm(options.dimension)
@@ -216,7 +231,7 @@ class Decoder(nn.Module):
         tokens = sequences.clamp(min=0).unbind(1)
         inputs = [
             self.first_input(encoded),
-            *(self.input_of(tokens[level], level) for level in range(len(tokens) - 1)),
+            *(self.input_of(tokens[level], level, states[:, level + 1]) for level in range(len(tokens) - 1)),
         ]
         memory = self.look_at(encoded)
         hidden, _ = self.run(torch.stack(inputs, dim=1)[:, None], memory)
@@ -224,7 +239,7 @@ class Decoder(nn.Module):
         for level, targets in enumerate(sequences.unbind(1)):
             rows = (targets >= 0).nonzero()[:, 0]
             logits = self.head(hidden[rows, 0, level], memory.directions[rows], level, states[rows, level])
-            losses[rows, level] = _cross_entropy(logits.float(), targets[rows], label_smoothing)
+            losses[rows, level] = cross_entropy(logits.float(), targets[rows], label_smoothing)
         return losses
 
     def loss(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -246,9 +261,9 @@ class Decoder(nn.Module):
         """Shape [queries, dimension]: from which the first token is predicted."""
         return self.start + self.project_mean(encoded.means())
 
-    def input_of(self, tokens: Tensor, level: int) -> Tensor:
-        """Shape [..., dimension]: from which the token after these, which are of `level`, is predicted."""
-        return self.embeddings[level % len(self.embeddings)](tokens) + self.positions.weight[level]
+    def input_of(self, tokens: Tensor, level: int, states: Tensor) -> Tensor:
+        """Shape [..., dimension]: from which the next token is predicted; `tokens`, of `level`, led to `states`."""
+        return self.head.embed(tokens, level, states) + self.positions.weight[level]
 
     def run(
         self, inputs: Tensor, memory: Memory, past: Sequence[KeysValues] | None = None
@@ -286,7 +301,7 @@ class DecoderStepper:
         rows = (torch.arange(queries, device=parents.device)[:, None] * before + parents).flatten()
         self._seen = [KeysValues(seen.keys[rows], seen.values[rows]) for seen in self._seen or ()]
         self._states = self._decoder.tables.advance(self._states.gather(1, parents), tokens)
-        inputs = self._decoder.input_of(tokens, self._level)
+        inputs = self._decoder.input_of(tokens, self._level, self._states)
         self._level += 1
         return self._logits(inputs)
 
@@ -295,7 +310,8 @@ class DecoderStepper:
         return self._decoder.head(hidden[:, :, 0], self._memory.directions[:, None], self._level, self._states)
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Shape [rows], from logits of shape [rows, vocabulary]; the smoothing spares tokens whose logit is -inf."""
     log_probs = logits.log_softmax(dim=-1)
     losses = -log_probs.gather(-1, targets[:, None])[:, 0]
     if not smoothing:

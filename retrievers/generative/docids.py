@@ -6,11 +6,15 @@ Tay et al. 2022 (arXiv 2202.06991), section 3.2: unstructured atomic, naive stri
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.errors import BenchError
 from retrievers.generative.trie import Trie
+
+if TYPE_CHECKING:
+    import torch
 
 _ITERATIONS = 20
 _STARTS = 3
@@ -158,15 +162,50 @@ def centroids(trie: Trie, vectors: np.ndarray) -> np.ndarray:
     `vectors` is of shape [items, dimension]. For semantic identifiers these are the clusters' centroids, and an
     identifier's own state has its item's vector.
     """
-    sums = np.zeros((trie.states, vectors.shape[1]), dtype=np.float32)
-    counts = np.zeros(trie.states, dtype=np.int64)
-    finals = trie.final_states
-    sums[finals] = np.add.reduceat(vectors[trie.items], trie.group_indptr[:-1], axis=0)
-    counts[finals] = np.diff(trie.group_indptr)
+    return _sums(trie, vectors.astype(np.float32)) / items_below(trie)[:, None]
+
+
+def items_below(trie: Trie) -> np.ndarray:
+    """How many items are under each state, float32 of shape [states]."""
+    return _sums(trie, np.ones((int(trie.items.max()) + 1, 1), dtype=np.float32))[:, 0]
+
+
+def compressed(identifiers: Identifiers) -> Identifiers:
+    """The same tree without the tokens that have no alternative, each token numbered among its alternatives.
+
+    Where only what distinguishes identifiers is modelled, a token without alternative is certain: long identifiers
+    keep their probabilities and need as many steps as there are choices.
+    """
+    trie = identifiers.trie()
+    degrees = np.diff(trie.indptr)
+    tokens = np.full_like(identifiers.tokens, -1)
+    lengths = np.zeros(len(identifiers), dtype=np.int64)
+    parents = np.repeat(np.arange(trie.states), degrees)
+    paths = trie.on("cpu").paths(_as_tensor(identifiers.tokens)).numpy()
+    for state in paths[:, 1:].T:
+        rows = np.flatnonzero(state > 0)
+        parent = parents[state[rows] - 1]
+        choice = degrees[parent] > 1
+        rows, parent = rows[choice], parent[choice]
+        tokens[rows, lengths[rows]] = state[rows] - 1 - trie.indptr[parent]
+        lengths[rows] += 1
+    tokens[lengths == 0, 0] = 0  # a single identifier has no alternative anywhere
+    return Identifiers.of(tokens[:, : max(1, int(lengths.max()))])
+
+
+def _as_tensor(tokens: np.ndarray) -> "torch.Tensor":
+    import torch
+
+    return torch.from_numpy(tokens.astype(np.int64))
+
+
+def _sums(trie: Trie, values: np.ndarray) -> np.ndarray:
+    """Shape [states, width]: the sums of the items' values, of shape [items, width], under each state."""
+    sums = np.zeros((trie.states, values.shape[1]), dtype=np.float32)
+    sums[trie.final_states] = np.add.reduceat(values[trie.items], trie.group_indptr[:-1], axis=0)
     for inner, children, starts in _bottom_up(trie):
         sums[inner] = np.add.reduceat(sums[children], starts, axis=0)
-        counts[inner] = np.add.reduceat(counts[children], starts)
-    return sums / counts[:, None].astype(np.float32)
+    return sums
 
 
 def _bottom_up(trie: Trie) -> Iterator[tuple[np.ndarray, slice, np.ndarray]]:

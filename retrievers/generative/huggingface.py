@@ -1,13 +1,19 @@
 """Encoder-decoder models of Hugging Face as steppers of the beam search."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_outputs import BaseModelOutput
+
+from retrievers.generative.decoder import Encoded, cross_entropy
+from retrievers.generative.trie import TrieTables
 
 _SHARED = "shared_by_beams"
 
@@ -31,19 +37,72 @@ def _attend(
 AttentionInterface.register(_SHARED, _attend)
 
 
+class HuggingFaceDecoder(nn.Module):
+    """The decoder of an encoder-decoder model, e.g. T5, as a model of identifiers.
+
+    words: the model's own tokens that the identifiers are made of, where they are text; without them each level gets
+        new tokens, whose vectors start at random
+
+    The probabilities of a level are over its own tokens alone.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tables: TrieTables, words: Sequence[int] | None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self._model = [model]  # its parameters belong to whoever holds the encoder too
+        if words is None:
+            ends = np.cumsum([model.get_input_embeddings().num_embeddings, *tables.vocabularies])
+            columns = [torch.arange(start, end) for start, end in pairwise(ends.tolist())]
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                model.resize_token_embeddings(int(ends[-1]))
+        else:
+            columns = [torch.tensor(words)] * tables.levels
+        self._columns = [column.to(model.device) for column in columns]
+
+    def forward(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """As `Decoder.forward`."""
+        model, there = self._model[0], sequences >= 0
+        tokens = [column[level.clamp(min=0)] for column, level in zip(self._columns, sequences.T, strict=False)]
+        start = torch.full_like(tokens[0], model.config.decoder_start_token_id)
+        output = model(
+            encoder_outputs=BaseModelOutput(encoded.states.to(model.dtype)),
+            attention_mask=encoded.mask.long(),
+            decoder_input_ids=torch.stack([start, *tokens[:-1]], dim=1),
+        )
+        losses = [
+            cross_entropy(output.logits[:, level, column].float(), sequences[:, level].clamp(min=0), label_smoothing)
+            for level, column in enumerate(self._columns[: sequences.shape[1]])
+        ]
+        return torch.stack(losses, dim=1).masked_fill(~there, 0.0)
+
+    def stepper(self, encoded: Encoded) -> "HuggingFaceStepper":
+        """The decoder on a batch of queries, for the beam search. Call `eval()` first."""
+        return HuggingFaceStepper(self._model[0], encoded, self._columns)
+
+
+def encode(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> Encoded:
+    """The states of tokens of shape [queries, length]."""
+    states = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    return Encoded(states, attention_mask.bool())
+
+
 class HuggingFaceStepper:
     """An encoder-decoder model, e.g. T5, on one batch of queries.
 
-    The encoder runs once, and all beams of a query share its states and their keys and values in every layer. Use it
-    under `torch.no_grad()` with a model in `eval()`.
+    All beams of a query share the encoder's states and their keys and values in every layer. Use it under
+    `torch.no_grad()` with a model in `eval()`. With `columns`, token t of level l is the model's token columns[l][t].
     """
 
-    def __init__(self, model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> None:
+    def __init__(self, model: PreTrainedModel, encoded: Encoded, columns: Sequence[Tensor] | None = None) -> None:
         self._model = model
-        self._mask = attention_mask.bool()[:, None, None]
-        self._encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+        self._columns = columns
+        self._mask = encoded.mask[:, None, None]
+        self._encoded = BaseModelOutput(encoded.states.to(model.dtype))
         self._cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         self._beams = 1
+        self._level = 0
 
     def start(self) -> Tensor:
         start = torch.full_like(self._mask[:, 0, 0, :1], self._model.config.decoder_start_token_id, dtype=torch.long)
@@ -54,6 +113,8 @@ class HuggingFaceStepper:
         first = torch.arange(queries, device=tokens.device)[:, None] * self._beams
         self._cache.self_attention_cache.batch_select_indices((first + parents).flatten())
         self._beams = beams
+        tokens = tokens if self._columns is None else self._columns[self._level][tokens]
+        self._level += 1
         return self._forward(tokens.reshape(-1, 1)).view(queries, beams, -1)
 
     def _forward(self, tokens: Tensor) -> Tensor:
@@ -65,7 +126,8 @@ class HuggingFaceStepper:
                 past_key_values=self._cache,
                 use_cache=True,
             )
-        return output.logits[:, -1]
+        logits = output.logits[:, -1]
+        return logits if self._columns is None else logits[:, self._columns[self._level]]
 
 
 @contextmanager

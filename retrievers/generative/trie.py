@@ -124,6 +124,15 @@ class Children(NamedTuple):
             return logits[..., : len(self.tokens)]
         return logits.gather(-1, self.tokens.expand(*logits.shape[:-1], -1))
 
+    def spread(self, values: "Tensor", vocabulary: int, missing: float) -> "Tensor":
+        """Shape [..., vocabulary]: the values, one for each of these tokens, and `missing` for all others."""
+        if self.tokens.dim() == 1:
+            return values
+        places = self.tokens.masked_fill(self.states < 0, vocabulary).expand_as(values)
+        return values.new_full((*values.shape[:-1], vocabulary + 1), missing).scatter_(-1, places, values)[
+            ..., :vocabulary
+        ]
+
 
 class TrieTables:
     """A trie as tensors. States and tokens are int64 tensors of any equal shape; state -1 is outside the trie."""
@@ -191,13 +200,8 @@ class TrieTables:
         """As `children`, but every token of the level's vocabulary in order, wherever it leads."""
         import torch
 
-        tokens, nexts = self.children(level, states)
-        if tokens.dim() == 1:
-            return Children(tokens, nexts)
-        size = self.vocabularies[level]
-        padded = torch.full((*states.shape, size + 1), -1, device=self.device)
-        padded.scatter_(-1, torch.where(nexts < 0, size, tokens), nexts)
-        return Children(torch.arange(size, device=self.device), padded[..., :size])
+        children, size = self.children(level, states), self.vocabularies[level]
+        return Children(torch.arange(size, device=self.device), children.spread(children.states, size, -1))
 
     def groups_of(self, states: "Tensor") -> "Tensor":
         """The groups whose identifiers end in these states, -1 where none ends."""

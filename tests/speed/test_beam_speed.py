@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from retrievers.generative.beam import beam_search
 from retrievers.generative.docids import naive
-from retrievers.generative.huggingface import HuggingFaceStepper
+from retrievers.generative.huggingface import HuggingFaceStepper, encode
 from retrievers.generative.trie import Trie, TrieTables
 
 END = 1
@@ -83,7 +83,7 @@ def generate(model: PreTrainedModel, questions: tuple[Tensor, Tensor], trie: dic
 
 @torch.no_grad()
 def search(model: PreTrainedModel, questions: tuple[Tensor, Tensor], tables: TrieTables) -> np.ndarray:
-    beams = beam_search(HuggingFaceStepper(model, *questions), tables, BEAMS)
+    beams = beam_search(HuggingFaceStepper(model, encode(model, *questions)), tables, BEAMS)
     return tables.trie.items[beams.groups[:, :10].numpy()]
 
 

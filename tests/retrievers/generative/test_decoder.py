@@ -153,7 +153,9 @@ def test_started_from_centroids_it_follows_the_nearest_ones_before_it_is_trained
     decoder = decoder_of(trie, "prefix", vectors=torch.from_numpy(centroids(trie, vectors.numpy()))).eval()
     queries = Encoded(vectors[:, None] * 3, torch.ones(50, 1, dtype=torch.bool))
     scores = exact_scores(decoder.stepper(queries), trie.on("cpu"))
-    first = (vectors @ torch.from_numpy(centroids(trie, vectors.numpy()))[1:4].T * 20).log_softmax(dim=1)
+    sizes = torch.tensor([len(branch) for branch in branches(trie)])
+    nearest = vectors @ torch.from_numpy(centroids(trie, vectors.numpy()))[1:4].T
+    first = (nearest * 20 + sizes.log()).log_softmax(dim=1)
     reached = torch.stack([scores[:, branch].logsumexp(dim=1) for branch in branches(trie)], dim=1)
     torch.testing.assert_close(reached, first, atol=1e-4, rtol=1e-4)
     found = [items[0] for items, _ in items_of(beam_search(decoder.stepper(queries), trie.on("cpu"), 50), trie)]

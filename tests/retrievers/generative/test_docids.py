@@ -11,10 +11,13 @@ from retrievers.generative.docids import (
     Identifiers,
     atomic,
     centroids,
+    compressed,
+    items_below,
     naive,
     semantic,
     with_collision_numbers,
 )
+from retrievers.generative.trie import Trie
 
 
 def random_vectors(number: int, seed: int = 0, dimension: int = 8) -> np.ndarray:
@@ -145,3 +148,32 @@ def test_finds_what_was_saved(tmp_path: Path) -> None:
     loaded = Identifiers.load(tmp_path)
     np.testing.assert_array_equal(loaded.tokens, identifiers.tokens)
     assert loaded.vocabularies == (2, 300)
+
+
+def test_compressed_identifiers_are_the_choices_on_the_way() -> None:
+    words = np.array([[4, 2, 7, 0], [4, 2, 5, 0], [4, 3, 0, -1], [6, 1, 1, 0]])
+    found = compressed(Identifiers.of(words))
+    assert found.tokens.tolist() == [[0, 0, 1], [0, 0, 0], [0, 1, -1], [1, -1, -1]]
+    assert compressed(Identifiers.of(words[:1])).tokens.tolist() == [[0]]
+
+
+@given(st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=6), min_size=1, max_size=30))
+@settings(deadline=None)
+def test_compressing_keeps_the_tree(sequences: list[list[int]]) -> None:
+    width = max(map(len, sequences)) + 1
+    padded = np.array([[*s, 0, *[-1] * (width - 1 - len(s))] for s in sequences])
+    before, after = Identifiers.of(padded).trie(), compressed(Identifiers.of(padded)).trie()
+    assert after.levels <= before.levels
+    assert groups_of(after) == groups_of(before)
+    branching = np.diff(before.indptr) > 1
+    if branching.any():
+        assert sorted(np.diff(after.indptr)[np.diff(after.indptr) > 0]) == sorted(np.diff(before.indptr)[branching])
+
+
+def groups_of(trie: Trie) -> set[tuple[int, ...]]:
+    return {tuple(group.tolist()) for group in np.split(trie.items, trie.group_indptr[1:-1])}
+
+
+def test_items_below_a_state_are_those_whose_identifiers_pass_it() -> None:
+    trie = Identifiers.of(np.array([[0, 0], [0, 1], [0, 1], [1, 0]])).trie()
+    assert items_below(trie).tolist() == [4, 3, 1, 1, 2, 1]

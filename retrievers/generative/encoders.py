@@ -1,0 +1,187 @@
+"""What reads the text: a sentence encoder, or the encoder of an encoder-decoder such as T5."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.digests import digest_data
+from bench.errors import BenchError
+from bench.models import ModelOptions, find_weights, open_model
+from bench.retriever import Progress
+from bench.workplace import Workplace
+from retrievers.generative.decoder import Encoded
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_AT_ONCE = 8192
+"""Tokens of a batch while many texts are read, padding included."""
+
+
+class TextEncoder(nn.Module):
+    """A transformer and its tokenizer.
+
+    model: the encoder, or the encoder-decoder that it is a part of
+    weights: what a text's states depend on apart from the text, for a key
+    """
+
+    def __init__(self, model: "PreTrainedModel", tokenizer: Any, weights: str) -> None:
+        super().__init__()
+        self.model = model
+        self.weights = weights
+        self.tokenizer = tokenizer
+        self._before, self._after = _marks(tokenizer)
+        self._reader = [
+            model.get_encoder() if model.config.is_encoder_decoder else model
+        ]  # in a list: no second submodule
+
+    @classmethod
+    def open(cls, name: str, options: ModelOptions) -> "TextEncoder":
+        """By path or name. Raises BenchError if there is no such model, or it does not read text."""
+        from transformers import AutoTokenizer
+
+        model: Any = open_model(_load, name, options)
+        found = find_weights(name)
+        tokenizer = AutoTokenizer.from_pretrained(str(found.folder), local_files_only=True)
+        weights = f"{found.digest} {model.dtype} {model.device.type} {torch.__version__}"
+        return cls(model, tokenizer, weights)
+
+    @property
+    def marks(self) -> int:
+        """Tokens that are put around a text."""
+        return len(self._before) + len(self._after)
+
+    @property
+    def dimension(self) -> int:
+        """Of the states."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model has a decoder of its own."""
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def tokens_of(self, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+        """The tokens of each text, at most so many, without the marks around a text."""
+        if not texts:
+            return []
+        return self.tokenizer(
+            list(texts),
+            add_special_tokens=False,
+            truncation=longest is not None,
+            max_length=longest,
+            verbose=False,
+        )["input_ids"]
+
+    def shortened(self, text: str, longest: int) -> str:
+        """The beginning of a text, at most so many tokens, as it is written."""
+        marks = self.tokenizer(
+            text, add_special_tokens=False, truncation=True, max_length=longest, return_offsets_mapping=True
+        )["offset_mapping"]
+        return text[: marks[-1][1]] if marks else ""
+
+    def forward(self, tokens: Sequence[Sequence[int]]) -> Encoded:
+        """The states of texts given as tokens, with the marks around them."""
+        whole = [[*self._before, *text, *self._after] for text in tokens]
+        mask = torch.arange(max(map(len, whole)))[None] < torch.tensor(list(map(len, whole)))[:, None]
+        ids = torch.zeros(mask.shape, dtype=torch.long)
+        ids[mask] = torch.tensor([token for text in whole for token in text])
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        states = self._reader[0](input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return Encoded(states.float(), mask)
+
+    @torch.inference_mode()
+    def read(self, tokens: Sequence[Sequence[int]], take: Callable[[int, Tensor], None], progress: Progress) -> None:
+        """Read many texts; `take` is given each one's number and states, of shape [length, dimension]."""
+        order = np.argsort([-len(text) for text in tokens], kind="stable")
+        done = 0
+        while done < len(order):
+            size = max(1, _AT_ONCE // (len(tokens[order[done]]) + 2))
+            rows = order[done : done + size]
+            encoded = self([tokens[row] for row in rows])
+            for row, states, mask in zip(rows, encoded.states, encoded.mask, strict=True):
+                take(int(row), states[mask])
+            done += len(rows)
+            progress("encoding", done, len(order))
+
+
+def _load(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:
+    from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=local_files_only)
+    if not hasattr(config, "hidden_size"):
+        raise BenchError(
+            f"the model in {Path(folder).name} has no states to decode from; choose a text encoder or T5"
+        )
+    kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
+    return kind.from_pretrained(folder, local_files_only=local_files_only, **model_kwargs).to(device)
+
+
+def _marks(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The tokens that the tokenizer puts before and after a text."""
+    plain, whole = (tokenizer("a", add_special_tokens=marked)["input_ids"] for marked in (False, True))
+    start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+    return whole[:start], whole[start + len(plain) :]
+
+
+class States:
+    """The states of many texts, kept one after the other in float16."""
+
+    def __init__(self, states: np.ndarray, offsets: np.ndarray) -> None:
+        self._states = states
+        self._offsets = offsets
+
+    @classmethod
+    def write(cls, folder: Path, encoder: TextEncoder, tokens: Sequence[Sequence[int]], progress: Progress) -> None:
+        """Read the texts and keep their states in the folder, as arrays on disk."""
+        offsets = np.cumsum([0, *(len(text) + encoder.marks for text in tokens)])
+        states = np.lib.format.open_memmap(
+            folder / "states.npy", mode="w+", dtype=np.float16, shape=(int(offsets[-1]), encoder.dimension)
+        )
+
+        def take(row: int, found: Tensor) -> None:
+            states[offsets[row] : offsets[row + 1]] = found.cpu().numpy()
+
+        encoder.read(tokens, take, progress)
+        states.flush()
+        np.save(folder / "offsets.npy", offsets)
+
+    @classmethod
+    def open(cls, folder: Path) -> "States":
+        """What `write` kept, memory-mapped."""
+        states = np.load(folder / "states.npy", mmap_mode="r", allow_pickle=False)
+        return cls(states, np.load(folder / "offsets.npy", allow_pickle=False))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Shape [texts]."""
+        return np.diff(self._offsets)
+
+    def batch(self, rows: Sequence[int] | np.ndarray, device: torch.device) -> Encoded:
+        """The states of some texts."""
+        lengths = torch.from_numpy(self.lengths[rows])
+        mask = torch.arange(int(lengths.max()))[None] < lengths[:, None]
+        states = torch.zeros(*mask.shape, self._states.shape[1])
+        spans = [self._states[self._offsets[row] : self._offsets[row + 1]] for row in rows]
+        states[mask] = torch.from_numpy(np.concatenate(spans).astype(np.float32))
+        return Encoded(states.to(device), mask.to(device))
+
+
+def kept_states(
+    encoder: TextEncoder, tokens: Sequence[Sequence[int]], workplace: Workplace, progress: Progress
+) -> Callable[[np.ndarray], Encoded]:
+    """Gives the states of some of the texts, by number; all are read once, for all systems that ask for the same."""
+    folder = workplace.shared(
+        {"states": encoder.weights, "of": digest_data(list(tokens))},
+        lambda folder: States.write(folder, encoder, tokens, progress),
+    )
+    states = States.open(folder)
+    return lambda numbers: states.batch(numbers, encoder.device)

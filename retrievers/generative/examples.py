@@ -1,0 +1,198 @@
+"""What a generative retriever is trained on: parts of documents, and queries with their documents."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from pydantic import Field
+
+from bench.collection import Collection
+from bench.errors import BenchError
+from bench.options import Options
+from bench.sentences import sentences, textrank
+
+Part = Literal["first", "chunks", "sentences", "passages", "key-sentences", "key-passage", "random", "pseudo-queries"]
+Tokenize = Callable[[Sequence[str], int | None], list[list[int]]]
+"""From texts and the most tokens of each to tokens."""
+
+Tokens = list[int]
+
+_SENTENCES_PER_PASSAGE, _STRIDE = 5, 2
+
+
+class ReadingOptions(Options):
+    """What the model reads of a document while it is trained."""
+
+    parts: tuple[Part, ...] = Field(
+        ("first", "chunks"), description=f"of a document, any of {', '.join(get_args(Part))}; [] for queries alone"
+    )
+    first_tokens: int = Field(32, ge=1, le=4096, description="first: the beginning that is read")
+    chunks: int = Field(4, ge=1, description="chunks: windows at random places, at most, in each document")
+    chunk_tokens: int = Field(32, ge=1, le=4096, description="chunks: tokens of a window")
+    part_tokens: int = Field(64, ge=1, le=4096, description="sentences, passages and queries are cut after these")
+    sentences: int = Field(6, ge=1, description="sentences: from the beginning, or key-sentences: the best, at most")
+    passages: int = Field(3, ge=1, description="passages of 5 sentences, 2 further each, from the beginning, at most")
+    ratio: float = Field(0, ge=0, description="parts of documents read for each training query; 0: each thing once")
+
+
+class Example(NamedTuple):
+    """A text as tokens, and the row of the document whose identifier it should give."""
+
+    tokens: Tokens
+    row: int
+
+
+class Lists(NamedTuple):
+    """For each text a teacher's documents, of shape [texts, documents], and how probable each one is."""
+
+    rows: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training texts. The first `queries` of them are queries, the rest parts of documents.
+
+    tokens: of each text
+    rows: int64 of shape [texts]: the document of each
+    lists: a teacher's, if there is one
+    """
+
+    tokens: Sequence[Tokens]
+    rows: np.ndarray
+    queries: int
+    lists: Lists | None = None
+
+    @classmethod
+    def of(cls, queries: Sequence[Example], parts: Sequence[Example]) -> "Examples":
+        """Raises BenchError if there is nothing to learn from."""
+        both = [*queries, *parts]
+        if not both:
+            raise BenchError("there is nothing to train on: no training queries, and no `parts`; give some parts")
+        return cls([one.tokens for one in both], np.array([one.row for one in both], dtype=np.int64), len(queries))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def epoch(self, ratio: float, distil: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The texts of one epoch in random order, and the document that each should give.
+
+        Every part comes once, and the queries as the ratio asks. A share `distil` of the texts should give a
+        document drawn from the teacher's list in place of their own.
+        """
+        queries, parts = np.arange(self.queries), np.arange(self.queries, len(self))
+        if ratio and len(queries) and len(parts):
+            wanted = max(1, round(len(parts) / ratio))
+            rounds = [generator.permutation(queries) for _ in range(-(-wanted // len(queries)))]
+            queries = np.concatenate(rounds)[:wanted]
+        texts = generator.permutation(np.concatenate([queries, parts]))
+        rows = self.rows[texts]
+        if self.lists is not None:
+            cumulative = self.lists.probabilities[texts].cumsum(axis=1)
+            picked = (cumulative < generator.random(len(texts))[:, None]).sum(axis=1)
+            drawn = self.lists.rows[texts, picked.clip(max=cumulative.shape[1] - 1)]
+            rows = np.where(generator.random(len(texts)) < distil, drawn, rows)
+        return texts, rows
+
+
+def training_queries(
+    collection: Collection, split: str, tokenize: Callable[[Sequence[str]], list[Tokens]]
+) -> list[Example]:
+    """The split's queries, each with every document that is relevant to it; none where the split is missing."""
+    if split not in collection.splits:
+        return []
+    asked, qrels = collection.queries(split), collection.qrels(split)
+    found = []
+    for position, tokens in enumerate(tokenize([query.text for query in asked])):
+        rows, grades = qrels.of(position)
+        relevant = rows[grades >= collection.rules.minimum_relevance]
+        found += [Example(tokens, row) for row in relevant.tolist()]
+    return found
+
+
+def held_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """The queries that are learned, and a share of them that is kept to choose the checkpoint by.
+
+    A query that has several documents stays together.
+    """
+    kinds: dict[tuple[int, ...], list[Example]] = {}
+    for example in examples:
+        kinds.setdefault(tuple(example.tokens), []).append(example)
+    groups = list(kinds.values())
+    kept = set(np.random.default_rng(seed).permutation(len(groups))[: round(share * len(groups))].tolist())
+    learned = [one for place, group in enumerate(groups) if place not in kept for one in group]
+    return learned, [one for place, group in enumerate(groups) if place in kept for one in group]
+
+
+def document_parts(
+    collection: Collection,
+    options: ReadingOptions,
+    tokenize: Tokenize,
+    seed: int,
+    pseudo_queries: Callable[[], Mapping[int, Sequence[str]]],
+) -> list[Example]:
+    """The parts that the options ask for, of every document; each distinct one once."""
+    asked = pseudo_queries() if "pseudo-queries" in options.parts else {}
+    found: list[Example] = []
+    for row, text in enumerate(collection.texts()):
+        generator = np.random.default_rng([seed, row])
+        parts = [
+            *_windows(text, options, tokenize, generator),
+            *tokenize(
+                _texts(text, options, collection.rules.language, generator, asked.get(row, ())), options.part_tokens
+            ),
+        ]
+        found += [Example(list(tokens), row) for tokens in dict.fromkeys(map(tuple, parts)) if tokens]
+    return found
+
+
+def _windows(
+    text: str, options: ReadingOptions, tokenize: Tokenize, generator: np.random.Generator
+) -> Iterator[Tokens]:
+    """The beginning, and windows at random places: as many as would cover the document, if not too many."""
+    if not {"first", "chunks"} & set(options.parts):
+        return
+    (tokens,) = tokenize([text], None)
+    if "first" in options.parts:
+        yield tokens[: options.first_tokens]
+    if "chunks" in options.parts:
+        last = max(0, len(tokens) - options.chunk_tokens)
+        for _ in range(min(options.chunks, -(-len(tokens) // options.chunk_tokens))):
+            start = int(generator.integers(0, last + 1))
+            yield tokens[start : start + options.chunk_tokens]
+
+
+def _texts(
+    text: str, options: ReadingOptions, language: str, generator: np.random.Generator, asked: Sequence[str]
+) -> list[str]:
+    """Sentences, passages and pseudo-queries."""
+    wanted = set(options.parts)
+    texts = list(asked)
+    if not wanted & {"sentences", "passages", "key-sentences", "key-passage", "random"}:
+        return texts
+    every = sentences(text)
+    if "sentences" in wanted:
+        texts += every[: options.sentences]
+    if "passages" in wanted:
+        texts += passages(every)[: options.passages]
+    if "key-sentences" in wanted:
+        texts += best(every, options.sentences, language)
+    if "key-passage" in wanted:
+        texts += best(passages(every), 1, language)
+    if "random" in wanted:
+        texts += [every[place] for place in generator.permutation(len(every))[: options.sentences]]
+    return texts
+
+
+def passages(every: Sequence[str]) -> list[str]:
+    """Runs of 5 sentences, each beginning 2 after the last one's (Tang et al. 2023, SE-DSI)."""
+    starts = range(0, max(1, len(every) - _SENTENCES_PER_PASSAGE + _STRIDE), _STRIDE)
+    return [" ".join(every[start : start + _SENTENCES_PER_PASSAGE]) for start in starts] if every else []
+
+
+def best(texts: Sequence[str], number: int, language: str) -> list[str]:
+    """The texts of highest TextRank, best first."""
+    if len(texts) <= 1:
+        return list(texts)
+    return [texts[place] for place in np.argsort(-textrank(texts, language), kind="stable")[:number]]

@@ -1,0 +1,75 @@
+"""An encoder and a decoder of identifiers, as one model that is trained."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+from retrievers.generative.beam import Beams, search
+from retrievers.generative.decoder import Decoder, Encoded
+from retrievers.generative.encoders import TextEncoder
+from retrievers.generative.huggingface import HuggingFaceDecoder
+from retrievers.generative.options import BeamOptions, DecoderOptions
+from retrievers.generative.training import Learner
+from retrievers.generative.trie import TrieTables
+
+
+class IdentifierModel(Learner):
+    """Texts in, identifiers out.
+
+    encoder: of an encoder-decoder its own decoder is used, of an encoder alone a new one
+    tables: of the identifiers
+    tuned: whether the encoder learns too
+    vectors: what a prefix head's output vectors start as, of shape [states, encoder's dimension]
+    words: the encoder's tokens that the identifiers are made of, where they are text
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        tables: TrieTables,
+        options: DecoderOptions,
+        *,
+        tuned: bool,
+        vectors: Tensor | None = None,
+        words: Sequence[int] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tables = tables
+        self.tuned = tuned
+        self._end = None if words is None else 0  # identifiers of text end with token 0
+        if encoder.generates:
+            self.decoder: Decoder | HuggingFaceDecoder = HuggingFaceDecoder(encoder.model, tables, words, seed)
+        else:
+            self.decoder = Decoder(
+                options, tables, encoder.dimension, vectors=vectors, one_vocabulary=words is not None, seed=seed
+            ).to(encoder.device)
+        self.encoder = encoder.requires_grad_(tuned)
+
+    def loss(self, encoded: Encoded, targets: Tensor, label_smoothing: float) -> Tensor:
+        """The mean over all tokens of the targets, of shape [texts, levels]."""
+        return self.decoder(encoded, targets, label_smoothing).sum() / (targets >= 0).sum()
+
+    @torch.no_grad()
+    def answer(self, encoded: Encoded, options: BeamOptions) -> Beams:
+        """The most probable identifiers. Call `eval()` first."""
+        return search(self.decoder.stepper(encoded), self.tables, options, end_token=self._end)
+
+    def train(self, mode: bool = True) -> "IdentifierModel":
+        """A frozen encoder stays as it is: without dropout."""
+        super().train(mode)
+        if not self.tuned:
+            self.encoder.eval()
+        return self
+
+
+def is_tuned(encoder: TextEncoder, wanted: Literal["auto", "frozen", "tuned"]) -> bool:
+    """Whether the encoder learns too. Raises BenchError for an encoder-decoder that should be frozen."""
+    if encoder.generates:
+        if wanted == "frozen":
+            raise BenchError("an encoder-decoder is trained as a whole; leave encoder_weights at auto")
+        return True
+    return wanted == "tuned" or (wanted == "auto" and encoder.device.type == "cuda")

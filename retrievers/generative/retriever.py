@@ -1,0 +1,305 @@
+"""What the generative retrievers share: a model that learns to write the identifier of the document that answers."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bench.collection import Collection, Query
+from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+from retrievers.generative.docids import Identifiers, centroids
+from retrievers.generative.examples import (
+    Example,
+    Examples,
+    ReadingOptions,
+    Tokens,
+    document_parts,
+    held_out,
+    training_queries,
+)
+from retrievers.generative.options import BeamOptions, DecoderOptions, TrainingOptions
+from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
+from retrievers.generative.teacher import Teacher, TeacherOptions, keep_found, with_lists
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from retrievers.generative.decoder import Encoded
+    from retrievers.generative.encoders import TextEncoder
+
+_TOKENS_AT_ONCE = 256
+"""A document's vector is the mean state of so many tokens from its beginning."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The documents' identifiers.
+
+    words: where they are text, the model's tokens that token 0, 1, ... of every level stand for
+    """
+
+    identifiers: Identifiers
+    words: tuple[int, ...] | None = None
+
+
+class GenerativeRetriever(
+    TeacherOptions,
+    PseudoQueryOptions,
+    ReadingOptions,
+    TrainingOptions,
+    BeamOptions,
+    DecoderOptions,
+    ModelOptions,
+    Retriever,
+):
+    """Encoder, decoder, identifiers and beams; a subclass says how documents are named and what is read of them."""
+
+    family = "generative"
+
+    model: str = Field(
+        MINILM, description="name or folder of an encoder, which gets a new decoder, or of an encoder-decoder (T5)"
+    )
+    start: Literal["centroids", "random"] = Field(
+        "centroids", description="head=prefix: output vectors begin as the mean vectors of the documents below"
+    )
+    encoder_weights: Literal["auto", "frozen", "tuned"] = Field(
+        "auto", description="frozen: states are kept; tuned: learned too; auto: tuned on a GPU. T5 is always tuned"
+    )
+
+    document_prompt: ClassVar[str] = ""
+    query_prompt: ClassVar[str] = ""
+
+    @property
+    def trained(self) -> bool:
+        return True
+
+    @abstractmethod
+    def name_documents(self, collection: Collection, vectors: np.ndarray) -> Named:
+        """Identifiers for all documents, whose vectors are of shape [documents, dimension]."""
+
+    def read_parts(self, collection: Collection) -> list[Example]:
+        """What is read of the documents."""
+        return document_parts(
+            collection, self, self.encoder.tokens_of, self.seed, lambda: self.pseudo_queries_of(collection)
+        )
+
+    def pseudo_queries_of(self, collection: Collection) -> Mapping[int, Sequence[str]]:
+        """Some queries that each document might answer, by row."""
+        return write_pseudo_queries(
+            self, self.encoder, collection, self.training_split, self.seed, self.workplace, self.progress
+        )
+
+    @cached_property
+    def encoder(self) -> "TextEncoder":
+        """The encoder, opened on first use."""
+        from retrievers.generative.encoders import TextEncoder
+
+        precision = "float32" if self._tunes_an_encoder else self.precision
+        return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=precision))
+
+    @property
+    def _tunes_an_encoder(self) -> bool:
+        """Then its weights are kept in float32, whatever is computed in."""
+        on_gpu = pick_device(self.device) != "cpu"
+        return self.encoder_weights == "tuned" or (self.encoder_weights == "auto" and on_gpu)
+
+    def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        return self.encoder.tokens_of(texts, self.part_tokens)
+
+    def fit(self, collection: Collection) -> None:
+        vectors = self._document_vectors(collection)
+        self.progress("naming documents", 0, 1)
+        named = self.name_documents(collection, vectors)
+        self._hold(named, vectors)
+        queries = training_queries(collection, self.training_split, self._query_tokens)
+        learned, kept = held_out(queries, self.held_out, self.seed)
+        self._train(*self._examples(collection, learned), kept)
+
+    def _examples(self, collection: Collection, queries: Sequence[Example]) -> tuple[Examples, dict[str, Any]]:
+        """What is learned, and counts of it."""
+        parts = self.read_parts(collection)
+        counts: dict[str, Any] = {"training_queries": len(queries), "document_parts": len(parts)}
+        if self.filter != "none":
+            teacher = Teacher(self.filter, self.teacher_model, collection, self.progress)
+            parts = keep_found(parts, self._texts_of(parts), teacher, self.filter_depth)
+            counts["parts_that_the_teacher_found"] = len(parts)
+        examples = Examples.of(queries, parts)
+        if self.distil:
+            teacher = Teacher(self.distil_teacher, self.teacher_model, collection, self.progress)
+            examples = with_lists(examples, self._texts_of([*queries, *parts]), teacher, self.distil_depth)
+        return examples, counts
+
+    def _texts_of(self, examples: Sequence[Example]) -> list[str]:
+        return self.encoder.tokenizer.batch_decode([example.tokens for example in examples])
+
+    def _prompted(self, examples: Examples) -> list[Tokens]:
+        """The texts as the model reads them, after what says whether they are queries."""
+        query, document = self.encoder.tokens_of([self.query_prompt, self.document_prompt])
+        return [(query if n < examples.queries else document) + tokens for n, tokens in enumerate(examples.tokens)]
+
+    def _document_vectors(self, collection: Collection) -> np.ndarray:
+        """The mean state of each document's beginning, of unit length; shape [documents, dimension]."""
+        folder = self.workplace.shared(
+            {"vectors": self.encoder.weights, "of": collection.fingerprint, "tokens": _TOKENS_AT_ONCE},
+            lambda folder: self._write_vectors(folder, collection),
+        )
+        return np.load(folder / "vectors.npy", allow_pickle=False)
+
+    def _write_vectors(self, folder: Path, collection: Collection) -> None:
+        vectors = np.zeros((len(collection), self.encoder.dimension), dtype=np.float32)
+
+        def take(row: int, states: "Tensor") -> None:
+            mean = states.mean(dim=0)
+            vectors[row] = (mean / mean.norm().clamp(min=1e-12)).cpu().numpy()
+
+        self.encoder.read(self.encoder.tokens_of(collection.texts(), _TOKENS_AT_ONCE), take, self.progress)
+        np.save(folder / "vectors.npy", vectors)
+
+    def _hold(self, named: Named, vectors: np.ndarray | None) -> None:
+        """Build the model that names the documents; without `vectors` its weights are about to be loaded."""
+        import torch
+
+        from retrievers.generative.model import IdentifierModel, is_tuned
+
+        self._named = named
+        trie = named.identifiers.trie()
+        start = None
+        if self.head == "prefix" and self.start == "centroids":
+            start = torch.zeros(trie.states, self.encoder.dimension)
+            if vectors is not None:
+                start = torch.from_numpy(centroids(trie, vectors))
+        self._model = IdentifierModel(
+            self.encoder,
+            trie.on(self.encoder.device),
+            self,
+            tuned=is_tuned(self.encoder, self.encoder_weights),
+            vectors=start,
+            words=named.words,
+            seed=self.seed,
+        )
+
+    def _train(self, examples: Examples, counts: dict[str, Any], kept: Sequence[Example]) -> None:
+        import torch
+
+        from retrievers.generative.training import Course, chosen_epoch, train
+
+        tokens = self._prompted(examples)
+        with torch.random.fork_rng():
+            course = Course(
+                examples=examples,
+                lengths=np.array(list(map(len, tokens))),
+                ratio=self.ratio,
+                distil=self.distil,
+                read=self._reader(tokens),
+                targets=torch.from_numpy(self._named.identifiers.tokens.astype(np.int64)),
+                evaluate=self._evaluation(kept) if kept else None,
+                options=self,
+                seed=self.seed,
+                bfloat16=self._model.tuned and pick_dtype(self.precision, self.encoder.device.type) == torch.bfloat16,
+            )
+            history = train(self._model, course, self.workplace, self.progress)
+        self._counts = {**counts, "held_out_queries": len(kept), "history": history, "chosen": chosen_epoch(history)}
+
+    def _reader(self, tokens: Sequence[Tokens]) -> "Callable[[np.ndarray], Encoded]":
+        """Gives the states of some of the texts: those kept of a frozen encoder, else new ones."""
+        from retrievers.generative.encoders import kept_states
+
+        if self._model.tuned:
+            return lambda numbers: self.encoder([tokens[number] for number in numbers])
+        return kept_states(self.encoder, tokens, self.workplace, self.progress)
+
+    def _evaluation(self, kept: Sequence[Example]) -> "Callable[[], dict[str, float]]":
+        """Measures how the model answers held-out queries."""
+        relevant: dict[tuple[int, ...], set[int]] = {}
+        for tokens, row in kept:
+            relevant.setdefault(tuple(tokens), set()).add(row)
+        asked = list(map(list, relevant))
+
+        def evaluate() -> dict[str, float]:
+            ranks = [
+                next((rank for rank, row in enumerate(rows[:10], start=1) if row in wanted), 0)
+                for (rows, _), wanted in zip(self._answers(asked), relevant.values(), strict=True)
+            ]
+            return {
+                "MRR@10": float(np.mean([1 / rank if rank else 0.0 for rank in ranks])),
+                "Hits@1": float(np.mean([rank == 1 for rank in ranks])),
+            }
+
+        return evaluate
+
+    def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Document rows and log-probabilities for each query, best first."""
+        import torch
+
+        from retrievers.generative.beam import Validity, items_of
+
+        self._validity = Validity()
+        (prompt,) = self.encoder.tokens_of([self.query_prompt])
+        tokens = [prompt + text for text in tokens]
+        for start in range(0, len(tokens), self.batch_size):
+            with torch.no_grad():
+                encoded = self.encoder(tokens[start : start + self.batch_size])
+            beams = self._model.answer(encoded, self)
+            self._validity += Validity.of(beams, self._model.tables.trie, k)
+            yield from items_of(beams, self._model.tables.trie)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        tokens = self._query_tokens([query.text for query in queries])
+        hits = []
+        for rows, log_probs in self._answers(tokens, k):
+            hits.append((rows[:k], log_probs[:k]))
+            self.progress("retrieving", len(hits), len(queries))
+        return Rankings.from_hits(queries, hits)
+
+    def answer_facts(self) -> dict[str, Any]:
+        return {f"{name} answers": rate for name, rate in self._validity.rates().items()}
+
+    def docids(self) -> Sequence[tuple[str, ...]]:
+        return [self._spelled(row[row >= 0].tolist()) for row in self._named.identifiers.tokens]
+
+    def _spelled(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        if self._named.words is None:
+            return tuple(map(str, tokens))
+        return tuple(self.encoder.tokenizer.convert_ids_to_tokens([self._named.words[token] for token in tokens]))
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        self._named.identifiers.save(folder)
+        weights = {name: weight.cpu().contiguous() for name, weight in self._model.learned().items()}
+        save_file(weights, folder / "model.safetensors")
+        (folder / "facts.json").write_text(json.dumps({"words": self._named.words, "counts": self._counts}))
+
+    def load(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        facts = json.loads((folder / "facts.json").read_text())
+        words = None if facts["words"] is None else tuple(facts["words"])
+        self._hold(Named(Identifiers.load(folder), words), None)
+        self._model.restore(load_file(folder / "model.safetensors"))
+        self._model.eval()
+        self._counts = facts["counts"]
+
+    def weights(self) -> list[str]:
+        return [self.model]
+
+    def facts(self) -> dict[str, Any]:
+        tables = self._model.tables
+        return {
+            "device": str(self.encoder.device),
+            "precision": str(self.encoder.model.dtype).removeprefix("torch."),
+            "encoder": "tuned" if self._model.tuned else "frozen",
+            "parameters_learned": sum(weight.numel() for weight in self._model.learned().values()),
+            "identifier_levels": tables.levels,
+            "identifiers": tables.trie.groups,
+            "largest_group": int(np.diff(tables.trie.group_indptr).max()),
+            **self._counts,
+        }

@@ -1,0 +1,229 @@
+"""Training of a model that generates identifiers: epochs, a checkpoint after each, and the choice among them."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bench.errors import BenchError
+from bench.retriever import Progress
+from bench.store import new_folder
+from bench.workplace import Workplace
+from retrievers.generative.decoder import Encoded
+from retrievers.generative.examples import Examples
+from retrievers.generative.options import TrainingOptions
+
+_BATCHES_SORTED = 8
+"""So many batches at a time are sorted by length, so that little is padding and the order stays random."""
+
+_LARGEST_GRADIENT = 1.0
+
+
+class Learner(nn.Module):
+    """What `train` needs of a model; parameters that do not require gradients are not its own."""
+
+    def loss(self, encoded: Encoded, targets: Tensor, label_smoothing: float) -> Tensor:
+        """The mean loss of texts that should give the targets."""
+        raise NotImplementedError
+
+    def learned(self) -> dict[str, Tensor]:
+        """The weights that training changes."""
+        return {name: weight.detach() for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Take weights that `learned` gave. Raises BenchError if they are another model's."""
+        own = self.learned()
+        if own.keys() != weights.keys():
+            raise BenchError("the saved weights are not those of this model; run again with --fresh")
+        for name, weight in own.items():
+            weight.copy_(weights[name])
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is learned and how.
+
+    read: gives the states of the texts of some numbers
+    targets: tensor of shape [documents, levels], what a text of each document should give
+    bfloat16: compute losses in it, with weights in float32
+    evaluate: figures on held-out queries, of which the first decides; None where there are none
+    """
+
+    examples: Examples
+    lengths: np.ndarray
+    ratio: float
+    distil: float
+    read: Callable[[np.ndarray], Encoded]
+    targets: Tensor
+    evaluate: Callable[[], dict[str, float]] | None
+    options: TrainingOptions
+    seed: int
+    bfloat16: bool = False
+
+
+def train(model: Learner, course: Course, workplace: Workplace, progress: Progress) -> list[dict[str, float]]:
+    """Train the model and leave it with the weights of the best epoch. Returns the figures of each epoch.
+
+    After every epoch a checkpoint is written; a training that was interrupted goes on behind the last one and comes
+    to the same end, because each epoch's randomness depends on the seed and its number alone. Without held-out
+    queries the last epoch counts as the best. Raises BenchError when the loss is not a number.
+    """
+    run = _Run(model, course, workplace, progress)
+    run.resume()
+    while run.epoch <= course.options.epochs:
+        run.one_epoch()
+    run.take_best()
+    return run.history
+
+
+class _Run:
+    def __init__(self, model: Learner, course: Course, workplace: Workplace, progress: Progress) -> None:
+        self.model, self.course, self.progress = model, course, progress
+        self.workplace = workplace
+        self.device = next(model.parameters()).device
+        self.folder = workplace.checkpoints
+        self.optimizer = _optimizer(model, course.options)
+        texts, _ = course.examples.epoch(course.ratio, course.distil, np.random.default_rng(0))
+        self.steps = -(-len(texts) // course.options.training_batch)
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.start = perf_counter()
+        self.before = 0.0
+
+    def resume(self) -> None:
+        """Take up the last checkpoint, if there is one."""
+        if not (self.folder / "state.json").is_file():
+            return
+        state = json.loads((self.folder / "state.json").read_text())
+        self.epoch, self.history, self.before = state["epoch"], state["history"], state["seconds"]
+        self.workplace.reused_seconds += self.before
+        self.model.restore(load_file(self.folder / "model.safetensors"))
+        self.best = load_file(self.folder / "best.safetensors")
+        _load_optimizer(self.optimizer, load_file(self.folder / "optimizer.safetensors"))
+
+    def one_epoch(self) -> None:
+        """Epoch 0 looks at the model as it starts; each later one trains."""
+        torch.manual_seed(self.course.seed * 10_007 + self.epoch)
+        figures: dict[str, float] = {"epoch": self.epoch}
+        if self.epoch:
+            figures["loss"] = self._learn()
+        if self.course.evaluate is not None:
+            self.model.eval()
+            figures |= self.course.evaluate()
+        self._remember(figures)
+        self.epoch += 1
+        self._write_checkpoint()
+
+    def _learn(self) -> float:
+        options, generator = self.course.options, np.random.default_rng([self.course.seed, self.epoch])
+        texts, rows = self.course.examples.epoch(self.course.ratio, self.course.distil, generator)
+        self.model.train()
+        total = 0.0
+        for number, batch in enumerate(_batches(self.course.lengths[texts], options.training_batch), start=1):
+            _set_rate(self.optimizer, options, (self.epoch - 1) * self.steps + number, options.epochs * self.steps)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.course.bfloat16):
+                encoded = self.course.read(texts[batch])
+                targets = self.course.targets[rows[batch]].to(self.device)
+                loss = self.model.loss(encoded, targets, options.label_smoothing)
+            total += self._step(loss) * len(batch)
+            self.progress(self._phase(total, number), number, self.steps)
+        return total / len(texts)
+
+    def _step(self, loss: Tensor) -> float:
+        value = loss.item()
+        if not np.isfinite(value):
+            raise BenchError(f"epoch {self.epoch}: the loss is not a number; lower learning_rate")
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], _LARGEST_GRADIENT)
+        self.optimizer.step()
+        return value
+
+    def _phase(self, total: float, batches: int) -> str:
+        last = self.history[-1] if self.history else {}
+        seen = f", held-out Hits@1 {last['Hits@1']:.3f}" if "Hits@1" in last else ""
+        loss = total / (batches * self.course.options.training_batch)
+        return f"epoch {self.epoch} of {self.course.options.epochs}, loss {loss:.2f}{seen}"
+
+    def _remember(self, figures: dict[str, float]) -> None:
+        if not self.best or self._deciding(figures) > max(map(self._deciding, self.history)):
+            self.best = {name: weight.clone() for name, weight in self.model.learned().items()}
+        self.history.append(figures)
+
+    def _deciding(self, figures: dict[str, float]) -> float:
+        return figures.get("MRR@10", figures["epoch"])
+
+    def _write_checkpoint(self) -> None:
+        self.progress(f"epoch {self.epoch - 1} done, writing a checkpoint", self.steps, self.steps)
+        with new_folder(self.folder) as draft:
+            save_file(_storable(self.model.learned()), draft / "model.safetensors")
+            save_file(_storable(self.best), draft / "best.safetensors")
+            save_file(_optimizer_state(self.optimizer), draft / "optimizer.safetensors")
+            seconds = self.before + perf_counter() - self.start
+            state = {"epoch": self.epoch, "history": self.history, "seconds": seconds}
+            (draft / "state.json").write_text(json.dumps(state))
+
+    def take_best(self) -> None:
+        """Give the model the weights of the best epoch."""
+        self.model.restore(self.best)
+        self.model.eval()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def chosen_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The figures of the epoch whose weights `train` left in the model."""
+    return max(history, key=lambda figures: figures.get("MRR@10", figures["epoch"]))
+
+
+def _optimizer(model: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
+    vectors = {name for name in model.learned() if name.endswith(("head.vectors", "head.bias"))}
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {"params": [w for n, w in named if n not in vectors], "share": 1.0, "weight_decay": options.weight_decay},
+            {"params": [w for n, w in named if n in vectors], "share": options.vector_rate, "weight_decay": 0.0},
+        ],
+        lr=options.learning_rate,
+    )
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, options: TrainingOptions, step: int, steps: int) -> None:
+    """Rise evenly, then fall as a cosine does."""
+    rising = options.warm_up * steps
+    fallen = (step - rising) / max(1.0, steps - rising)
+    share = step / rising if step < rising else 0.5 * (1 + np.cos(np.pi * min(1.0, fallen)))
+    for group in optimizer.param_groups:
+        group["lr"] = options.learning_rate * group["share"] * float(share)
+
+
+def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Positions in their order, those of some batches at a time sorted by length."""
+    for start in range(0, len(lengths), size * _BATCHES_SORTED):
+        block = np.arange(start, min(start + size * _BATCHES_SORTED, len(lengths)))
+        block = block[np.argsort(lengths[block], kind="stable")]
+        for begin in range(0, len(block), size):
+            yield block[begin : begin + size]
+
+
+def _storable(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    states = optimizer.state_dict()["state"]
+    return {f"{number}.{key}": value.cpu() for number, state in states.items() for key, value in state.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, _, key = name.partition(".")
+        states.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
