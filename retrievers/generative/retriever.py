@@ -43,11 +43,37 @@ _TOKENS_AT_ONCE = 256
 class Named:
     """The documents' identifiers.
 
-    words: where they are text, the model's tokens that token 0, 1, ... of every level stand for
+    words: where they are text, the encoder's tokens that token 0, 1, ... of every level stand for
+    text: the whole texts, where the model writes only what distinguishes them
     """
 
     identifiers: Identifiers
     words: tuple[int, ...] | None = None
+    text: Identifiers | None = None
+
+    @property
+    def model_words(self) -> tuple[int, ...] | None:
+        """The words that the model writes, if it writes text."""
+        return self.words if self.text is self.identifiers else None
+
+    def save(self, folder: Path) -> None:
+        """Write arrays: the identifiers, and for text the words and whole texts."""
+        self.identifiers.save(folder)
+        if self.text is not None:
+            np.save(folder / "words.npy", np.array(self.words))
+            (folder / "text").mkdir()
+            self.text.save(folder / "text")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Named":
+        """Read what `save` wrote."""
+        identifiers = Identifiers.load(folder)
+        if not (folder / "text").is_dir():
+            return cls(identifiers)
+        text = Identifiers.load(folder / "text")
+        whole = np.array_equal(text.tokens, identifiers.tokens)
+        words = tuple(np.load(folder / "words.npy", allow_pickle=False).tolist())
+        return cls(text if whole else identifiers, words, text)
 
 
 class GenerativeRetriever(
@@ -182,7 +208,7 @@ class GenerativeRetriever(
             self,
             tuned=is_tuned(self.encoder, self.encoder_weights),
             vectors=start,
-            words=named.words,
+            words=named.model_words,
             seed=self.seed,
         )
 
@@ -263,30 +289,30 @@ class GenerativeRetriever(
         return {f"{name} answers": rate for name, rate in self._validity.rates().items()}
 
     def docids(self) -> Sequence[tuple[str, ...]]:
-        return [self._spelled(row[row >= 0].tolist()) for row in self._named.identifiers.tokens]
+        shown = self._named.text or self._named.identifiers
+        return [self._spelled(row[row >= 0].tolist()) for row in shown.tokens]
 
     def _spelled(self, tokens: Sequence[int]) -> tuple[str, ...]:
         if self._named.words is None:
             return tuple(map(str, tokens))
-        return tuple(self.encoder.tokenizer.convert_ids_to_tokens([self._named.words[token] for token in tokens]))
+        words = [self._named.words[token] for token in tokens if token]  # 0 ends a text
+        return tuple(self.encoder.tokenizer.convert_ids_to_tokens(words))
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
-        self._named.identifiers.save(folder)
+        self._named.save(folder)
         weights = {name: weight.cpu().contiguous() for name, weight in self._model.learned().items()}
         save_file(weights, folder / "model.safetensors")
-        (folder / "facts.json").write_text(json.dumps({"words": self._named.words, "counts": self._counts}))
+        (folder / "facts.json").write_text(json.dumps(self._counts))
 
     def load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        facts = json.loads((folder / "facts.json").read_text())
-        words = None if facts["words"] is None else tuple(facts["words"])
-        self._hold(Named(Identifiers.load(folder), words), None)
+        self._hold(Named.load(folder), None)
         self._model.restore(load_file(folder / "model.safetensors"))
         self._model.eval()
-        self._counts = facts["counts"]
+        self._counts = json.loads((folder / "facts.json").read_text())
 
     def weights(self) -> list[str]:
         return [self.model]

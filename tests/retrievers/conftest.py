@@ -1,0 +1,48 @@
+"""A small collection of real text with training queries, and models that are small enough to train here."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+from bench.collection import Collection, Document, Rules, read_collection
+from bench.collection_writer import CollectionWriter
+from bench.models import MINILM, find_weights
+
+
+@pytest.fixture(scope="session")
+def learnable(docstrings: dict[str, tuple[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Thirty docstrings without their summaries, which are the queries: twenty to learn from, ten to be asked."""
+    chosen = {name: pair for name, pair in docstrings.items() if len(pair[0].split()) > 2}
+    folder = tmp_path_factory.mktemp("learnable")
+    with CollectionWriter(folder) as writer:
+        for number, (name, (summary, text)) in enumerate(list(chosen.items())[:30]):
+            split = "train" if number % 3 else "test"
+            writer.document(Document(name, "", text[:400]), "documents")
+            writer.query(split, f"q {name}", summary, "queries")
+            writer.judgement(split, f"q {name}", name, 1, "judgements")
+    return read_collection(folder, "learnable", Rules())
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random encoder-decoder that reads WordPieces."""
+    folder = tmp_path_factory.mktemp("tiny-t5")
+    tokenizer = AutoTokenizer.from_pretrained(str(find_weights(MINILM).folder))
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        num_heads=4,
+        num_layers=1,
+        d_ff=64,
+        decoder_start_token_id=0,
+        eos_token_id=102,
+        dropout_rate=0.0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from bench.workplace import Workplace
+
+
+def test_shared_work_is_done_once_and_charged_to_everyone(tmp_path: Path) -> None:
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        (folder / "result").write_text("states")
+
+    first, second = (Workplace(tmp_path / name, tmp_path / "common") for name in ("a", "b"))
+    assert (first.shared({"of": 1}, make) / "result").read_text() == "states"
+    seconds = Path(first.shared({"of": 1}, make) / "seconds")
+    seconds.write_text("100")
+    assert (second.shared({"of": 1}, make) / "result").read_text() == "states"
+    assert len(made) == 1
+    assert 99 < second.reused_seconds <= 100
+    second.shared({"of": 2}, make)
+    assert len(made) == 2
+
+
+def test_work_that_fails_is_not_kept(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path / "a", tmp_path / "common")
+
+    def fail(folder: Path) -> None:
+        (folder / "result").write_text("half")
+        raise ValueError("no memory")
+
+    with pytest.raises(ValueError, match="no memory"):
+        workplace.shared({}, fail)
+    assert workplace.shared({}, lambda folder: (folder / "result").write_text("whole")) is not None
+    assert next((tmp_path / "common").glob("*/result")).read_text() == "whole"
+
+
+def test_a_temporary_workplace_vanishes() -> None:
+    workplace = Workplace.temporary()
+    folder = workplace.shared({}, lambda folder: (folder / "result").write_text("x") and None)
+    assert folder.is_dir()
+    del workplace
+    assert not folder.exists()
