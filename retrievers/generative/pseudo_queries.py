@@ -6,7 +6,7 @@ Nogueira and Lin 2019 (docTTTTTquery); Zhuang et al. 2022 (arXiv 2206.10128) tra
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -91,6 +91,7 @@ def _with_checkpoint(
     from retrievers.generative.encoders import TextEncoder
 
     writer = TextEncoder.open(options.doc2query, ModelOptions())
+    model: Any = writer.model
     if not writer.generates:
         raise BenchError(f"'{options.doc2query}' writes nothing; give doc2query an encoder-decoder such as T5")
     written: list[list[str]] = []
@@ -98,7 +99,7 @@ def _with_checkpoint(
         torch.manual_seed(seed)
         for start in range(0, len(texts), 8):
             batch = writer.tokenizer(texts[start : start + 8], return_tensors="pt", padding=True, truncation=True)
-            found = writer.model.generate(
+            found = model.generate(
                 **batch.to(writer.device),
                 do_sample=True,
                 top_k=_LIKELIEST,
