@@ -4,12 +4,13 @@ A collection lies in a folder of Arrow files that are memory-mapped, so that eig
 not become eight million Python objects. `bench.collection_writer` makes such a folder.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar, overload
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
@@ -190,6 +191,11 @@ class Collection:
 
     `documents`, `texts()`, `queries(split)` and `qrels(split)` are what a retriever uses. The view that
     `fit` is handed has no `test` split (`training_view`).
+
+    A recommendation collection has items for documents and a query for each user, whose one relevant document is
+    what comes after the history. Of a user's sequence, `test` asks for the last item, `valid` for the one before
+    and `train` for the one before that: a history of `train` with its target is what may be fitted; `valid` only
+    selects.
     """
 
     name: str
@@ -198,6 +204,8 @@ class Collection:
     digest: str
     split_queries: Mapping[str, Sequence[Query]] = field(repr=False)
     split_qrels: Mapping[str, Qrels] = field(repr=False)
+    notes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """How the content was made, by name, for the foot of a table: "users left out": 12."""
 
     def __len__(self) -> int:
         return len(self.documents)
@@ -242,6 +250,7 @@ class Collection:
             digest=self.digest,
             split_queries={s: q for s, q in self.split_queries.items() if s not in hidden},
             split_qrels={s: q for s, q in self.split_qrels.items() if s not in hidden},
+            notes=self.notes,
         )
 
 
@@ -249,6 +258,7 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     """Open a folder that `CollectionWriter` made; documents stay on disk."""
     queries = _read_table(folder / "queries.arrow")
     qrels = _read_table(folder / "qrels.arrow")
+    notes = folder / "notes.json"
     split_queries: dict[str, list[Query]] = {}
     for split, query_id, text, history in zip(*(c.to_pylist() for c in queries.columns), strict=True):
         split_queries.setdefault(split, []).append(Query(query_id, text, tuple(history)))
@@ -259,6 +269,7 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
         digest=(folder / "digest").read_text().strip(),
         split_queries=split_queries,
         split_qrels={s: _split_qrels(qrels, s, [q.id for q in asked]) for s, asked in split_queries.items()},
+        notes=json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {},
     )
 
 

@@ -1,6 +1,7 @@
 """Makes a collection's folder from a stream of documents, queries and judgements, checking each as it comes."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ class CollectionWriter:
         self._splits: dict[str, set[str]] = {}
         self._judged: set[tuple[str, str, int]] = set()
         self._documents = _Table(folder / "documents.arrow", _DOCUMENTS)
+        self._notes: dict[str, Any] = {}
         self._queries = _Table(folder / "queries.arrow", _QUERIES)
         self._qrels = _Table(folder / "qrels.arrow", _QRELS)
 
@@ -50,6 +52,9 @@ class CollectionWriter:
             if not self._rows:
                 raise BenchError("the collection has no documents; check the source's path")
             (self._folder / "digest").write_text(self._digest.hexdigest() + "\n")
+            if self._notes:
+                notes = json.dumps(self._notes, ensure_ascii=False)
+                (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
 
     def document(self, document: Document, where: str) -> None:
         """Append a document."""
@@ -61,18 +66,18 @@ class CollectionWriter:
         self._rows[document.id] = len(self._rows)
         self._documents.append(document)
 
-    def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] = ()) -> None:
-        """Append a query to a split; one query may be in several splits."""
+    def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] | None = None) -> None:
+        """Append a query to a split; one query may be in several splits. One with a history needs no text."""
         if not query_id:
             raise BenchError(f"{where}: a query without an id; give every query an id")
-        if not text.strip() and not history:
+        if not text.strip() and history is None:
             raise BenchError(f"{where}: query '{query_id}' has no text; remove it or write its text")
         known = self._splits.setdefault(split, set())
         if query_id in known:
             raise BenchError(f"{where}: query id '{query_id}' occurs twice in split '{split}'; ids must be unique")
-        self._hash(where, "query", split, query_id, text, *history)
+        self._hash(where, "query", split, query_id, text, *(history or ()))
         known.add(query_id)
-        self._queries.append((split, query_id, text, list(history)))
+        self._queries.append((split, query_id, text, list(history or ())))
 
     def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
         """Append a judgement of a document for a query of the split."""
@@ -91,6 +96,10 @@ class CollectionWriter:
         self._hash(where, "judgement", split, query_id, document_id, str(grade))
         self._judged.add((split, query_id, row))
         self._qrels.append((split, query_id, row, grade))
+
+    def note(self, name: str, value: str | int) -> None:
+        """Keep a fact on how the content was made, for the foot of a table; it is no part of the fingerprint."""
+        self._notes[name] = value
 
     def _hash(self, where: str, *fields: str) -> None:
         try:

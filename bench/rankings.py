@@ -125,6 +125,23 @@ class Rankings:
             scores=_join([scores for _, scores in parts], np.float64),
         )
 
+    def without_histories(self, queries: Sequence[Query], documents: Documents) -> Self:
+        """The answers without what the history of their query holds. `queries` are those asked, in their order."""
+        size = len(documents)
+        hidden = [
+            owner * size + documents.rows[item]
+            for owner, query in enumerate(queries)
+            for item in query.history
+            if item in documents.rows
+        ]
+        kept = ~np.isin(self.owners * size + self.rows, np.array(hidden, dtype=np.int64))
+        return type(self)(
+            query_ids=self.query_ids,
+            offsets=np.concatenate([[0], np.cumsum(kept)])[self.offsets],
+            rows=self.rows[kept],
+            scores=self.scores[kept],
+        )
+
     def canonical(self, queries: Sequence[Query], documents: Documents, k: int, exclude_self: bool = False) -> Self:
         """The total order: score descending, then document id ascending, at most k for each query.
 

@@ -12,6 +12,8 @@ import pytest
 
 from bench.collection import Collection, Document, Rules, read_collection
 from bench.collection_writer import CollectionWriter
+from bench.sources.recbole import RecBole
+from bench.sources.sequences import Item
 
 MakeCollection = Callable[..., Collection]
 
@@ -60,6 +62,21 @@ def make_collection(tmp_path_factory: pytest.TempPathFactory) -> MakeCollection:
                 for document_id, grade in judgements.items():
                     writer.judgement("test", query_id, document_id, grade, "judgements")
         return read_collection(folder, "small", Rules(**rules))
+
+    return make
+
+
+@pytest.fixture
+def make_sequences(tmp_path_factory: pytest.TempPathFactory) -> MakeCollection:
+    """Makes a recommendation collection, leave-one-out, from the item ids of each user, oldest first."""
+
+    def make(sequences: Mapping[str, Sequence[str]], **rules: Any) -> Collection:
+        folder = tmp_path_factory.mktemp("sequences")
+        items = sorted({item for sequence in sequences.values() for item in sequence})
+        with CollectionWriter(folder) as writer:
+            described = [Item(Document(item, item.replace("-", " "), ""), "items") for item in items]
+            RecBole(folder=folder).write(writer, described, sequences)
+        return read_collection(folder, "sequences", Rules(**rules))
 
     return make
 

@@ -141,6 +141,40 @@ def test_history_comes_back(tmp_path: Path) -> None:
     assert read_collection(tmp_path, "items", Rules()).queries() == [Query("u1", "", ("ash", "ash"))]
 
 
+def test_a_query_with_a_history_needs_no_text_even_if_the_history_is_empty(tmp_path: Path) -> None:
+    with CollectionWriter(tmp_path) as writer:
+        writer.document(DOCUMENTS[0], "items:1")
+        writer.query("train", "u1", "", "users:1", history=[])
+        with pytest.raises(BenchError, match="users:2: query 'u2' has no text"):
+            writer.query("train", "u2", "", "users:2")
+    assert read_collection(tmp_path, "items", Rules()).queries("train") == [Query("u1", "", ())]
+
+
+def test_the_order_of_a_history_changes_the_fingerprint(tmp_path: Path) -> None:
+    prints = []
+    for name, history in {"one": ["ash", "birch"], "two": ["birch", "ash"], "same": ["ash", "birch"]}.items():
+        (tmp_path / name).mkdir()
+        with CollectionWriter(tmp_path / name) as writer:
+            for document in DOCUMENTS:
+                writer.document(document, "items")
+            writer.query("test", "u1", "", "users", history)
+        prints.append(read_collection(tmp_path / name, name, Rules()).fingerprint)
+    assert prints[0] == prints[2] != prints[1]
+
+
+def test_notes_come_back_and_are_no_part_of_the_fingerprint(tmp_path: Path, trees: Collection) -> None:
+    assert trees.notes == {}
+    (tmp_path / "noted").mkdir()
+    with CollectionWriter(tmp_path / "noted") as writer:
+        for method, *arguments in STEPS:
+            getattr(writer, method)(*arguments, "input:1")
+        writer.note("trees felled", 0)
+        writer.note("wood", "Föhre")
+    noted = read_collection(tmp_path / "noted", "trees", Rules())
+    assert noted.notes == noted.training_view().notes == {"trees felled": 0, "wood": "Föhre"}
+    assert noted.fingerprint == trees.fingerprint
+
+
 def test_a_collection_without_queries_has_no_splits(make_collection: MakeCollection) -> None:
     collection = make_collection({"d": "A lone page."})
     assert collection.splits == []

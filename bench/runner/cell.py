@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,14 +16,16 @@ import pyarrow.parquet as pq
 
 from bench import registry
 from bench.collection import Collection, Query, Rules, read_collection
+from bench.digests import digest_data
 from bench.rankings import Rankings
 from bench.retriever import Progress, Retriever
 from bench.runner.cost import PeakMemory, Stopwatch, as_cost, measure_latency
-from bench.runner.environment import manifest
+from bench.runner.environment import hardware, manifest
 from bench.runner.plan import Cell, PlannedTask
-from bench.store import folder_bytes, new_folder, write_text
+from bench.store import cache_root, folder_bytes, new_folder, write_text
 from bench.tasks import Judged, Task
 from bench.trec import write_run
+from bench.workplace import Workplace
 
 
 def run_cell(cell: Cell, threads: int, tell: Progress) -> None:
@@ -60,10 +63,13 @@ def fit_or_load(cell: Cell, retriever: Retriever, collection: Collection, memory
         retriever.load(index)
         return
     retriever.progress("fitting", 0, 1)
+    workplace = Workplace(cell.folder / "checkpoints", cache_root() / "shared" / digest_data(hardware(threads))[:16])
+    retriever.work_in(workplace)
     watch = Stopwatch()
     retriever.fit(collection.training_view())
     cost: dict[str, Any] = {
-        "fit_seconds": watch.seconds,
+        "fit_seconds": watch.seconds + workplace.reused_seconds,
+        "fit_reused_seconds": workplace.reused_seconds,
         "fit_peak_memory_mb": memory.peak,
         "fit_added_memory_mb": memory.added,
         "libraries_memory_mb": memory.start,
@@ -75,6 +81,7 @@ def fit_or_load(cell: Cell, retriever: Retriever, collection: Collection, memory
             retriever.save(draft)
         cost["index_bytes"] = folder_bytes(index)
     _write_json(record, {"cell": cell.identity(), "facts": retriever.facts(), "cost": cost} | manifest(threads))
+    shutil.rmtree(workplace.checkpoints, ignore_errors=True)
 
 
 def _answer(
@@ -82,15 +89,15 @@ def _answer(
 ) -> None:
     task: Task = registry.find("task", planned.name).load()(**planned.options)
     questions = task.questions(collection)
-    exclude_self = collection.rules.exclude_self
-    k = task.depth + int(exclude_self)
+    k = task.reach(collection, questions)
     retriever.progress(f"{planned.name}: answering", 0, len(questions))
     retriever.retrieve(questions[:8], k)
     watch = Stopwatch()
     answers = retriever.retrieve(questions, k)
+    answer_facts = retriever.answer_facts()
     cost: dict[str, Any] = {"queries_per_second": len(questions) / watch.seconds, "peak_memory_mb": memory.peak}
     cost["added_memory_mb"] = memory.added
-    rankings = answers.canonical(questions, collection.documents, task.depth, exclude_self)
+    rankings = task.final(answers, collection, questions)
     if task.timed:
         retriever.progress(f"{planned.name}: timing single queries", 0, 1)
         cost |= as_cost(measure_latency(retriever, questions, k))
@@ -102,7 +109,7 @@ def _answer(
         "definition": task.definition(collection),
         "queries": len(questions),
         "figures": [asdict(figure) for figure in judged.figures],
-        "counts": judged.counts,
+        "counts": {**judged.counts, **answer_facts},
         "cost": cost,
     }
     with new_folder(planned.folder) as draft:

@@ -1,15 +1,11 @@
 """A search collection that every machine has: the docstrings of the installed Python packages."""
 
 import ast
-import hashlib
-import importlib.util
 import re
 import sys
 import sysconfig
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,23 +16,22 @@ from bench.collection_writer import CollectionWriter
 from bench.errors import BenchError
 from bench.retriever import Progress
 from bench.sources import Source
+from bench.sources.packages import (
+    DISTRIBUTIONS,
+    NOT_THE_LIBRARY,
+    installed_versions,
+    module_name,
+    package_root,
+    parse_module,
+    python_files,
+    stable_hash,
+)
 
-_SKIPPED = {
-    *("site-packages", "dist-packages"),  # packages beside the standard library
+_SKIPPED = NOT_THE_LIBRARY | {
     *("test", "tests", "conftest.py"),  # test suites
-    *("idlelib", "turtledemo"),  # applications
-    *("distutils", "lib2to3"),  # gone from later versions of Python
     *("_lib", "_vendor"),  # copies of other projects, internals
 }
 
-_DISTRIBUTIONS = {
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "pandas": "pandas",
-    "torch": "torch",
-    "transformers": "transformers",
-}
 _CORE = ("numpy", "scipy")
 
 _MINIMUM_SUMMARY_WORDS = 3
@@ -81,8 +76,7 @@ class Pydoc(Source):
 
     def state(self) -> dict[str, Any]:
         """Versions of Python, with its build, and of the packages; null for one that is not installed."""
-        versions = {name: version(_DISTRIBUTIONS[name]) if _root(name) else None for name in self._package_names()}
-        return {"python": sys.version, **versions}
+        return {"python": sys.version, **installed_versions(self._package_names())}
 
     def read(self, writer: CollectionWriter, progress: Progress) -> None:
         """Parse the packages' files and write one document, one query and one judgement per docstring.
@@ -93,18 +87,18 @@ class Pydoc(Source):
         for docstring in docstrings:
             writer.document(Document(docstring.name, "", docstring.body), docstring.name)
         # A query is not called after its document, lest its id be the answer.
-        queries = [(_split(d.name), f"q{_hash(d.name):016x}", d) for d in docstrings]
+        queries = [(_split(d.name), f"q{stable_hash(d.name):016x}", d) for d in docstrings]
         for split, query_id, docstring in queries:
             writer.query(split, query_id, docstring.summary, docstring.name)
         for split, query_id, docstring in queries:
             writer.judgement(split, query_id, docstring.name, 1, docstring.name)
 
     def _package_names(self) -> Iterable[str]:
-        return _CORE if self.packages == "core" else _DISTRIBUTIONS
+        return _CORE if self.packages == "core" else DISTRIBUTIONS
 
     def _parsed(self, progress: Progress) -> Iterator[Docstring]:
         roots = [("", Path(sysconfig.get_path("stdlib")))]
-        roots += [(name, root) for name in self._package_names() if (root := _root(name))]
+        roots += [(name, root) for name in self._package_names() if (root := package_root(name))]
         files = [(package, root, path) for package, root in roots for path in source_files(root)]
         for done, (package, root, path) in enumerate(files):
             if done % 50 == 0:
@@ -119,19 +113,13 @@ class Pydoc(Source):
                 "choose a smaller ?sample= or ?packages=large"
             )
         if self.sample:
-            docstrings = sorted(docstrings, key=lambda d: _hash(d.name))[: self.sample]
+            docstrings = sorted(docstrings, key=lambda d: stable_hash(d.name))[: self.sample]
         return sorted(docstrings)
 
 
 def source_files(root: Path) -> list[Path]:
     """The Python files below a folder, sorted, without test suites, demonstrations and other people's packages."""
-    return [path for path in sorted(root.rglob("*.py")) if _SKIPPED.isdisjoint(path.relative_to(root).parts)]
-
-
-def module_name(path: Path, root: Path, package: str) -> str:
-    """Dotted name of the module in a file; `root` is the folder of `package`, or of the standard library if empty."""
-    parts = path.relative_to(root).with_suffix("").parts
-    return ".".join(part for part in (package, *parts) if part not in ("", "__init__"))
+    return python_files(root, _SKIPPED)
 
 
 def parse_docstrings(path: Path, module: str) -> Iterator[Docstring]:
@@ -152,13 +140,8 @@ _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 def _documented(path: Path) -> list[tuple[str, _Documented]]:
     """The module in a file (no name) and what it defines; nothing if it is written for another version of Python."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-        try:
-            tree = ast.parse(path.read_bytes(), str(path))
-        except SyntaxError:
-            return []
-    return [("", tree), *_public_definitions(tree, "")]
+    tree = parse_module(path)
+    return [] if tree is None else [("", tree), *_public_definitions(tree, "")]
 
 
 def _public_definitions(parent: ast.AST, owner: str) -> Iterator[tuple[str, _Documented]]:
@@ -227,15 +210,5 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split()).rstrip(".")
 
 
-def _root(package: str) -> Path | None:
-    """Folder of a top-level package, found without importing it; None if it is not installed."""
-    spec = importlib.util.find_spec(package)
-    return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def _hash(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
-
-
 def _split(name: str) -> str:
-    return {0: "test", 1: "test", 2: "dev"}.get(_hash(name) % 10, "train")
+    return {0: "test", 1: "test", 2: "dev"}.get(stable_hash(name) % 10, "train")

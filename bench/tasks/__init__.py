@@ -68,6 +68,21 @@ class Task(Options, ABC):
     def questions(self, collection: Collection) -> Sequence[Query]:
         """The same questions for every system. Raises BenchError where the collection has none."""
 
+    def masks_history(self, collection: Collection) -> bool:  # noqa: ARG002
+        """Whether what the history of a question holds is never an answer to it."""
+        return False
+
+    def reach(self, collection: Collection, questions: Sequence[Query]) -> int:
+        """How many documents to ask for, so that `depth` are left without those that are never an answer."""
+        longest = max(len(question.history) for question in questions) if self.masks_history(collection) else 0
+        return self.depth + int(collection.rules.exclude_self) + longest
+
+    def final(self, answers: Rankings, collection: Collection, questions: Sequence[Query]) -> Rankings:
+        """Answers in their canonical order, cut at `depth`, without documents that are never an answer."""
+        if self.masks_history(collection):
+            answers = answers.without_histories(questions, collection.documents)
+        return answers.canonical(questions, collection.documents, self.depth, collection.rules.exclude_self)
+
     @abstractmethod
     def judge(self, collection: Collection, rankings: Rankings) -> Judged:
         """Judge canonical rankings of `questions(collection)`. Raises BenchError for contradictory figures."""

@@ -18,7 +18,7 @@ from bench.tasks import Figure, Judged, Task
 class Search(Task):
     """Ad-hoc search: every judged query with at least one relevant document."""
 
-    columns = ("nDCG@10", "MRR@10", "Hits@1", "Recall@100")
+    columns: ClassVar[tuple[str, ...]] = ("nDCG@10", "MRR@10", "Hits@1", "Recall@100")
     count_columns: ClassVar[Mapping[str, str]] = {
         "un-\nanswered": "unanswered",
         "\nshort": "short",
@@ -48,16 +48,20 @@ class Search(Task):
     def judge(self, collection: Collection, rankings: Rankings) -> Judged:
         judgements = self._judgements(collection)
         chosen = [Measure.parse(name) for name in self.measured]
-        values = evaluate(rankings, judgements, audited(chosen))
-        audit(values, rankings.query_ids)
-        per_query = {str(measure): values[measure] for measure in chosen}
-        per_query["Judged@10"] = judged_share(rankings, judgements.qrels, 10)
+        per_query = self._per_query(rankings, judgements, chosen)
         return Judged(
             figures=[Figure.of(name, found) for name, found in per_query.items()],
             query_ids=rankings.query_ids,
             per_query=per_query,
             counts=self._counts(collection, rankings) | _ties(rankings, judgements, chosen),
         )
+
+    def _per_query(
+        self, rankings: Rankings, judgements: Judgements, chosen: Sequence[Measure]
+    ) -> dict[str, np.ndarray]:
+        return audited_values(rankings, judgements, chosen) | {
+            "Judged@10": judged_share(rankings, judgements.qrels, 10)
+        }
 
     def definition(self, collection: Collection) -> str:
         rules = collection.rules
@@ -74,8 +78,12 @@ class Search(Task):
         rules = collection.rules
         return Judgements(collection.qrels().take(judged_positions(collection)), rules.minimum_relevance, rules.gains)
 
+    def _answerable(self, collection: Collection) -> int | np.ndarray:
+        """How many documents an answer may hold, for all queries or for each."""
+        return len(collection) - int(collection.rules.exclude_self)
+
     def _counts(self, collection: Collection, rankings: Rankings) -> dict[str, int]:
-        reachable = min(self.depth, len(collection) - int(collection.rules.exclude_self))
+        reachable = np.minimum(self.depth, self._answerable(collection))
         return {
             "unanswered": int((rankings.lengths == 0).sum()),
             "short": int((rankings.lengths < reachable).sum()),
@@ -93,6 +101,13 @@ def judged_positions(collection: Collection) -> np.ndarray:
             f"{rules.minimum_relevance} or more; check ?split= and ?minimum_relevance="
         )
     return positions
+
+
+def audited_values(rankings: Rankings, judgements: Judgements, measures: Sequence[Measure]) -> dict[str, np.ndarray]:
+    """Audited values of shape [queries] by the measure's name."""
+    values = evaluate(rankings, judgements, audited(measures))
+    audit(values, rankings.query_ids)
+    return {str(measure): values[measure] for measure in measures}
 
 
 def _ties(rankings: Rankings, judgements: Judgements, measures: Sequence[Measure]) -> dict[str, float]:

@@ -1,0 +1,193 @@
+"""SASRec: what its states may see, that it learns an order, how its weights are chosen and kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from bench.catalogue import open_dataset
+from bench.collection import Collection, Query
+from bench.errors import BenchError
+from bench.tasks.next_item import NextItem
+from retrievers.recommenders import transformer
+from retrievers.recommenders.sasrec import SASRec
+from retrievers.recommenders.transformer import Schedule, Shape, Transformer, train
+
+MakeSequences = Callable[..., Collection]
+
+TINY = {
+    "dimension": 16,
+    "layers": 1,
+    "heads": 2,
+    "batch_size": 16,
+    "epochs": 12,
+    "dropout": 0.1,
+    "learning_rate": 0.01,
+}
+
+
+@pytest.fixture
+def months(make_sequences: MakeSequences) -> Collection:
+    """Walks along a circle of twelve: what comes next is certain."""
+    names = [f"month-{number:02}" for number in range(12)]
+    walks = {f"u{start}-{length}": (start, length) for start in range(12) for length in (5, 6, 8)}
+    return make_sequences({u: [names[(s + step) % 12] for step in range(n)] for u, (s, n) in walks.items()})
+
+
+def network(items: int = 12) -> Transformer:
+    torch.manual_seed(0)
+    return Transformer(Shape(items, 16, 2, 2, 8, 0.0)).eval()
+
+
+def fitted(collection: Collection, **options: object) -> SASRec:
+    system = SASRec(**{**TINY, **options})
+    system.fit(collection.training_view())
+    return system
+
+
+def test_a_state_does_not_see_what_comes_after_it() -> None:
+    model = network()
+    rows = torch.tensor([[1, 2, 3, 4, 5]])
+    changed = torch.tensor([[1, 2, 3, 9, 0]])
+    first, second = model(rows), model(changed)
+    torch.testing.assert_close(first[:, :3], second[:, :3])
+    assert not torch.allclose(first[:, 3:], second[:, 3:])
+
+
+def test_the_order_of_a_history_matters() -> None:
+    states = network().last_states([np.array([1, 2, 3]), np.array([2, 1, 3])])
+    assert not torch.allclose(states[0], states[1])
+
+
+def test_a_history_beside_longer_ones_has_the_same_state() -> None:
+    model = network()
+    histories = [np.array([4]), np.array([1, 2, 3, 4, 5]), np.array([7, 8])]
+    together = model.last_states(histories)
+    for state, history in zip(together, histories, strict=True):
+        torch.testing.assert_close(state, model.last_states([history])[0])
+
+
+def test_of_a_long_history_the_latest_items_count() -> None:
+    model = network()
+    torch.testing.assert_close(model.last_states([np.arange(12)]), model.last_states([np.arange(4, 12)]))
+
+
+def test_scores_are_of_items_and_not_of_the_padding() -> None:
+    model = network()
+    state = model.last_states([np.array([1])])
+    torch.testing.assert_close(model.item_scores(state), state @ model.items.weight[:12].T)
+
+
+def test_the_loss_is_the_mean_over_every_item_with_one_before_it() -> None:
+    model = network()
+    sequences = [np.array([1, 2, 3, 4]), np.array([5, 6])]
+    one_by_one = [
+        torch.log_softmax(model.item_scores(model.last_states([sequence[:place]])), dim=1)[0, sequence[place]]
+        for sequence in sequences
+        for place in range(1, len(sequence))
+    ]
+    torch.testing.assert_close(transformer._loss(model, sequences), -torch.stack(one_by_one).mean())
+
+
+def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:
+    sequences = [np.arange(length) for length in (2, 9, 3, 3, 7, 2, 5)]
+    batches = list(transformer._batches(sequences, 3, np.random.default_rng(0)))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
+    assert max(map(len, batches)) == 3
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    model = network()
+    values, weights = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9]), []
+
+    def validate() -> float:
+        weights.append(model.items.weight.detach().clone())
+        return next(values)
+
+    sequences = [np.array([1, 2, 3]), np.array([4, 5, 6])]
+    schedule = Schedule(epochs=50, patience=3, batch_size=2, learning_rate=0.01)
+    trained = train(model, sequences, schedule, validate, lambda *told: None, np.random.default_rng(0))
+    assert trained == (5, 2, 0.5)
+    torch.testing.assert_close(model.items.weight.detach(), weights[1])
+
+
+def test_it_learns_what_comes_next(months: Collection) -> None:
+    system = fitted(months)
+    history = tuple(months.documents.ids([3, 4, 5]))
+    rows, scores = system.retrieve([Query("q", "", history)], 12).of(0)
+    assert rows[np.argmax(scores)] == 6
+    task = NextItem(mask_history="no")
+    asked = task.questions(months)
+    judged = task.judge(months, task.final(system.retrieve(asked, task.depth), months, asked))
+    assert {figure.measure: figure.value for figure in judged.figures}["MRR@10"] > 0.9
+
+
+def test_the_seed_decides_the_weights(months: Collection) -> None:
+    first, same, other = (fitted(months, epochs=2, seed=seed) for seed in (1, 1, 2))
+    asked = months.queries()[:3]
+    answers = [system.retrieve(asked, 12).scores for system in (first, same, other)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert not np.allclose(answers[0], answers[2])
+
+
+def test_fitting_leaves_the_global_generator_alone(months: Collection) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fitted(months, epochs=1)
+    torch.testing.assert_close(torch.rand(3), expected)
+
+
+def test_a_saved_model_answers_the_same(months: Collection, tmp_path: Path) -> None:
+    system = fitted(months, epochs=1)
+    system.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"items.json", "facts.json", "model.safetensors"}
+    assert load_file(tmp_path / "model.safetensors")["items.weight"].shape == (13, 16)
+    loaded = SASRec(**{**TINY, "epochs": 1})
+    loaded.load(tmp_path)
+    asked = months.queries()
+    np.testing.assert_array_equal(loaded.retrieve(asked, 5).scores, system.retrieve(asked, 5).scores)
+    assert loaded.facts() == system.facts()
+    assert system.facts()["best_epoch"] == 1
+
+
+def test_a_history_without_a_known_item_has_no_answer(months: Collection) -> None:
+    system = fitted(months, epochs=1)
+    answers = system.retrieve([Query("a", "", ("july",)), Query("b", "", ("july", "month-03"))], 5)
+    assert answers.lengths.tolist() == [0, 5]
+
+
+def test_it_needs_the_validation_split(months: Collection, make_sequences: MakeSequences) -> None:
+    with pytest.raises(BenchError, match="sasrec chooses its weights on the split 'valid'"):
+        fitted(make_sequences({"u": ["a", "b", "c", "d", "e"]}, split="valid"))
+
+
+def test_sequences_of_one_item_teach_no_order(make_sequences: MakeSequences) -> None:
+    with pytest.raises(BenchError, match="no sequences to learn from"):
+        fitted(make_sequences({"u": ["a", "b", "c"], "v": ["b", "c", "d"]}))
+
+
+def test_training_that_diverges_is_an_error_and_no_figure(months: Collection) -> None:
+    with pytest.raises(BenchError, match=r"sasrec's training diverged; lower its learning_rate \(1e\+30\)"):
+        fitted(months, learning_rate=1e30)
+
+
+def test_the_dimension_is_a_multiple_of_the_heads() -> None:
+    with pytest.raises(BenchError, match="dimension 30 is no multiple of heads 4"):
+        SASRec.from_options("sasrec", {"dimension": 30, "heads": 4})
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_on_amazon_beauty_it_recalls_what_published_ones_do(data_folder: Path) -> None:
+    collection = open_dataset(f"recbole:{data_folder / 'amazon-beauty'}").collection
+    system = SASRec(epochs=25)  # .069 after 30 epochs of 50 seconds on one core, and rising
+    system.fit(collection.training_view())
+    task = NextItem()
+    asked = task.questions(collection)
+    answers = system.retrieve(asked, task.reach(collection, asked))
+    judged = task.judge(collection, task.final(answers, collection, asked))
+    assert {figure.measure: figure.value for figure in judged.figures}["Recall@10"] >= 0.06
