@@ -118,11 +118,21 @@ def list_(
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset or suite")],
-    name: Annotated[str, typer.Argument(help="its name")],
+    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset, suite or docids")],
+    name: Annotated[str, typer.Argument(help="its name; for docids a generative retriever's")],
+    dataset: Annotated[str, typer.Option(help="docids: of this dataset.")] = "pydoc-1k",
+    document: Annotated[str, typer.Option(help="docids: of the document with this id; by default the first.")] = "",
+    settings: Settings = [],
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = RUNS,
     plugin: Plugins = [],
 ) -> None:
-    """Show one retriever, source or task with its options, or one dataset's card, or one suite."""
+    """Show one retriever, source or task with its options, or one dataset's card, or one suite.
+
+    `show docids dsi --document ID` fits or loads the retriever, and shows the document's identifier with those that
+    begin most like it.
+    """
     from bench.cards import find_card
     from bench.suite import read_suite
     from bench.terminal import card_table, console, options_table, suite_table
@@ -134,8 +144,21 @@ def show(
         console().print(card_table(find_card(name)))
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
+    elif what == "docids":
+        _show_docids(_suite("", [dataset], [name], settings, [seed]), document, device, out)
     else:
-        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite"))
+        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
+
+
+def _show_docids(suite: "Suite", document: str, device: str | None, out: Path) -> None:
+    from bench.runner.asking import neighbours
+    from bench.terminal import console, docids_table
+
+    screen = console()
+    opened = _open(suite.datasets, screen)[0]
+    with screen.status("loading or fitting ...") as status:
+        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase))
+    screen.print(docids_table(found))
 
 
 @app.command()
@@ -168,19 +191,138 @@ def score(
     run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
     dataset: DatasetOption,
     name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
+    keep: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder of cells to keep it in, for `publish` to show it as imported."),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Score a TREC run made elsewhere by the same rules as every other row."""
     from bench.leaderboard.figures import write_figures
-    from bench.leaderboard.imported import score_run
+    from bench.leaderboard.imported import keep_run, score_run
     from bench.terminal import console, judged_table
 
     screen = console()
     opened = _open([dataset], screen)[0]
     row = score_run(run_file, opened.collection, name or run_file.name)
     screen.print(judged_table(row))
+    if keep:
+        screen.print(f"kept in {keep_run(row, run_file, opened.collection, keep)}", style="dim", markup=False)
     if json_file:
         write_figures(json_file, row.figures())
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN", help="two folders of cells, or TREC run files")],
+    dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
+    task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
+    measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
+    moved: Annotated[int, typer.Option(min=0, help="How many of the queries that moved most to show.")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
+    from bench.leaderboard.compare import compare as compare_sides
+    from bench.leaderboard.compare import comparison_view, dataset_of, read_side
+    from bench.terminal import console
+
+    if len(runs) != 2:
+        raise BenchError(f"{len(runs)} runs given; `bench compare` takes exactly two")
+    spec = dataset or dataset_of(runs)
+    if not spec:
+        raise BenchError("two run files say nothing of their collection; name it with --dataset")
+    screen = console()
+    opened = _open([spec], screen)[0]
+    first, second = (read_side(path, task, opened) for path in runs)
+    screen.print(comparison_view(compare_sides(first, second, opened, measure, moved, seed)))
+
+
+@app.command()
+def publish(
+    suite: Annotated[str, typer.Option(help="Built-in suite or the path of one; see `list suites`.")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="Folder of all published suites.")] = Path("results"),
+    cells: Annotated[
+        list[Path], typer.Option("--from", help="Folders of cells (repeatable), e.g. the --out of two machines.")
+    ] = [RUNS],
+    dataset: Annotated[list[str], typer.Option(help="Only these collections (repeatable); by default all.")] = [],
+    fingerprint: Annotated[
+        list[str],
+        typer.Option(help="Only cells whose collection has this fingerprint, or its beginning (repeatable)."),
+    ] = [],
+    plugin: Plugins = [],
+) -> None:
+    """Write a suite's leaderboard from finished cells alone: tables, page, run files and manifests. Runs nothing.
+
+    A failed or missing cell is a row with its reason. Of equal cells the newest counts, and of several folders
+    the first that has it. Two fingerprints of one collection are refused.
+    """
+    from bench.leaderboard.cells import read_cells
+    from bench.leaderboard.publish import publish as write_leaderboard
+    from bench.leaderboard.publish import select
+    from bench.suite import read_suite
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    chosen = read_suite(suite)
+    selection = select(chosen, [read_cells([folder]) for folder in cells], dataset, fingerprint)
+    write_leaderboard(chosen, selection, to)
+    screen = console()
+    for name, found in selection.cells.items():
+        failed = sum(bool(cell.problem) for cell in found)
+        screen.print(f"{name}: cells {len(found)}" + (f", failed {failed}" if failed else ""), markup=False)
+    for reason, count in selection.passed_over.items():
+        if count:
+            screen.print(f"passed over {count} cells {reason}", style="dim")
+    screen.print(f"published {to / chosen.name}; open {to / chosen.name / 'index.html'}", markup=False)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path | None, typer.Argument(help="a published leaderboard, such as results/dsi")] = None,
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="Where a collection lies here: NAME=SOURCE, e.g. scifact=beir:FOLDER (repeatable)."),
+    ] = [],
+    published: Annotated[
+        bool, typer.Option("--published", help="Run the systems whose figures others published, and compare.")
+    ] = False,
+    references: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="With --published: a TOML file of references of your own.")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(envvar="BENCH_DATA", help="With --published: folder of local copies of the data.")
+    ] = Path("../shared/data"),
+    out: Out = RUNS,
+    everything: Annotated[bool, typer.Option("--all", help="Print what is OK too, line by line.")] = False,
+    plugin: Plugins = [],
+) -> None:
+    """Compute every figure of a published leaderboard again from its run files, or hold others' figures against ours.
+
+    Each is OK, near (rounding of another version or processor) or FAIL; the exit status is 1 if anything fails.
+    """
+    from bench.leaderboard.checks import print_checks, print_references
+
+    registry.load_files(plugin)
+    if published == bool(folder):
+        raise BenchError("give the folder of a published leaderboard, or --published (see `bench verify --help`)")
+    if print_checks(folder, dataset, everything) if folder else print_references(references, data, out):
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="a published leaderboard, such as results/dsi")],
+    form: Annotated[str, typer.Argument(help="mteb: result files; ir-metadata: run files with a header")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="Folder to write to.")],
+) -> None:
+    """Write a published leaderboard in another tool's form."""
+    from bench.leaderboard.export import export_ir_metadata, export_mteb
+    from bench.leaderboard.verify import read_published
+
+    forms = {"mteb": export_mteb, "ir-metadata": export_ir_metadata}
+    if form not in forms:
+        raise UnknownName("form", form, forms)
+    print(f"wrote {forms[form](read_published(folder), to):,} results to {to}")
 
 
 @app.command()

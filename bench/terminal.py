@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.collection import Collection
     from bench.leaderboard.imported import ImportedRow
     from bench.registry import Plugin
-    from bench.runner.asking import Hit
+    from bench.runner.asking import Hit, Named
     from bench.runner.plan import Cell
     from bench.suite import Suite
 
@@ -168,6 +168,18 @@ def hits_table(hits: "Sequence[Hit]", collection: "Collection") -> RenderableTyp
         text = " ".join(hit.text.split())
         parts.append(Padding(Text(text[:300] + " ..." if len(text) > 300 else text), (0, 0, 0, 5)))
     return Group(*parts)
+
+
+def docids_table(found: "Sequence[Named]") -> RenderableType:
+    """A document's identifier above those that begin most like it; what they share is set apart."""
+    table = Table(box=None, pad_edge=False)
+    for header in ("document", "identifier", "shared tokens"):
+        table.add_column(header, overflow="fold")
+    for one in found:
+        docid = Text(" ".join(one.docid[: one.shared]), style="bold")
+        docid.append(" " + " ".join(one.docid[one.shared :]), style="not bold")
+        table.add_row(escape(one.document.id), docid, f"{one.shared} of {len(one.docid)}")
+    return table
 
 
 def judged_table(row: "ImportedRow") -> RenderableType:

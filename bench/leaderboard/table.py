@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import registry
+from bench.leaderboard.text import amount, fraction
 from bench.results import CellResult
 from bench.runner.plan import PlannedTask
 from bench.tasks import Task
@@ -59,6 +60,8 @@ def _task_table(planned: PlannedTask, place: int, done: Results) -> list[Rendera
         shared = _shared_weights(rows[0], place)
         if shared:
             notes[f"* shares weights with {shared}"] = None
+        if any(_invalid(row, place) for row in rows):
+            notes[f"{system}: {_share(rows, place)} of the identifiers it wrote do not exist"] = None
         trained = "yes" if rows[0].cell.trained else "no"
         label = escape(system) + (" *" if shared else "")
         table.add_row(label, trained, *(column.text(rows) for column in columns))
@@ -70,6 +73,15 @@ def _shared_weights(result: CellResult, place: int) -> str:
     counts = result.tasks[place].counts
     roles = [role for role in ("judge", "selector") if counts.get(f"{role}_weights") in result.cell.weights.values()]
     return ", ".join(f"the {role}, {counts[role]}" for role in roles)
+
+
+def _invalid(result: CellResult, place: int) -> float:
+    """Which part of a generative system's answers are no identifiers; 0 for any other system."""
+    return float(result.tasks[place].counts.get("invalid answers") or 0)
+
+
+def _share(rows: Results, place: int) -> str:
+    return f"{fmean(_invalid(row, place) for row in rows):.1%}"
 
 
 def _title(results: Results) -> str:
@@ -98,9 +110,9 @@ def _quality(place: int, measure: str, with_interval: bool) -> _Column:
         known = [figure for figure in found if figure.n]
         if not known:
             return "-"
-        mean = _fraction(fmean(figure.value for figure in known))
+        mean = fraction(fmean(figure.value for figure in known))
         half = fmean((figure.high - figure.low) / 2 for figure in known)
-        return f"{mean} ±{_fraction(half)}" if with_interval else mean
+        return f"{mean} ±{fraction(half)}" if with_interval else mean
 
     return _Column(f"{name}\n@{cutoff}" if cutoff else f"\n{name}", text)
 
@@ -128,7 +140,7 @@ def _costs(place: int) -> list[_Column]:
 
 def _mean(values: Sequence[float | None], unit: float = 1.0) -> str:
     known = [value / unit for value in values if value is not None]
-    return _amount(fmean(known)) if known else "-"
+    return amount(fmean(known)) if known else "-"
 
 
 def _cost_note(done: Results) -> list[str]:
@@ -138,13 +150,3 @@ def _cost_note(done: Results) -> list[str]:
 
 def _machine(machine: Any) -> str:
     return f"{machine['processor']}, {machine['threads']} threads, accelerator {machine['accelerator']}"
-
-
-def _fraction(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _amount(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,38 @@
+"""How numbers and names stand in tables of every format."""
+
+import re
+from html import escape as escape_html
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    **{char: rf"\{char}" for char in "&%$#_{}"},
+}
+
+
+def fraction(value: float) -> str:
+    """Three decimals, without the zero before the point."""
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
+
+
+def amount(value: float) -> str:
+    """Three digits or the whole number."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is, in a table too."""
+    marked = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", escape_html(" ".join(text.split()), quote=False))
+    return marked.replace("\\|", "&#124;")
+
+
+def latex(text: str) -> str:
+    """Text that LaTeX shows as it is."""
+    return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))

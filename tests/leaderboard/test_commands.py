@@ -1,0 +1,98 @@
+"""The commands on leaderboards, called in this process."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from finished_cells import PLUGINS, SPECIAL, Finished
+from typer.testing import CliRunner, Result
+
+from bench import registry
+from bench.cli import app
+from bench.errors import BenchError
+
+SUITE = """
+title = "Three small systems"
+datasets = ["limit"]
+seeds = [0, 1]
+systems = [{ retriever = "tf-idf" }, { retriever = "bm25" }, { retriever = "raises" }]
+tasks = [{ task = "search" }]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "_from_files", [])
+    return
+
+
+def bench(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_publish_verify_and_export_follow_one_another(finished: Finished, suite: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    done = bench("publish", "--suite", suite, "--from", finished.out, "--to", results, "--plugin", PLUGINS)
+    assert done.exit_code == 0, done.output
+    name = f"beir:{Path(finished.suite.datasets[0]).name}"
+    assert f"{name}: cells 6, failed 2" in done.output
+    assert "passed over 4 cells of another system" in done.output
+    place = f"{name}={finished.suite.datasets[0]}"
+    confirmed = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)
+    assert confirmed.exit_code == 0, confirmed.output
+    assert re.search(r"small: \d+ OK, 0 near, 0 FAIL", confirmed.output.replace("\n", ""))
+    table = results / "small" / "table.csv"
+    table.write_text(table.read_text().replace("0.", "0.1", 1))
+    refuted = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)
+    assert refuted.exit_code == 1
+    assert "FAIL table.csv: line 2 is not what leaderboard.json gives" in refuted.output
+    exported = bench("export", results / "small", "mteb", "--to", tmp_path / "mteb")
+    assert "wrote 2 results" in exported.output
+    assert len(list((tmp_path / "mteb").glob("*/*/model_meta.json"))) == 2
+
+
+def test_compare_prints_the_difference_and_what_moved(finished: Finished) -> None:
+    done = bench("compare", *(finished.cell(name).folder for name in ("bm25", SPECIAL)), "--moved", 1)
+    assert done.exit_code == 0, done.output
+    assert "nDCG@10" in done.output
+    assert "queries that moved most by nDCG@10" in done.output
+    assert "against" in done.output
+
+
+def test_a_scored_run_can_be_kept_for_publishing(finished: Finished, tmp_path: Path) -> None:
+    run = next(finished.cell("bm25").folder.glob("tasks/search*/run.trec.gz"))
+    done = bench("score", run, "--dataset", finished.suite.datasets[0], "--name", "theirs", "--keep", tmp_path)
+    assert done.exit_code == 0, done.output
+    manifest = next(tmp_path.glob("cells/*/manifest.json"))
+    assert json.loads(manifest.read_text())["cell"]["imported"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("publish", "--suite", "baselines", "--from", "absent"), "absent holds no cell"),
+        (("publish", "--suite", "baseline"), "did you mean baselines"),
+        (("verify",), "give the folder of a published leaderboard, or --published"),
+        (("verify", "absent"), "give a folder that `bench publish` wrote"),
+        (("verify", "--published", "--references", "absent.toml"), "absent.toml cannot be read"),
+        (("export", "absent", "mtep", "--to", "x"), "did you mean mteb"),
+        (("compare", "one"), "1 runs given; `bench compare` takes exactly two"),
+        (("compare", "one.trec", "two.trec"), "name it with --dataset"),
+    ],
+)
+def test_a_mistake_names_its_remedy(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        done = bench(*arguments)
+    assert isinstance(done.exception, BenchError)
+    assert complaint in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

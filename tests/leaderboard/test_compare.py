@@ -1,0 +1,103 @@
+"""Two systems compared, from cells and from run files."""
+
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finished_cells import HOSTILE, SPECIAL, Finished
+from rich.console import Console
+
+from bench.catalogue import open_dataset
+from bench.errors import BenchError
+from bench.leaderboard.compare import compare, comparison_view, dataset_of, read_side
+
+
+def shown(found: object) -> str:
+    console = Console(width=140, record=True, file=StringIO())
+    console.print(found)
+    return console.export_text()
+
+
+def run_file(finished: Finished, system: str) -> Path:
+    return next(finished.cell(system).folder.glob("tasks/search*/run.trec.gz"))
+
+
+def test_wins_losses_and_ties_are_those_of_the_queries(finished: Finished) -> None:
+    sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", "tf-idf")]
+    found = compare(*sides, finished.dataset)
+    primary = found.measures[0]
+    assert primary.measure == "nDCG@10"
+    differences = sides[0].per_query["nDCG@10"] - sides[1].per_query["nDCG@10"]
+    assert (primary.wins, primary.losses) == ((differences > 0).sum(), (differences < 0).sum())
+    assert primary.wins + primary.losses + primary.ties == primary.queries == len(differences)
+    assert primary.means[0] - primary.means[1] == pytest.approx(primary.test.difference)
+    assert primary.test.low <= primary.test.difference <= primary.test.high
+    moved = [abs(one.first - one.second) for one in found.moved]
+    assert moved == sorted(moved, reverse=True)
+    assert moved[0] == pytest.approx(np.abs(differences).max())
+
+
+def test_the_queries_that_moved_are_shown_with_their_text(finished: Finished) -> None:
+    sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", SPECIAL)]
+    found = compare(*sides, finished.dataset, moved=3)
+    assert len(found.moved) == 3
+    text = shown(comparison_view(found))
+    for one in found.moved:
+        assert one.query.id in text
+        assert " ".join(one.query.text.split())[:40] in text
+    assert "0.0001" in text
+
+
+def test_run_files_compare_as_the_cells_that_wrote_them(finished: Finished) -> None:
+    pairs = [
+        [read_side(path, "search", finished.dataset) for path in paths]
+        for paths in (
+            [finished.cell(name).folder for name in ("bm25", HOSTILE)],
+            [run_file(finished, name) for name in ("bm25", HOSTILE)],
+        )
+    ]
+    cells, files = (compare(*sides, finished.dataset).measures[0] for sides in pairs)
+    assert files.means == pytest.approx(cells.means)
+    assert files.test.p == cells.test.p
+
+
+def test_a_probe_is_compared_by_its_own_questions(finished: Finished) -> None:
+    folders = [finished.cell(name).folder for name in ("tf-idf", HOSTILE)]
+    sides = [read_side(folder, "exclusivity", finished.dataset) for folder in folders]
+    found = compare(*sides, finished.dataset)
+    assert found.measures[0].measure == "Hits@1 N=32"
+    assert found.measures[0].queries == 30
+    assert f"{HOSTILE}" in shown(comparison_view(found))
+
+
+def test_another_measure_can_be_put_first(finished: Finished) -> None:
+    side = read_side(finished.cell("bm25").folder, "search", finished.dataset)
+    found = compare(side, side, finished.dataset, measure="MAP")
+    assert found.measures[0].measure == "MAP"
+    assert found.measures[0].test.p == 1
+    assert found.moved == []
+    with pytest.raises(BenchError, match="did you mean nDCG@10"):
+        compare(side, side, finished.dataset, measure="NDCG@10")
+
+
+def test_the_dataset_is_what_the_first_cell_says(finished: Finished, beir_folder: Path) -> None:
+    folder = finished.cell("bm25").folder
+    assert dataset_of([run_file(finished, "bm25"), folder]) == f"beir:{beir_folder}"
+    assert dataset_of([run_file(finished, "bm25")]) == ""
+
+
+def test_what_does_not_fit_is_refused(finished: Finished, beir_folder: Path, tmp_path: Path) -> None:
+    folder = finished.cell("bm25").folder
+    other = open_dataset(f"beir:{beir_folder}?gains=binary")
+    with pytest.raises(BenchError, match="other content or rules; name its own with --dataset"):
+        read_side(folder, "search", other)
+    with pytest.raises(BenchError, match="is not a finished cell"):
+        read_side(tmp_path, "search", finished.dataset)
+    with pytest.raises(BenchError, match="unknown task 'relevance'"):
+        read_side(folder, "relevance", finished.dataset)
+    with pytest.raises(BenchError, match="use --task search"):
+        read_side(run_file(finished, "bm25"), "exclusivity", finished.dataset)
+    sides = [read_side(folder, name, finished.dataset) for name in ("search", "exclusivity")]
+    with pytest.raises(BenchError, match="answered different queries"):
+        compare(*sides, finished.dataset)

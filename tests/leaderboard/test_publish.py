@@ -1,0 +1,261 @@
+"""Publishing from cells alone: what is shown, what is refused, what is never written."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finished_cells import HOSTILE, SPECIAL, Finished
+
+from bench.errors import BenchError
+from bench.leaderboard.assemble import make_board
+from bench.leaderboard.board import Board
+from bench.leaderboard.cells import read_cells
+from bench.leaderboard.publish import Selection, publish, select
+from bench.results import read_result
+from bench.suite import SystemEntry
+
+
+def selected(finished: Finished, *folders: Path, **chosen: Any) -> Selection:
+    return select(finished.suite, [read_cells([folder]) for folder in folders or (finished.out,)], **chosen)
+
+
+def copied(finished: Finished, to: Path, systems: tuple[str, ...], change: Callable[[dict[str, Any]], None]) -> Path:
+    """Some systems' cells as another machine would have them: their JSON files changed by `change`."""
+    for cell in finished.cells:
+        if cell.system in systems:
+            shutil.copytree(cell.folder, to / "cells" / cell.folder.name)
+    for path in to.rglob("*.json"):
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+    return to
+
+
+@pytest.fixture(scope="module")
+def board(finished: Finished) -> Board:
+    return make_board(finished.suite, selected(finished).cells)
+
+
+@pytest.fixture(scope="module")
+def results(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    publish(finished.suite, selected(finished), folder)
+    return folder
+
+
+def test_every_system_has_a_row_and_a_failed_one_its_reason(board: Board) -> None:
+    for block in board.collections[0].blocks:
+        assert {row.system for row in block.rows} == {"tf-idf", "bm25", HOSTILE, SPECIAL, "raises"}
+        failed = [row for row in block.rows if not row.done]
+        assert [row.system for row in failed] == ["raises"]
+        assert "the soufflé collapsed" in failed[0].problem
+        assert block.rows[-1] is failed[0]
+
+
+def test_a_figure_is_the_mean_over_seeds_with_its_spread(board: Board, finished: Finished) -> None:
+    search = board.collections[0].blocks[0]
+    row = next(row for row in search.rows if row.system == SPECIAL)
+    each = [read_result(finished.cell(SPECIAL, seed)).tasks[0].figures["nDCG@10"].value for seed in (0, 1)]
+    assert each[0] != each[1]
+    figure = row.figures["nDCG@10"]
+    assert figure.value == pytest.approx(np.mean(each))
+    assert figure.spread == pytest.approx(np.std(each, ddof=1))
+    assert figure.low <= figure.value <= figure.high
+    assert sum(row.distribution) == pytest.approx(1)
+
+
+def test_rows_are_grouped_by_what_the_tests_can_tell(board: Board) -> None:
+    search = board.collections[0].blocks[0]
+    names = [row.system for row in search.rows if row.done]
+    assert names[-1] == SPECIAL
+    last = search.rows[3]
+    assert (last.best_rank, last.worst_rank) == (4, 4)
+    assert len(search.pairs) == 6
+    assert all(0 < pair.p <= pair.corrected <= 1 for pair in search.pairs)
+    assert search.rows[0].among_best
+    assert not last.among_best
+
+
+def test_publishing_twice_gives_identical_bytes(finished: Finished, results: Path, tmp_path: Path) -> None:
+    publish(finished.suite, selected(finished), tmp_path)
+    first = {path.relative_to(results): path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    again = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert first == again
+    assert {str(path) for path in first if len(path.parts) < 3} == {
+        "README.md", "index.html", "tiny/README.md", "tiny/index.html", "tiny/table.tex", "tiny/table.csv",
+        "tiny/pairs.csv", "tiny/leaderboard.json",
+    }  # fmt: skip
+    assert len([path for path in first if path.parts[1:2] == ("manifests",)]) == 10
+    assert len([path for path in first if path.parts[1:2] == ("runs",)]) == 8 * 3
+
+
+def test_no_path_of_the_machine_is_published(results: Path, finished: Finished) -> None:
+    for path in results.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+            for place in (str(finished.out), str(Path.home()), os.path.dirname(str(finished.out)), str(Path.cwd())):  # noqa: PTH120
+                assert place not in text, path
+            assert place.replace("/", "-") not in path.name
+
+
+def test_names_are_escaped_in_markdown_and_latex(results: Path) -> None:
+    shown = (results / "tiny" / "README.md").read_text()
+    assert "<script" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert r"50% & $x_1$ | {y}" not in shown
+    assert r"50% &amp; \$x\_1\$ &#124; {y}" in shown
+    assert r"\*hostile\*" in shown
+    tables = [line for line in shown.splitlines() if line.startswith("|")]
+    widths = {line.count("|") for line in tables}
+    assert len(widths) == 3  # one for each task, whatever the names hold
+    assert re.search(r"\| 2 \(±\.\d{3}\) \|", shown)
+    latex = (results / "tiny" / "table.tex").read_text()
+    assert r"50\% \& \$x\_1\$ \textbar{} \{y\}" in latex
+    assert r"\textless{}script\textgreater{}" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
+
+
+def test_the_csv_holds_every_figure_in_full(results: Path, board: Board) -> None:
+    lines = list(csv.DictReader(io.StringIO((results / "tiny" / "table.csv").read_text())))
+    figures = {(line["task"], line["system"], line["measure"]): line for line in lines}
+    for block in board.collections[0].blocks:
+        for row in block.rows:
+            for measure, figure in row.figures.items():
+                line = figures[block.task, row.system, measure]
+                assert (float(line["value"]), int(line["n"])) == (figure.value, figure.n)
+    assert {line["problem"] for line in lines if line["system"] == "raises"} != {""}
+
+
+def test_a_proof_lies_beside_every_figure(results: Path) -> None:
+    data = json.loads((results / "tiny" / "leaderboard.json").read_text())
+    for block in data["collections"][0]["blocks"]:
+        for row in block["rows"]:
+            for name in row["cells"]:
+                manifest = json.loads((results / "tiny" / "manifests" / f"{name}.json").read_text())
+                assert manifest["cell"]["system"] == row["system"]
+                runs = [task for task in manifest["tasks"] if task["task"] == block["task"]]
+                assert len(runs) == bool(row["figures"])
+                assert all((results / "tiny" / "runs" / task["run"]).is_file() for task in runs)
+
+
+def test_a_missing_cell_is_a_row(finished: Finished) -> None:
+    suite = finished.suite.model_copy(update={"systems": [*finished.suite.systems, SystemEntry(retriever="sif")]})
+    found = make_board(suite, select(suite, [read_cells([finished.out])]).cells)
+    assert [row.problem for row in found.collections[0].blocks[0].rows if row.system == "sif"] == ["not run"]
+    suite = finished.suite.model_copy(update={"seeds": [0, 1, 2]})
+    found = make_board(suite, select(suite, [read_cells([finished.out])]).cells)
+    row = found.collections[0].blocks[0].rows[0]
+    assert row.problem == "seed 2: not run"
+    assert row.seeds == [0, 1]
+
+
+def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:
+    systems = [SystemEntry(retriever="bm25", options={"k1": 0.7}), SystemEntry(retriever="tf-idf")]
+    suite = finished.suite.model_copy(update={"systems": systems})
+    selection = select(suite, [read_cells([finished.out])])
+    cells = [cell for found in selection.cells.values() for cell in found]
+    assert {cell.system for cell in cells} == {"tf-idf"}
+    assert max(selection.passed_over.values()) == 8
+    with pytest.raises(BenchError, match=r"no cell of the suite tiny was found \(10 looked at\)"):
+        selected(finished, collections=["elsewhere"])
+
+
+def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) -> None:
+    def slower(data: dict[str, Any]) -> None:
+        if "facts" in data:
+            data["cost"]["fit_seconds"] = 1234.0
+
+    folder = copied(finished, tmp_path / "runs", ("bm25",), lambda data: None)
+    renamed = copied(finished, tmp_path / "again", ("bm25",), slower)
+    for path in (renamed / "cells").iterdir():
+        for file in path.rglob("*.json"):
+            os.utime(file, (2e9, 2e9))
+        shutil.move(path, folder / "cells" / f"{path.name}x")
+    selection = selected(finished, folder)
+    found = next(iter(selection.cells.values()))
+    assert len(found) == 2
+    assert {cell.manifest["cost"]["fit_seconds"] for cell in found} == {1234.0}
+    assert selection.passed_over["older than an equal cell"] == 2
+
+
+def test_two_machines_merge_and_their_costs_stay_apart(finished: Finished, tmp_path: Path) -> None:
+    def elsewhere(data: dict[str, Any]) -> None:
+        if "machine" in data:
+            data["machine"]["processor"] = "Abacus 3000"
+
+    one = copied(finished, tmp_path / "one", ("bm25", "raises"), lambda data: None)
+    two = copied(finished, tmp_path / "two", ("tf-idf", HOSTILE, SPECIAL, "bm25"), elsewhere)
+    board = make_board(finished.suite, selected(finished, one, two).cells)
+    collection = board.collections[0]
+    assert len(collection.hardware) == 2
+    hardware = {row.system: row.hardware for row in collection.blocks[0].rows if row.done}
+    assert "Abacus" not in hardware["bm25"]
+    assert all("Abacus 3000" in hardware[name] for name in ("tf-idf", HOSTILE, SPECIAL))
+    publish(finished.suite, selected(finished, one, two), tmp_path / "results")
+    shown = (tmp_path / "results" / "tiny" / "README.md").read_text()
+    assert "hardware 1: " in shown
+    assert "hardware 2: " in shown
+    assert "compare" not in shown.split("hardware 2")[0].split("Bold")[0]
+
+
+def test_seeds_on_two_machines_have_no_common_cost(finished: Finished, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path, ("bm25",), lambda data: None)
+    for path in (folder / "cells").glob("*seed1*/tasks/search*/result.json"):
+        path.write_text(path.read_text().replace('"processor": "', '"processor": "other '))
+    row = make_board(finished.suite, selected(finished, folder).cells).collections[0].blocks[0].rows[0]
+    assert row.cost == {}
+    assert " / " in row.hardware
+
+
+def test_two_fingerprints_are_refused_and_what_differs_is_named(finished: Finished, tmp_path: Path) -> None:
+    def later(data: dict[str, Any]) -> None:
+        if "cell" in data:
+            data["cell"]["fingerprint"] = "e" * 64
+            data["cell"]["rules"]["gains"] = "binary"
+        data.get("versions", {})["numpy"] = "9.9"
+
+    other = copied(finished, tmp_path / "other", ("tf-idf",), later)
+    with pytest.raises(BenchError) as refused:
+        publish(finished.suite, selected(finished, finished.out, other), tmp_path / "results")
+    message = str(refused.value)
+    assert re.search(r"beir:docstrings\d+ has two fingerprints: \w{6} .* and eeeeee", message)
+    assert "rule gains linear against binary" in message
+    assert f"numpy {np.__version__} against 9.9" in message
+    assert not (tmp_path / "results").exists()
+    chosen = selected(finished, finished.out, other, fingerprints=["eeee"])
+    assert {cell.fingerprint for found in chosen.cells.values() for cell in found} == {"e" * 64}
+
+
+def test_a_table_with_two_definitions_is_refused(finished: Finished, tmp_path: Path) -> None:
+    def redefined(data: dict[str, Any]) -> None:
+        if data.get("task") == "search":
+            data["definition"] = "median over the queries"
+
+    other = copied(finished, tmp_path, ("bm25",), redefined)
+    with pytest.raises(BenchError, match=r"another definition \(.*median over the queries"):
+        make_board(finished.suite, selected(finished, other, finished.out).cells)
+
+
+def test_a_folder_that_was_not_published_is_never_replaced(finished: Finished, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "thesis.tex").write_text("years of work")
+    with pytest.raises(BenchError, match="would be replaced; choose another --to"):
+        publish(finished.suite, selected(finished), tmp_path)
+    assert (tmp_path / "tiny" / "thesis.tex").read_text() == "years of work"
+
+
+def test_the_overview_names_the_best_of_every_suite(results: Path) -> None:
+    shown = (results / "README.md").read_text()
+    assert "[tiny](tiny/README.md)" in shown
+    assert shown.count("| [tiny]") == 3
+    assert "<script" not in shown

@@ -1,0 +1,122 @@
+"""What is read of a document, and which queries are learned."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.collection import Collection
+from bench.sentences import sentences
+from retrievers.generative.examples import (
+    Example,
+    Examples,
+    Lists,
+    ReadingOptions,
+    document_parts,
+    held_out,
+    passages,
+    training_queries,
+)
+
+
+def tokenize(texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+    """Each word is its own token, so that tokens can be read back."""
+    return [[VOCABULARY.setdefault(word, len(VOCABULARY)) for word in text.split()][:longest] for text in texts]
+
+
+VOCABULARY: dict[str, int] = {}
+
+
+def read(collection: Collection, seed: int = 0, **options: Any) -> list[Example]:
+    asked = {row: ["what is this"] for row in range(len(collection))}
+    return document_parts(collection, ReadingOptions(**options), tokenize, seed, lambda: asked)
+
+
+def spelled(example: Example) -> str:
+    words = {token: word for word, token in VOCABULARY.items()}
+    return " ".join(words[token] for token in example.tokens)
+
+
+def test_the_beginning_and_windows_from_anywhere(learnable: Collection) -> None:
+    found = read(learnable, parts=["first", "chunks"], first_tokens=8, chunks=3, chunk_tokens=10)
+    for row, text in enumerate(learnable.texts()):
+        words = text.split()
+        own = [spelled(example) for example in found if example.row == row]
+        assert own[0] == " ".join(words[:8])
+        assert len(own) <= 1 + min(3, -(-len(words) // 10))
+        assert all(chunk in " ".join(words) and len(chunk.split()) == min(10, len(words)) for chunk in own[1:])
+
+
+def test_windows_are_drawn_by_the_seed(learnable: Collection) -> None:
+    first, same, other = (read(learnable, seed, parts=["chunks"], chunk_tokens=5) for seed in (1, 1, 2))
+    assert first == same != other
+
+
+@pytest.mark.parametrize("part", ["sentences", "key-sentences", "random"])
+def test_sentences_are_the_documents_own(learnable: Collection, part: str) -> None:
+    found = read(learnable, parts=[part], sentences=2, part_tokens=100)
+    for row, text in enumerate(learnable.texts()):
+        every = [" ".join(sentence.split()) for sentence in sentences(text)]
+        own = [spelled(example) for example in found if example.row == row]
+        assert set(own) <= set(every)
+        assert len(own) == min(2, len(set(every))) or len(set(every)) < len(every)
+        if part == "sentences":
+            assert own == list(dict.fromkeys(every[:2]))
+
+
+def test_passages_are_five_sentences_two_further_each() -> None:
+    assert passages(list("abcdefgh")) == ["a b c d e", "c d e f g", "e f g h"]
+    assert passages(list("abc")) == ["a b c"]
+    assert passages([]) == []
+
+
+def test_pseudo_queries_are_asked_for_only_if_wanted(learnable: Collection) -> None:
+    found = read(learnable, parts=["pseudo-queries"])
+    assert [spelled(example) for example in found] == ["what is this"] * len(learnable)
+
+    def refuse() -> dict[int, Sequence[str]]:
+        raise AssertionError("nobody asked for them")
+
+    assert document_parts(learnable, ReadingOptions(parts=("first",)), tokenize, 0, refuse)
+
+
+def test_training_queries_come_with_each_relevant_document(learnable: Collection) -> None:
+    found = training_queries(learnable, "train", tokenize)
+    asked = [query.text for query in learnable.queries("train")]
+    assert [spelled(example) for example in found] == [" ".join(text.split()) for text in asked]
+    assert [learnable.documents.ids([example.row])[0] for example in found] == [
+        query.id.removeprefix("q ") for query in learnable.queries("train")
+    ]
+    assert training_queries(learnable, "no such split", tokenize) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=40), st.floats(0, 0.9), st.integers(0, 3))
+def test_held_out_queries_are_never_learned(pairs: list[tuple[int, int]], share: float, seed: int) -> None:
+    examples = [Example([query], row) for query, row in pairs]
+    learned, kept = held_out(examples, share, seed)
+    assert sorted(learned + kept) == sorted(examples)
+    assert not {tuple(one.tokens) for one in learned} & {tuple(one.tokens) for one in kept}
+    assert len({tuple(one.tokens) for one in kept}) == round(share * len({query for query, _ in pairs}))
+
+
+@given(st.integers(1, 20), st.integers(1, 60), st.sampled_from([0.0, 0.5, 1.0, 4.0, 32.0]))
+def test_an_epoch_has_every_part_once_and_queries_as_the_ratio_asks(queries: int, parts: int, ratio: float) -> None:
+    made = [Example([number], number) for number in range(queries + parts)]
+    examples = Examples.of(made[:queries], made[queries:])
+    texts, rows = examples.epoch(ratio, 0, np.random.default_rng(0))
+    assert np.array_equal(rows, texts)
+    assert sorted(texts[texts >= queries]) == list(range(queries, queries + parts))
+    learned = np.bincount(texts[texts < queries], minlength=queries)
+    assert learned.sum() == (max(1, round(parts / ratio)) if ratio else queries)
+    assert learned.max() - learned.min() <= 1
+
+
+def test_targets_are_drawn_from_the_teachers_lists_as_often_as_it_finds_them_probable() -> None:
+    lists = Lists(np.array([[7, 8, 9]] * 2000), np.array([[0.5, 0.3, 0.2]] * 2000))
+    examples = Examples([[0]] * 2000, np.zeros(2000, dtype=np.int64), 2000, lists)
+    _, rows = examples.epoch(0, 0.8, np.random.default_rng(0))
+    shares = np.bincount(rows, minlength=10)[[0, 7, 8, 9]] / 2000
+    np.testing.assert_allclose(shares, [0.2, 0.4, 0.24, 0.16], atol=0.03)

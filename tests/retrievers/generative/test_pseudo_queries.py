@@ -1,0 +1,67 @@
+"""Queries written for documents."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.collection import Collection
+from bench.errors import BenchError
+from bench.models import MINILM, ModelOptions
+from bench.sentences import sentences
+from bench.workplace import Workplace
+from retrievers.generative.encoders import TextEncoder
+from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return TextEncoder.open(MINILM, ModelOptions(device="cpu"))
+
+
+def written(
+    encoder: TextEncoder, collection: Collection, workplace: Workplace, split: str = "train", **options: object
+) -> list[list[str]]:
+    asked = PseudoQueryOptions(pseudo_queries=3, query_tokens=8, **options)
+    found = write_pseudo_queries(asked, encoder, collection, split, 0, workplace, lambda *_: None)
+    return [list(found[row]) for row in range(len(collection))]
+
+
+def test_textrank_gives_sentences(encoder: TextEncoder, learnable: Collection) -> None:
+    found = written(encoder, learnable, Workplace.temporary(), query_writer="textrank")
+    assert all(set(queries) <= set(sentences(text)) for queries, text in zip(found, learnable.texts(), strict=True))
+    assert all(1 <= len(queries) <= 3 for queries in found)
+
+
+def test_a_writer_learns_the_training_queries_and_writes_the_same_for_everyone(
+    encoder: TextEncoder, learnable: Collection
+) -> None:
+    workplace = Workplace.temporary()
+    found = written(encoder, learnable, workplace, query_writer="trained", writer_epochs=40)
+    assert all(len(queries) == 3 for queries in found)
+    asked = {query.id.removeprefix("q "): query.text.lower() for query in learnable.queries("train")}
+    begins_alike = [
+        any(query.split()[:2] == asked[name].split()[:2] for query in queries)
+        for name, queries in zip(learnable.documents.ids(), found, strict=True)
+        if name in asked
+    ]
+    assert sum(begins_alike) > len(begins_alike) / 2
+    assert workplace.reused_seconds == 0
+    assert written(encoder, learnable, workplace, query_writer="trained", writer_epochs=40) == found
+    assert workplace.reused_seconds > 0
+
+
+def test_a_checkpoint_writes_by_sampling(encoder: TextEncoder, learnable: Collection, tiny_t5: Path) -> None:
+    first, second = (written(encoder, learnable, Workplace.temporary(), doc2query=str(tiny_t5)) for _ in range(2))
+    assert first == second
+    assert all(len(queries) == 3 for queries in first)
+    assert len({tuple(queries) for queries in first}) > 1
+
+
+def test_a_writer_without_training_queries_is_refused(encoder: TextEncoder, learnable: Collection) -> None:
+    with pytest.raises(BenchError, match="no training queries in split 'none'.*set query_writer=textrank"):
+        written(encoder, learnable, Workplace.temporary(), split="none", query_writer="trained")
+
+
+def test_a_checkpoint_that_writes_nothing_is_refused(encoder: TextEncoder, learnable: Collection) -> None:
+    with pytest.raises(BenchError, match="give doc2query an encoder-decoder"):
+        written(encoder, learnable, Workplace.temporary(), doc2query=MINILM)
