@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.errors import BenchError, MissingExtra
+from bench.errors import BenchError
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n\s*\n")
 
@@ -23,14 +23,12 @@ def terms(text: str) -> list[str]:
 def textrank(parts: Sequence[str], language: str) -> np.ndarray:
     """TextRank of a text's parts by sumy (Mihalcea and Tarau 2004, section 4), without stop words; shape [parts].
 
-    Raises MissingExtra without sumy, and BenchError for a language of which it has no stop words.
+    Raises BenchError for a language of which it has no stop words.
     """
-    try:
-        from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
-        from sumy.summarizers.text_rank import TextRankSummarizer
-        from sumy.utils import get_stop_words
-    except ImportError:
-        raise MissingExtra("TextRank", "textrank") from None
+    from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
+    from sumy.summarizers.text_rank import TextRankSummarizer
+    from sumy.utils import get_stop_words
+
     ranker = TextRankSummarizer()
     try:
         ranker.stop_words = get_stop_words(language)

@@ -79,7 +79,7 @@ class Exclusivity(OwnDocument):
             f"the first N words of a document's text have to bring it back; mean over {counts['documents']} of the "
             f"{counts['eligible']:,} documents that qualify for every N (seed {self.seed}); of {len(collection):,}, "
             f"shorter than {lengths} words: {short}, longer but with the same first words as another: {shared}"
-            f"{control}; a lexical index holds every word, so take bm25's row as the ceiling"
+            f"{control}; a lexical index holds every word, so bm25's row says what is there to be found"
         )
 
 

@@ -98,7 +98,13 @@ def _with_checkpoint(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(texts), 8):
-            batch = writer.tokenizer(texts[start : start + 8], return_tensors="pt", padding=True, truncation=True)
+            batch = writer.tokenizer(
+                texts[start : start + 8],
+                return_tensors="pt",
+                padding=True,
+                truncation=True,
+                return_token_type_ids=False,
+            )
             found = model.generate(
                 **batch.to(writer.device),
                 do_sample=True,

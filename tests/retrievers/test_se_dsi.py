@@ -40,7 +40,8 @@ def test_a_document_is_named_by_a_sentence_of_its_own(fit: Any, learnable: Colle
 
 
 def test_program_text_names_a_document_only_where_there_is_nothing_else(fit: Any) -> None:
-    text = ">>> join('a', 'b')\n'a/b'\n\nTwo parts become one path again.\n\nx = [1, 2]; y = {3: 4}; print(x, y, x + [5])"
+    program = ">>> join('a', 'b')\n'a/b'", "x = [1, 2]; y = {3: 4}; print(x, y, x + [5])"
+    text = f"{program[0]}\n\nTwo parts become one path again.\n\n{program[1]}"
     assert SEDSI(**QUICK)._key_sentence(text, "english") == "Two parts become one path again."
     assert SEDSI(**QUICK)._key_sentence(">>> 1 + 1", "english") == ">>> 1 + 1"
 

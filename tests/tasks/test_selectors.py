@@ -1,7 +1,6 @@
 """What chooses key sentences: each selector beside a calculation by hand or by another tool."""
 
 import math
-import sys
 from collections.abc import Callable
 
 import networkx
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.collection import Collection
-from bench.errors import BenchError, MissingExtra
+from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.tasks.selectors import by_attention, by_textrank, by_tf_idf
 
@@ -46,14 +45,6 @@ def test_textrank_agrees_with_networkx(make_collection: MakeCollection) -> None:
                 graph.add_edge(i, j, weight=shared / (math.log(len(words[i])) + math.log(len(words[j]))))
     ranks = networkx.pagerank(graph, weight="weight")
     assert list(np.argsort(-scores)) == sorted(range(4), key=lambda i: -ranks[i])
-
-
-def test_textrank_without_its_library_names_the_extra(
-    make_collection: MakeCollection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "sumy.models.dom", None)
-    with pytest.raises(MissingExtra, match=r"retrieval-bench\[textrank\]"):
-        by_textrank(make_collection({"a": "salt"}), [["salt"]])
 
 
 def test_textrank_refuses_a_language_without_stop_words(make_collection: MakeCollection) -> None:
