@@ -315,7 +315,8 @@ class GenerativeRetriever(
         self._counts = json.loads((folder / "facts.json").read_text())
 
     def weights(self) -> list[str]:
-        return [self.model]
+        taught = self.filter != "none" or self.distil > 0
+        return [self.model, *filter(None, [self.teacher_model if taught else "", self.doc2query])]
 
     def facts(self) -> dict[str, Any]:
         tables = self._model.tables

@@ -177,3 +177,9 @@ def test_a_teacher_filters_parts_and_gives_lists(fit: Any) -> None:
     every = fit(epochs=1).facts()["document_parts"]
     taught = fit(epochs=1, filter="sbert", filter_depth=1, distil=0.5, distil_depth=3).facts()
     assert 0 < taught["parts_that_the_teacher_found"] < every == taught["document_parts"]
+
+
+def test_weights_are_those_that_the_options_use() -> None:
+    assert DSI(model="m", teacher_model="t").weights() == ["m"]
+    assert DSI(model="m", teacher_model="t", distil=0.5, doc2query="d").weights() == ["m", "t", "d"]
+    assert DSI(model="m", teacher_model="t", filter="colbert").weights() == ["m", "t"]
