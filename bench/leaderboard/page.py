@@ -60,7 +60,9 @@ class _Section:
 def as_page(board: Board, manifests: Mapping[str, Any]) -> str:
     """The page of one suite. Raises MissingExtra without the libraries that it is made with."""
     colours = {entry["name"]: number for number, entry in enumerate(board.systems[:COLOURS])}
-    sections = [_section(collection, manifests, colours) for collection in board.collections]
+    place = {entry["name"]: number for number, entry in enumerate(board.systems)}
+    ordered = sorted(manifests.items(), key=lambda named: (*_of_cell(named[1], place), named[0]))
+    sections = [_section(collection, dict(ordered), colours) for collection in board.collections]
     plots = [plot for section in sections for plot in section.all_plots()]
     return _template("board.html").render(
         board=board,
@@ -87,6 +89,11 @@ def _section(collection: CollectionBoard, manifests: Mapping[str, Any], colours:
         plots=[together] if together else [],
         cells=[(name, _cell_label(manifest), manifest.get("problem", "")) for name, manifest in own],
     )
+
+
+def _of_cell(manifest: Mapping[str, Any], place: Mapping[str, int]) -> tuple[int, int]:
+    """Where a cell stands, whatever order the manifests were read in: by the suite's systems, then by seed."""
+    return place.get(manifest["cell"]["system"], len(place)), manifest["cell"]["seed"]
 
 
 def _cell_label(manifest: Mapping[str, Any]) -> str:

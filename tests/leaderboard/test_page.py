@@ -32,6 +32,12 @@ def page() -> str:
     return as_page(made, manifests(made))
 
 
+def test_the_page_does_not_depend_on_the_order_in_which_manifests_were_read() -> None:
+    made = board(["se_dsi", "se_dsi key-words", "bm25"], ["pydoc-1k"])
+    backwards = dict(reversed(manifests(made).items()))
+    assert as_page(made, backwards) == as_page(made, manifests(made))
+
+
 def packed(page: str) -> dict[str, list[str]]:
     found = re.search(r'id="packed">([^<]+)</script>', page)
     assert found
