@@ -231,6 +231,14 @@ class Collection:
         """Judgements of a split, by default the one that is evaluated. Raises BenchError if there is none."""
         return self._of_split(self.split_qrels, split)
 
+    def relevant(self, split: str) -> Iterator[tuple[Query, np.ndarray]]:
+        """The queries of a split, each with the rows of its relevant documents; none where there is no such split."""
+        if split in self.split_queries:
+            qrels = self.qrels(split)
+            for position, query in enumerate(self.queries(split)):
+                rows, grades = qrels.of(position)
+                yield query, rows[grades >= self.rules.minimum_relevance]
+
     def _of_split(self, by_split: Mapping[str, T], split: str | None) -> T:
         wanted = split or self.rules.split
         if wanted not in by_split:

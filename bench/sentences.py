@@ -1,7 +1,8 @@
 """Sentences of a text, and which of them say most."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +19,17 @@ def sentences(text: str) -> list[str]:
 def terms(text: str) -> list[str]:
     """The words of a text without case and punctuation."""
     return re.findall(r"\w+", text.casefold())
+
+
+def tf_idf(counts: Mapping[str, int], holding: Mapping[str, int], documents: int) -> dict[str, float]:
+    """(1 + ln tf) ln(N / df) of each word (Salton and Buckley 1988, ltn).
+
+    `counts` has each word's tf, `holding` its df among N = `documents`; a word in none counts as in one.
+    """
+    return {
+        word: (1 + math.log(count)) * math.log(documents / max(holding.get(word, 0), 1))
+        for word, count in counts.items()
+    }
 
 
 def textrank(parts: Sequence[str], language: str) -> np.ndarray:

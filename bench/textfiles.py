@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import json
+import math
 import os
 import re
 import zlib
@@ -101,6 +102,17 @@ def parse_grade(text: str, path: Path, number: int) -> int:
     if not _INTEGER.fullmatch(text):
         raise BadLine(path, number, f"the grade is {short(text)}", "an integer, such as 0, 1 or 2")
     return int(text)
+
+
+def parse_number(text: str, path: Path, number: int, what: str) -> float:
+    """A finite number. Raises BadLine for anything else, calling it `what`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadLine(path, number, f"the {what} is {short(text)}", "a finite number")
+    return value
 
 
 def find_file(folder: Path, name: str, layout: str) -> Path:

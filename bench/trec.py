@@ -8,7 +8,6 @@ space or what could be taken for %XX: a run may answer a part of the queries and
 
 import re
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -17,7 +16,7 @@ import numpy as np
 from bench.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
 from bench.rankings import Rankings
-from bench.textfiles import new_text_file, read_rows
+from bench.textfiles import new_text_file, parse_number, read_rows
 
 _COLUMNS = ["query", "Q0", "document", "rank", "score", "tag"]
 
@@ -65,7 +64,7 @@ def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rank
             raise BadLine(
                 path, line, f"'{document_id}' again for query '{query_id}'", "a document once for each query"
             )
-        answers[query_id][row] = _score(score, path, line)
+        answers[query_id][row] = parse_number(score, path, line, "score")
     hits = [(np.array(list(hit), dtype=np.int64), np.array(list(hit.values()))) for hit in answers.values()]
     return Rankings.from_hits(queries, hits)
 
@@ -79,16 +78,6 @@ def write_qrels(path: Path, collection: Collection) -> None:
     with new_text_file(path) as file:
         for owner, name, grade in zip(owners, names, qrels.grades, strict=True):
             file.write(f"{_query_name(qrels.query_ids[owner])} 0 {document_name(name)} {grade}\n")
-
-
-def _score(text: str, path: Path, line: int) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = float("nan")
-    if not isfinite(score):
-        raise BadLine(path, line, f"the score is '{text}'", "a finite number")
-    return score
 
 
 def _strictly_falling(scores: np.ndarray, query_id: str) -> list[float]:

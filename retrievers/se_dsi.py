@@ -3,14 +3,13 @@
 import string
 from collections import Counter
 from collections.abc import Iterable
-from math import log
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from bench.collection import Collection
-from bench.sentences import sentences, terms, textrank
+from bench.sentences import sentences, terms, textrank, tf_idf
 from retrievers.generative.docids import Identifiers, compressed
 from retrievers.generative.examples import Part
 from retrievers.generative.pseudo_queries import as_words
@@ -89,6 +88,6 @@ def key_words(texts: Iterable[str], number: int) -> list[str]:
     holding = Counter(word for count in counts for word in count)
     found = []
     for count in counts:
-        weights = {word: (1 + log(tf)) * log(len(counts) / holding[word]) for word, tf in count.items()}
+        weights = tf_idf(count, holding, len(counts))
         found.append(" ".join(sorted(weights, key=lambda word: (-weights[word], word))[:number]))
     return found

@@ -44,14 +44,7 @@ def labelled_queries(collection: Collection, split: str, place: np.ndarray) -> l
     `place`, of shape [documents], has the text of each document, since copies of a relevant document are relevant
     too. So is what another query of the same wording asks for. Raises BenchError if there are hardly any.
     """
-    judged = []
-    if split in collection.splits:
-        qrels = collection.qrels(split)
-        for position, query in enumerate(collection.queries(split)):
-            rows, grades = qrels.of(position)
-            texts = place[rows[grades >= collection.rules.minimum_relevance]]
-            if len(texts):
-                judged.append((query, texts.tolist()))
+    judged = [(query, place[rows].tolist()) for query, rows in collection.relevant(split) if len(rows)]
     if len({query.text for query, _ in judged}) < _LEAST_QUERIES:
         raise BenchError(
             f"{collection.name} has {len(judged)} judged training queries in the split '{split}' (to train on: "

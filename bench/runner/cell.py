@@ -94,8 +94,8 @@ def _answer(
     retriever.retrieve(questions[:8], k)
     watch = Stopwatch()
     answers = retriever.retrieve(questions, k)
-    answer_facts = retriever.answer_facts()
     cost: dict[str, Any] = {"queries_per_second": len(questions) / watch.seconds, "peak_memory_mb": memory.peak}
+    answer_facts = retriever.answer_facts()
     cost["added_memory_mb"] = memory.added
     rankings = task.final(answers, collection, questions)
     if task.timed:

@@ -1,6 +1,5 @@
 """Sentence-pair similarity: how well the cosine of two sentences' vectors follows human judgement (STS)."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from reprlib import repr as short
@@ -11,7 +10,7 @@ import numpy as np
 from bench.collection import Collection, Document, Rules, read_collection
 from bench.collection_writer import CollectionWriter
 from bench.errors import BadLine, BenchError
-from bench.textfiles import read_rows
+from bench.textfiles import parse_number, read_rows
 
 _COLUMNS = ["score", "sentence1", "sentence2"]
 
@@ -54,22 +53,12 @@ def read_pairs(path: Path) -> list[Pair]:
     for line, (score, first, second) in rows:
         if not first.strip() or not second.strip():
             raise BadLine(path, line, "a sentence is empty", "two sentences")
-        pairs.append(Pair(_parse_score(score, path, line), first, second))
+        pairs.append(Pair(parse_number(score, path, line, "score"), first, second))
     if len({pair.score for pair in pairs}) < 2:
         raise BenchError(
             f"{path} has {len(pairs)} pairs without two different scores; nothing can correlate with that"
         )
     return pairs
-
-
-def _parse_score(text: str, path: Path, line: int) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise BadLine(path, line, f"the score is {short(text)}", "a finite number")
-    return score
 
 
 def sentences_collection(pairs: Sequence[Pair], folder: Path) -> Collection:

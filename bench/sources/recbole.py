@@ -1,6 +1,5 @@
 """Folders of RecBole's atomic files (Zhao et al. 2021): interactions and items, tab-separated with typed columns."""
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from bench.errors import BadLine, BenchError
 from bench.retriever import Progress
 from bench.sources.packages import stable_hash
 from bench.sources.sequences import Item, SequenceSource, core, ties
-from bench.textfiles import Watch, file_state, read_lines, unwatched
+from bench.textfiles import Watch, file_state, parse_number, read_lines, unwatched
 
 _LAYOUT = "a folder of RecBole's holds one NAME.inter and one NAME.item, each as it is or as .gz"
 _TYPES = ("token", "token_seq", "float", "float_seq")
@@ -106,7 +105,7 @@ class RecBole(SequenceSource):
                 raise BadLine(path, line, f"no {self.item if user else self.user}", "the id of a user and of an item")
             users.add(user)
             items.add(item)
-            times.append(_number(fields[self.time], path, line, self.time) if self.time else 0.0)
+            times.append(parse_number(fields[self.time], path, line, self.time) if self.time else 0.0)
         return _Interactions(
             np.array(users.column, dtype=np.int64),
             np.array(items.column, dtype=np.int64),
@@ -212,13 +211,3 @@ def _read(path: Path, wanted: Sequence[str], watch: Watch = unwatched) -> Iterat
             expected = f"{len(columns)} tab-separated fields: {' '.join(columns)}"
             raise BadLine(path, line, f"{len(fields)} fields in {short(text)}", expected)
         yield line, dict(zip(columns, fields, strict=True))
-
-
-def _number(text: str, path: Path, line: int, column: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadLine(path, line, f"the {column} is {short(text)}", "a finite number")
-    return number

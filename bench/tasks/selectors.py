@@ -3,7 +3,6 @@
 Each takes the collection and the chunks of some documents, and gives one array of scores for each document.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -12,7 +11,7 @@ import numpy as np
 
 from bench.collection import Collection
 from bench.models import MINILM, ModelOptions, open_model
-from bench.sentences import terms, textrank
+from bench.sentences import terms, textrank, tf_idf
 
 Selector = Callable[[Collection, Sequence[Sequence[str]]], list[np.ndarray]]
 SelectorName = Literal["tf-idf", "textrank", "attention"]
@@ -30,10 +29,7 @@ def by_tf_idf(collection: Collection, documents: Sequence[Sequence[str]]) -> lis
     for chunks in documents:
         words = [terms(chunk) for chunk in chunks]
         frequency = Counter(term for found in words for term in found)
-        weight = {
-            term: (1 + math.log(count)) * math.log(len(collection) / max(holding[term], 1))
-            for term, count in frequency.items()
-        }
+        weight = tf_idf(frequency, holding, len(collection))
         scores.append(np.array([sum(weight[term] for term in found) / max(len(found), 1) for found in words]))
     return scores
 

@@ -100,15 +100,9 @@ def training_queries(
     collection: Collection, split: str, tokenize: Callable[[Sequence[str]], list[Tokens]]
 ) -> list[Example]:
     """The split's queries, each with every document that is relevant to it; none where the split is missing."""
-    if split not in collection.splits:
-        return []
-    asked, qrels = collection.queries(split), collection.qrels(split)
-    found = []
-    for position, tokens in enumerate(tokenize([query.text for query in asked])):
-        rows, grades = qrels.of(position)
-        relevant = rows[grades >= collection.rules.minimum_relevance]
-        found += [Example(tokens, row) for row in relevant.tolist()]
-    return found
+    judged = list(collection.relevant(split))
+    tokens = tokenize([query.text for query, _ in judged]) if judged else []
+    return [Example(text, row) for text, (_, rows) in zip(tokens, judged, strict=True) for row in rows.tolist()]
 
 
 def held_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

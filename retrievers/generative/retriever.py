@@ -301,9 +301,10 @@ class GenerativeRetriever(
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
+        from retrievers.generative.training import storable
+
         self._named.save(folder)
-        weights = {name: weight.cpu().contiguous() for name, weight in self._model.learned().items()}
-        save_file(weights, folder / "model.safetensors")
+        save_file(storable(self._model.learned()), folder / "model.safetensors")
         (folder / "facts.json").write_text(json.dumps(self._counts))
 
     def load(self, folder: Path) -> None:

@@ -153,18 +153,15 @@ class _Run:
         return f"epoch {self.epoch} of {self.course.options.epochs}, loss {loss:.2f}{seen}"
 
     def _remember(self, figures: dict[str, float]) -> None:
-        if not self.best or self._deciding(figures) > max(map(self._deciding, self.history)):
+        if not self.best or _deciding(figures) > max(map(_deciding, self.history)):
             self.best = {name: weight.clone() for name, weight in self.model.learned().items()}
         self.history.append(figures)
-
-    def _deciding(self, figures: dict[str, float]) -> float:
-        return figures.get("MRR@10", figures["epoch"])
 
     def _write_checkpoint(self) -> None:
         self.progress(f"epoch {self.epoch - 1} done, writing a checkpoint", self.steps, self.steps)
         with new_folder(self.folder) as draft:
-            save_file(_storable(self.model.learned()), draft / "model.safetensors")
-            save_file(_storable(self.best), draft / "best.safetensors")
+            save_file(storable(self.model.learned()), draft / "model.safetensors")
+            save_file(storable(self.best), draft / "best.safetensors")
             save_file(_optimizer_state(self.optimizer), draft / "optimizer.safetensors")
             seconds = self.before + perf_counter() - self.start
             state = {"epoch": self.epoch, "history": self.history, "seconds": seconds}
@@ -179,7 +176,12 @@ class _Run:
 
 def chosen_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
     """The figures of the epoch whose weights `train` left in the model."""
-    return max(history, key=lambda figures: figures.get("MRR@10", figures["epoch"]))
+    return max(history, key=_deciding)
+
+
+def _deciding(figures: dict[str, float]) -> float:
+    """By which epochs are compared; without held-out queries a later one is better."""
+    return figures.get("MRR@10", figures["epoch"])
 
 
 def _optimizer(model: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
@@ -212,7 +214,8 @@ def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
             yield block[begin : begin + size]
 
 
-def _storable(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def storable(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as they can be written to a file."""
     return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
 
 
