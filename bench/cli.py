@@ -1,8 +1,9 @@
 """The command line: parses, delegates, prints. Heavy modules are imported by the command that needs them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +43,7 @@ JsonFile = Annotated[
 ]
 
 RUNS = Path("runs")
+INTERRUPTED = "interrupted; finished cells are kept, and the same command continues with the rest"
 
 
 @app.command()
@@ -88,7 +90,7 @@ def run(
             with ProgressDisplay(screen) as display:
                 run_cells(cells, display, jobs, fresh)
         except KeyboardInterrupt:
-            screen.print("interrupted; finished cells are kept, and the same command continues with the rest")
+            screen.print(INTERRUPTED)
             raise typer.Exit(130) from None
     results = [read_result(cell) for cell in cells]
     screen.print(tables(results))
@@ -190,6 +192,10 @@ def search(
 def score(
     run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
     dataset: DatasetOption,
+    task: Annotated[str, typer.Option(help="The task that it answers; see `list tasks`.")] = "search",
+    settings: Annotated[
+        list[str], typer.Option("--set", help="Change an option of the task: OPTION=VALUE (repeatable).")
+    ] = [],
     name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
     keep: Annotated[
         Path | None,
@@ -197,19 +203,36 @@ def score(
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Score a TREC run made elsewhere by the same rules as every other row."""
+    """Score a TREC run made elsewhere by the same rules as every other row.
+
+    A probe's questions are drawn anew by its seed, the same wherever the collection has the same fingerprint.
+    """
     from bench.leaderboard.figures import write_figures
     from bench.leaderboard.imported import keep_run, score_run
+    from bench.runner.plan import open_task
     from bench.terminal import console, judged_table
 
     screen = console()
+    options = dict(_task_option(setting) for setting in settings)
+    open_task(task, options)
     opened = _open([dataset], screen)[0]
-    row = score_run(run_file, opened.collection, name or run_file.name)
+    row = score_run(run_file, opened.collection, name or run_file.name, task, options)
     screen.print(judged_table(row))
     if keep:
-        screen.print(f"kept in {keep_run(row, run_file, opened.collection, keep)}", style="dim", markup=False)
+        screen.print(f"kept in {keep_run(row, opened.collection, keep)}", style="dim", markup=False)
     if json_file:
         write_figures(json_file, row.figures())
+
+
+def _task_option(setting: str) -> tuple[str, Any]:
+    """OPTION=VALUE, where the value is JSON or else text."""
+    name, equals, value = setting.partition("=")
+    if not (name and equals):
+        raise BenchError(f"--set {setting}: write OPTION=VALUE, as in sample=40")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 @app.command()
@@ -305,7 +328,12 @@ def verify(
     registry.load_files(plugin)
     if published == bool(folder):
         raise BenchError("give the folder of a published leaderboard, or --published (see `bench verify --help`)")
-    if print_checks(folder, dataset, everything) if folder else print_references(references, data, out):
+    try:
+        failed = print_checks(folder, dataset, everything) if folder else print_references(references, data, out)
+    except KeyboardInterrupt:
+        print(INTERRUPTED)
+        raise typer.Exit(130) from None
+    if failed:
         raise typer.Exit(1)
 
 

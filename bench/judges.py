@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import models
+from bench import models, token_states
 from bench.collection import Collection
 from bench.digests import digest_data, digest_file
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, find_weights, open_model, token_encoder
 from bench.store import cache_root, locked, new_folder
+from bench.token_states import reading_once
+from bench.workplace import Workplace, common_folder
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, MultiVectorEncoder
@@ -61,7 +63,8 @@ class MaxSimJudge(Judge):
     """The sum over a query's tokens of the highest cosine with a document's token, in float32.
 
     Khattab and Zaharia 2020, section 3.3, over MiniLM's token vectors as they are. A document's vectors are its own
-    tokens' without padding. They are computed once and kept in the cache, for the other systems of a suite.
+    tokens' without padding. All vectors are computed once and kept in the cache, for the other systems of a suite;
+    those of documents from the states that all who read the collection share.
     """
 
     model = MINILM
@@ -71,19 +74,21 @@ class MaxSimJudge(Judge):
         made_by = {
             "collection": collection.fingerprint,
             "weights": find_weights(MINILM).digest,
-            "code": [digest_file(Path(file)) for file in (__file__, models.__file__)],
+            "code": [digest_file(Path(file)) for file in (__file__, models.__file__, token_states.__file__)],
             "libraries": [version(name) for name in ("torch", "transformers", "sentence-transformers")],
         }
-        self._kept = _KeptVectors(cache_root() / "judges" / digest_data(made_by)[:20], self._encode_documents)
+        self._collection = collection
+        folder = cache_root() / "judges" / digest_data(made_by)[:20]
+        self._queries = _KeptVectors(folder / "queries", self._encode_queries)
+        self._documents = _KeptVectors(folder / "documents", self._encode_documents)
 
     @cached_property
     def _encoder(self) -> "MultiVectorEncoder":
         return open_model(partial(token_encoder, skipped=list(string.punctuation)), MINILM, ModelOptions())
 
     def _score(self, pairs: list[tuple[str, str]]) -> np.ndarray:
-        asked = list(dict.fromkeys(query for query, _ in pairs))
-        queries = dict(zip(asked, self._encode_queries(asked), strict=True))
-        documents = self._kept.of([document for _, document in pairs])
+        queries = self._queries.of([query for query, _ in pairs])
+        documents = self._documents.of([document for _, document in pairs])
         return np.array([(queries[query] @ documents[document].T).max(axis=1).sum() for query, document in pairs])
 
     def _encode_queries(self, texts: list[str]) -> list[np.ndarray]:
@@ -91,7 +96,11 @@ class MaxSimJudge(Judge):
         return encoded
 
     def _encode_documents(self, texts: list[str]) -> list[np.ndarray]:
-        encoded: Any = self._encoder.encode_document(texts, show_progress_bar=False, convert_to_numpy=True)
+        import torch
+
+        workplace = Workplace(cache_root() / "judges", common_folder(torch.get_num_threads()))
+        with reading_once(self._encoder, MINILM, self._collection.texts(), "", workplace):
+            encoded: Any = self._encoder.encode_document(texts, show_progress_bar=False, convert_to_numpy=True)
         return encoded
 
 

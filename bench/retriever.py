@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -11,6 +11,9 @@ from bench.collection import Collection, Query
 from bench.options import Options
 from bench.rankings import Rankings
 from bench.workplace import Workplace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("encoding"), how much of it is done and how much there is."""
@@ -80,6 +83,10 @@ class Retriever(Options, ABC):
     def docids(self) -> Sequence[tuple[str, ...]]:
         """After `fit`: the path of identifier tokens of each document, for a system that generates them."""
         raise NotImplementedError
+
+    def identifier_groups(self) -> "np.ndarray | None":
+        """After `fit`: shape [documents], equal numbers for documents that share an identifier; None without any."""
+        return None
 
     @property
     def workplace(self) -> Workplace:

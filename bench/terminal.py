@@ -1,9 +1,9 @@
 """What the terminal shows: live progress, lists, cards, hits."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -184,12 +184,22 @@ def docids_table(found: "Sequence[Named]") -> RenderableType:
 
 def judged_table(row: "ImportedRow") -> RenderableType:
     """The figures of an imported run."""
-    table = Table(
-        box=None, pad_edge=False, title=f"{row.system} on {row.collection} (imported)", title_justify="left"
-    )
+    title = Text(f"{row.system} on {row.collection}, {row.task_name} (imported)", style="bold")
+    table = Table(box=None, pad_edge=False)
     for header in ("measure", "value", "95 % interval", "queries"):
         table.add_column(header, justify="right" if header != "measure" else "left")
     for figure in row.judged.figures:
-        table.add_row(figure.measure, f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}", str(figure.n))
-    counts = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in row.judged.counts.items())
-    return Group(table, Text(f"{counts}\n{row.definition}", style="dim"))
+        numbers = (f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}") if figure.n else ("–", "–")
+        table.add_row(figure.measure, *numbers, f"{figure.n:,}")
+    counts = ", ".join(_named_counts(row.judged.counts))
+    return Group(title, table, Text(f"{counts}\n{row.definition}", style="dim"))
+
+
+def _named_counts(counts: Mapping[str, Any]) -> Iterator[str]:
+    """Facts beside the means, each with its name; a digest says nothing to a reader."""
+    from bench.leaderboard.text import count, fraction
+
+    for name, value in counts.items():
+        if not name.endswith("_weights"):
+            shown = value if isinstance(value, str) else count(value) if isinstance(value, int) else fraction(value)
+            yield f"{name.replace('_', ' ')} {shown}"

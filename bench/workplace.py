@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from bench.digests import digest_data
-from bench.store import locked, new_folder
+from bench.runner.environment import hardware
+from bench.store import cache_root, locked, new_folder
 
 
 @dataclass
@@ -34,7 +35,8 @@ class Workplace:
     def shared(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder that `make` fills, filled once for all systems that ask with the same key.
 
-        Who comes later is charged the time that it took, so that no system is cheaper for coming second.
+        Who comes later is charged the time that it took, with what it shared in turn, so that no system is cheaper
+        for coming second.
         """
         target = self.common / digest_data(dict(key))[:20]
         start = perf_counter()
@@ -44,7 +46,13 @@ class Workplace:
                 self.reused_seconds += float((target / "seconds").read_text()) - waited
                 return target
             with new_folder(target) as draft:
-                start = perf_counter()
+                start, reused = perf_counter(), self.reused_seconds
                 make(draft)
-                (draft / "seconds").write_text(f"{perf_counter() - start}")
+                seconds = perf_counter() - start + self.reused_seconds - reused
+                (draft / "seconds").write_text(f"{seconds}")
         return target
+
+
+def common_folder(threads: int) -> Path:
+    """Where work lies that all systems share which compute with so many threads on the same hardware."""
+    return cache_root() / "shared" / digest_data(hardware(threads))[:16]

@@ -3,6 +3,7 @@
 import copy
 import json
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import Field
 from bench.collection import Collection
 from bench.models import MINILM, ModelOptions, pick_dtype
 from bench.retriever import Retriever
+from bench.token_states import reading_once
 from retrievers.encoding import DistinctTexts
 from retrievers.training_examples import Examples, Labelled, hold_out, labelled_queries, make_examples, ranked_pool
 
@@ -81,6 +83,12 @@ class FineTuned(ModelOptions, Retriever):
     @property
     @abstractmethod
     def _document_prompt(self) -> str: ...
+
+    def _reading_once(self, texts: DistinctTexts) -> AbstractContextManager[None]:
+        """While it is open, documents that a system with the same weights has read are not read again."""
+        if self.trained:
+            return nullcontext()
+        return reading_once(self.encoder, self.model, texts, self._document_prompt, self.workplace, self.progress)
 
     def _finetune(self, collection: Collection, texts: DistinctTexts) -> None:
         """Give the encoder new weights, trained in float32, and note how it went."""

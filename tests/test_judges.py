@@ -82,6 +82,12 @@ def test_a_document_is_encoded_once_for_all_systems(kitchen: Collection, monkeyp
     assert encoded == ["Something new."]
 
 
+def test_a_judge_that_has_seen_all_texts_opens_no_model(kitchen: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = MaxSimJudge(kitchen).scores(PAIRS)
+    monkeypatch.setattr(MaxSimJudge, "_encoder", None)
+    np.testing.assert_array_equal(MaxSimJudge(kitchen).scores(PAIRS), first)
+
+
 def test_another_collection_has_vectors_of_its_own(
     kitchen: Collection, make_collection: MakeCollection, tmp_path: Path
 ) -> None:
@@ -100,7 +106,7 @@ def test_an_interrupted_encoding_leaves_nothing_half_written(
         patch.setattr(MaxSimJudge, "_encode_documents", stop)
         with pytest.raises(KeyboardInterrupt):
             MaxSimJudge(kitchen).scores(PAIRS)
-    assert not list((tmp_path / "judges").rglob("*.npy"))
+    assert not list((tmp_path / "judges").glob("*/documents/**/*.npy"))
     assert np.isfinite(MaxSimJudge(kitchen).scores(PAIRS)).all()
 
 

@@ -42,3 +42,16 @@ def test_a_temporary_workplace_vanishes() -> None:
     assert folder.is_dir()
     del workplace
     assert not folder.exists()
+
+
+def test_work_that_needs_other_shared_work_is_charged_with_it(tmp_path: Path) -> None:
+    first, second, third = (Workplace(tmp_path / name, tmp_path / "common") for name in "abc")
+
+    def make(folder: Path) -> None:
+        (folder / "result").write_text("states")
+
+    (first.shared({"of": "inner"}, make) / "seconds").write_text("100")
+    second.shared({"of": "outer"}, lambda folder: second.shared({"of": "inner"}, make) and make(folder))
+    third.shared({"of": "outer"}, make)
+    assert second.reused_seconds == pytest.approx(100, abs=1)
+    assert third.reused_seconds == pytest.approx(100, abs=1)

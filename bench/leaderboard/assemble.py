@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any
 
 import numpy as np
 
-from bench import registry
 from bench.errors import BenchError
 from bench.leaderboard.board import (
     BANDS,
@@ -21,6 +20,8 @@ from bench.leaderboard.board import (
     made_with,
 )
 from bench.leaderboard.cells import CellRecord, TaskRecord, published_id, without_paths
+from bench.leaderboard.rows import hardware, mean_costs, mean_counts, shared_weights, shown_measures
+from bench.runner.plan import open_task
 from bench.scores.significance import (
     ALPHA,
     Comparison,
@@ -32,11 +33,8 @@ from bench.scores.significance import (
     rank_intervals,
 )
 from bench.suite import Suite, TaskEntry
-from bench.tasks import Task
 
 _LOWER_IS_BETTER = "fail@"
-_COSTS_OF_FIT = ("fit_seconds", "index_bytes")
-_COSTS_OF_TASK = ("p50_ms", "p99_ms", "queries_per_second", "added_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ def _collection(suite: Suite, name: str, cells: Sequence[CellRecord]) -> Collect
 
 
 def _block(wanted: TaskEntry, suite: Suite, collection: str, cells: Sequence[CellRecord]) -> Block:
-    task: Task = registry.find("task", wanted.task).load().from_options(f"task {wanted.task}", wanted.options)
+    task = open_task(wanted.task, wanted.options)
     options = without_paths(task.options())
-    columns = [measure for measure in task.columns if measure in task.measures()] or task.measures()[:1]
+    columns = shown_measures(task)
     every = _every_system(suite, wanted.task, options, cells)
     answered = [one for one in every if one.tasks]
     left = [record for one in answered for record in one.tasks]
@@ -95,7 +93,7 @@ def _block(wanted: TaskEntry, suite: Suite, collection: str, cells: Sequence[Cel
         judge=_judge(left),
         primary=columns[0],
         columns=columns,
-        count_columns={header.replace("-\n", "").strip(): name for header, name in task.count_columns.items()},
+        count_columns=dict(task.count_columns),
         timed=task.timed,
         lower_is_better=lower,
         test=_test_in_words(columns[0], len(answered)),
@@ -131,7 +129,12 @@ def _problem(cells: Sequence[CellRecord], done: Mapping[int, TaskRecord], seeds:
     missing = {seed: reasons.get(seed) or NOT_RUN for seed in seeds if seed not in done}
     if len(missing) == len(seeds) and len(set(missing.values())) == 1:
         return next(iter(missing.values()))
-    return "; ".join(f"seed {seed}: {reason}" for seed, reason in missing.items())
+    of_reason: dict[str, list[str]] = {}
+    for seed, reason in missing.items():
+        of_reason.setdefault(reason, []).append(str(seed))
+    return "; ".join(
+        f"seed{'s' if len(found) > 1 else ''} {', '.join(found)}: {reason}" for reason, found in of_reason.items()
+    )
 
 
 def _check_alike(where: str, records: Sequence[TaskRecord]) -> None:
@@ -169,10 +172,10 @@ def _row(one: _Answered, primary: str) -> Row:
         seeds=[cell.seed for cell in one.cells],
         cells=[published_id(cell) for cell in one.cells],
         problem=one.problem,
-        shares_weights_with=_shared_weights(one),
+        shares_weights_with=without_paths(shared_weights(one.tasks[0].counts, first.identity["weights"])),
         hardware=" / ".join(sorted(machines)),
         figures={measure: figure for measure in one.tasks[0].figures if (figure := _figure(one, measure))},
-        counts=_means([task.counts for task in one.tasks]),
+        counts=mean_counts([task.counts for task in one.tasks]),
         cost=_costs(one) if len(machines) == 1 else {},
         distribution=_distribution(shown[~np.isnan(shown)]),
     )
@@ -205,40 +208,12 @@ def _figure(one: _Answered, measure: str) -> RowFigure | None:
     return RowFigure(float(known.mean()), *mean_interval(known), len(known), spread)
 
 
-def _means(counts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The mean over seeds of everything that is a number for each."""
-    names = [name for name in counts[0] if all(isinstance(one.get(name), int | float) for one in counts)]
-    return {name: fmean(one[name] for one in counts) for name in names}
-
-
 def _costs(one: _Answered) -> dict[str, float | None]:
     """Means over seeds. What the fit cost counts only where it was fitted on the machine that answered."""
-    same = all(hardware(cell.machine) == hardware(one.tasks[0].machine) for cell in one.cells if cell.manifest)
-    of_fit = [cell.manifest.get("cost", {}) if same else {} for cell in one.cells if cell.manifest]
-    of_task = [task.cost for task in one.tasks]
-    return {name: _mean_cost(of_fit, name) for name in _COSTS_OF_FIT} | {
-        name: _mean_cost(of_task, name) for name in _COSTS_OF_TASK
-    }
-
-
-def _mean_cost(costs: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    known = [cost[name] for cost in costs if cost.get(name) is not None]
-    return fmean(known) if known else None
-
-
-def hardware(machine: Mapping[str, Any]) -> str:
-    """What makes two costs comparable: processor, threads and accelerator."""
-    if not machine:
-        return ""
-    threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
-    return f"{machine['processor']}, {threads}, accelerator {machine['accelerator']}"
-
-
-def _shared_weights(one: _Answered) -> str:
-    """Which model that the task measures with has the system's own weights, if any."""
-    counts, own = one.tasks[0].counts, one.cells[0].identity["weights"].values()
-    shared = [f"the {role}, {counts[role]}" for role in ("judge", "selector") if counts.get(f"{role}_weights") in own]
-    return without_paths(", ".join(shared))
+    fitted = [cell for cell in one.cells if cell.manifest]
+    same = all(hardware(cell.machine) == hardware(one.tasks[0].machine) for cell in fitted)
+    of_fit = [cell.manifest.get("cost", {}) for cell in fitted] if same else []
+    return mean_costs(of_fit, [task.cost for task in one.tasks])
 
 
 def _distribution(values: np.ndarray) -> list[float]:

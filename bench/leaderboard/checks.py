@@ -61,13 +61,20 @@ def _place(text: str, known: Sequence[str]) -> tuple[str, str]:
 
 
 def print_references(path: Path | None, data: Path, out: Path) -> bool:
-    """Hold published figures against ours; True if one is out of its tolerance."""
+    """Hold published figures against ours; True if one is out of its tolerance.
+
+    What was held before an interruption is printed too.
+    """
     screen = console()
     references = read_references(path) if path else read_references()
-    with ProgressDisplay(screen) as display:
-        found = list(hold(references, data, out, display))
-    screen.print(_references_table(found))
-    _print_absent(found, screen)
+    found: list[Held] = []
+    try:
+        with ProgressDisplay(screen) as display:
+            for held in hold(references, data, out, display):
+                found.append(held)
+    finally:
+        screen.print(_references_table(found))
+        _print_absent(found, screen)
     return any(one.verdict == "FAIL" for one in found)
 
 

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench import registry
 from bench.catalogue import Dataset
 from bench.collection import Query
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.cells import CellRecord, TaskRecord, is_cell, read_cell
 from bench.leaderboard.imported import score_run
+from bench.runner.plan import open_task
 from bench.scores.significance import Comparison, compare_all, flips_for
 from bench.tasks import Task
 
@@ -78,15 +78,12 @@ def read_side(path: Path, task_name: str, dataset: Dataset) -> Side:
     if path.is_dir():
         cell = _cell(path)
         found = _task(cell, task_name)
-        task: Task = registry.find("task", found.task).load()(**found.options)
+        task = open_task(found.task, found.options)
         name = cell.system + (f" (seed {cell.seed})" if cell.seed else "")
         side = Side(name, cell.fingerprint, task, found.task, found.query_ids, found.per_query)
-    elif task_name != "search":
-        raise BenchError(f"{path}: a run file is judged by the collection's own judgements; use --task search")
     else:
-        row = score_run(path, dataset.collection, path.name)
-        task = registry.find("task", "search").load()()
-        side = Side(path.name, row.fingerprint, task, "search", row.judged.query_ids, row.judged.per_query)
+        row = score_run(path, dataset.collection, path.name, task_name)
+        side = Side(path.name, row.fingerprint, row.task, task_name, row.judged.query_ids, row.judged.per_query)
     if side.fingerprint != dataset.collection.fingerprint:
         raise BenchError(
             f"{path} has fingerprint {side.fingerprint[:6]}, but {dataset.collection.name} has "

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.results import CellResult
+from bench.runner.plan import open_task
 from bench.store import write_text
 
-_FIT_COSTS = ("fit_seconds", "fit_peak_memory_mb", "index_bytes")
-_TASK_COSTS = ("queries_per_second", "p50_ms", "p95_ms", "p99_ms", "peak_memory_mb", "added_memory_mb")
+_FIT_COSTS = ("fit_seconds", "fit_processor_seconds", "fit_others_share", "fit_peak_memory_mb", "index_bytes")
+_TASK_COSTS = (
+    "queries_per_second", "p50_ms", "p95_ms", "p99_ms", "others_share", "peak_memory_mb", "added_memory_mb",
+)  # fmt: skip
 
 
 def figures(results: Sequence[CellResult]) -> Iterator[dict[str, Any]]:
@@ -31,7 +33,8 @@ def figures(results: Sequence[CellResult]) -> Iterator[dict[str, Any]]:
 
 def _done(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
     for name in _FIT_COSTS:
-        yield "cost", name, result.cost[name], 1
+        if name in result.cost:
+            yield "cost", name, result.cost[name], 1
     for task in result.tasks:
         for figure in task.figures.values():
             yield task.task, figure.measure, figure.value, figure.n
@@ -46,8 +49,7 @@ def _done(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
 
 def _failed(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
     for planned in result.cell.tasks:
-        task = registry.find("task", planned.name).load()(**planned.options)
-        for measure in task.measures():
+        for measure in open_task(planned.name, planned.options).measures():
             yield planned.name, measure, None, 0
 
 

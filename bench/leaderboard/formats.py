@@ -43,6 +43,7 @@ def as_markdown(board: Board) -> str:
         "95 % bootstrap interval over queries. [Sortable page](index.html), [all figures](table.csv), "
         "[all pairs](pairs.csv), [run files](runs), [manifests](manifests)."
     )
+    parts.append(f"![{markdown(f'{board.suite}: quality and cost')}](overview.svg)")
     for collection in board.collections:
         parts.append(f"## {markdown(collection.name)}")
         parts.append(f"fingerprint `{collection.fingerprint[:12]}`, split {markdown(str(collection.rules['split']))}")

@@ -6,8 +6,19 @@ from typing import NamedTuple
 
 from bench.errors import BenchError
 from bench.leaderboard.board import NOT_RUN, Block, Row, RowFigure
-from bench.leaderboard.text import amount, fraction
+from bench.leaderboard.text import amount, count, fraction
 from bench.scores.measures import Measure
+
+DISTURBED = "†"
+"""Stands at a cost that was measured while other work took part of the processor."""
+
+QUIET = 0.15
+"""Which part that may be before the cost misleads."""
+
+_SHARES = {"fit_seconds": "fit_others_share"} | dict.fromkeys(
+    ("p50_ms", "p99_ms", "queries_per_second"), "others_share"
+)
+"""Costs that other work changes, with the name of the share of the processor that it took."""
 
 
 class Entry(NamedTuple):
@@ -29,13 +40,22 @@ class Column:
     numeric: bool = True
 
 
-def columns(block: Block, hardware: Sequence[str]) -> list[Column]:
-    """The columns beside the system's name. `hardware` is what rows are marked by, where there are several."""
-    found = [Column("rank", block.test or "the only system", _rank)]
+def bounds(figure: RowFigure) -> str:
+    """How the interval of a figure stands beside it."""
+    return f"({interval(figure)})"
+
+
+def columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure], str] = bounds) -> list[Column]:
+    """The columns beside the system's name.
+
+    `hardware` is what rows are marked by, where there are several; `beside` says what stands at a primary figure.
+    """
+    ranked = any(row.best_rank is not None for row in block.rows)
+    found = [Column("rank", block.test or "the only system", _rank)] if ranked else []
     found += [Column("trained", "whether the system learns from the training queries", _trained, numeric=False)]
     if any(len(row.seeds) > 1 for row in block.rows):
         found.append(_seeds(block.primary))
-    found += [_quality(block, measure) for measure in block.columns]
+    found += [_quality(measure, beside if measure == block.primary else None) for measure in block.columns]
     found += [_count(header, name) for header, name in block.count_columns.items()]
     return found + (_costs(hardware) if block.timed else [])
 
@@ -63,14 +83,12 @@ def _seeds(primary: str) -> Column:
     )
 
 
-def _quality(block: Block, measure: str) -> Column:
-    with_interval = measure == block.primary
-
+def _quality(measure: str, beside: Callable[[RowFigure], str] | None) -> Column:
     def entry(row: Row) -> Entry:
         figure = row.figures.get(measure)
         if figure is None:
             return Entry("–", None, "no query has a value")
-        text = fraction(figure.value) + (f" ({interval(figure)})" if with_interval else "")
+        text = fraction(figure.value) + (f" {beside(figure)}" if beside else "")
         return Entry(text, figure.value, figure_note(figure))
 
     return Column(measure, meaning(measure), entry)
@@ -100,8 +118,8 @@ def meaning(measure: str) -> str:
 
 def _count(header: str, name: str) -> Column:
     def entry(row: Row) -> Entry:
-        count = row.counts.get(name)
-        return Entry("–") if count is None else Entry(f"{count:g}", count)
+        value = row.counts.get(name)
+        return Entry("–") if value is None else Entry(count(value), value)
 
     return Column(header, f"queries: {header}", entry)
 
@@ -110,7 +128,11 @@ def _costs(hardware: Sequence[str]) -> list[Column]:
     def of(header: str, meaning: str, name: str, unit: float = 1.0) -> Column:
         def entry(row: Row) -> Entry:
             value = row.cost.get(name)
-            return Entry("–") if value is None else Entry(amount(value / unit), value / unit)
+            if value is None:
+                return Entry("–")
+            taken = disturbance(row, name)
+            note = f"other work took {taken:.0%} of the processor meanwhile" if taken else ""
+            return Entry(f"{amount(value / unit)}{DISTURBED if taken else ''}", value / unit, note)
 
         return Column(header, f"{meaning}; compare it within one hardware only", entry)
 
@@ -127,6 +149,12 @@ def _costs(hardware: Sequence[str]) -> list[Column]:
         of("memory MB", "peak memory beyond the loaded libraries", "added_memory_mb"),
         of("disk MB", "size of the saved index", "index_bytes", unit=1e6),
     ]
+
+
+def disturbance(row: Row, cost: str) -> float | None:
+    """The share of the processor that other work took while a cost was measured, where it misleads."""
+    taken = row.cost.get(_SHARES.get(cost, "")) or 0.0
+    return taken if taken > QUIET else None
 
 
 def label(row: Row) -> str:
@@ -147,9 +175,26 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
     )
     if any(row.imported for row in block.rows):
         found.append("imported: a third party's run, scored here by the same rules; its cost is not known")
-    found += [f"{row.system}: {row.problem}" for row in block.rows if row.done and row.problem]
-    if block.timed and len(hardware) > 1:
-        found += [f"hardware {number}: {name}" for number, name in enumerate(hardware, start=1)]
-    elif block.timed and hardware:
-        found.append(f"cost on {hardware[0]}; memory beyond the loaded libraries")
-    return [note for note in found if note]
+    incomplete: dict[str, list[str]] = {}
+    for row in block.rows:
+        if row.done and row.problem:
+            incomplete.setdefault(row.problem, []).append(row.system)
+    found += [f"{', '.join(systems)}: {problem}" for problem, systems in incomplete.items()]
+    for row in block.rows:
+        if invalid := row.counts.get("invalid answers"):
+            found.append(f"{row.system}: {invalid:.1%} of the identifiers it wrote do not exist")
+    return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed else [])
+
+
+def _cost_notes(block: Block, hardware: Sequence[str]) -> list[str]:
+    if len(hardware) > 1:
+        found = [f"hardware {number}: {name}" for number, name in enumerate(hardware, start=1)]
+    else:
+        found = [f"cost on {name}; memory beyond the loaded libraries" for name in hardware]
+    taken = [share for row in block.rows for cost in _SHARES if (share := disturbance(row, cost))]
+    if taken:
+        found.append(
+            f"{DISTURBED} measured while other work took more than {QUIET:.0%} of the processor (up to "
+            f"{max(taken):.0%}): a quiet machine is quicker"
+        )
+    return found

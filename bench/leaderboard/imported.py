@@ -1,20 +1,22 @@
 """A TREC run made elsewhere, as a row: the same canonical order, the same measures, the same audit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.collection import Collection
-from bench.digests import digest_data, digest_file
+from bench.digests import digest_data
+from bench.errors import BenchError
 from bench.leaderboard.formats import as_json
 from bench.rankings import Rankings
+from bench.runner.plan import open_task
 from bench.store import new_folder, write_text
-from bench.tasks import Figure, Judged
-from bench.tasks.search import Search
+from bench.tasks import Figure, Judged, Task
 from bench.trec import read_run, write_run
 
 
@@ -25,6 +27,8 @@ class ImportedRow:
     system: str
     collection: str
     fingerprint: str
+    task_name: str
+    task: Task
     judged: Judged
     definition: str
     rankings: Rankings
@@ -33,35 +37,51 @@ class ImportedRow:
         """One object for each figure, as `bench run --json` writes it."""
         base = {"collection": self.collection, "fingerprint": self.fingerprint, "system": self.system}
         for figure in self.judged.figures:
-            measured = {"task": "search", "measure": figure.measure, "value": figure.value, "n": figure.n}
+            measured = {"task": self.task_name, "measure": figure.measure, "value": figure.value, "n": figure.n}
             yield base | {"options": {}, "seed": None} | measured | {"status": "imported"}
 
 
-def score_run(path: Path, collection: Collection, system: str) -> ImportedRow:
+def score_run(
+    path: Path,
+    collection: Collection,
+    system: str,
+    task_name: str = "search",
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> ImportedRow:
     """Read and score a run. Raises BenchError, with file and line, for a run that does not fit the collection.
 
-    Every judged query counts; one that the run leaves out counts 0. Answers to queries without a relevant
-    document are ignored.
+    Every question of the task counts; one that the run leaves out counts 0. Answers to other queries of the
+    collection are ignored, but a run that has no others is refused.
     """
-    task = Search()
+    task = open_task(task_name, options)
     questions = task.questions(collection)
-    answers = read_run(path, collection.queries(), collection.documents)
-    asked = {query.id for query in questions}
-    kept = answers.take([i for i, query_id in enumerate(answers.query_ids) if query_id in asked])
-    rankings = task.final(kept, collection, questions)
+    asked = {question.id for question in questions}
+    others = [query for query in collection.queries() if query.id not in asked]
+    answers = read_run(path, [*questions, *others], collection.documents).take(range(len(questions)))
+    if not len(answers.rows):
+        raise BenchError(
+            f"{path} answers none of the {len(questions):,} questions of the task {task_name} on {collection.name} "
+            f"(the first is '{questions[0].id}'); choose the task that it answers with --task"
+        )
+    rankings = task.final(answers, collection, questions)
     return ImportedRow(
         system=system,
         collection=collection.name,
         fingerprint=collection.fingerprint,
+        task_name=task_name,
+        task=task,
         judged=task.judge(collection, rankings),
         definition=task.definition(collection),
         rankings=rankings,
     )
 
 
-def keep_run(row: ImportedRow, path: Path, collection: Collection, out: Path) -> Path:
-    """Leave the run as a cell that `bench publish` shows as imported; returns the cell's folder."""
-    key = digest_data({"run": digest_file(path), "system": row.system, "fingerprint": row.fingerprint})
+def keep_run(row: ImportedRow, collection: Collection, out: Path) -> Path:
+    """Leave the run in a cell that `bench publish` shows as imported; returns the cell's folder.
+
+    Runs of one system for several tasks share its cell; a run for a task that is there takes its place.
+    """
+    key = digest_data({"system": row.system, "fingerprint": row.fingerprint})
     identity = {
         "system": row.system,
         "retriever": "imported",
@@ -77,17 +97,17 @@ def keep_run(row: ImportedRow, path: Path, collection: Collection, out: Path) ->
         "key": key,
     }
     folder = out / "cells" / f"imported.{key[:16]}"
-    with new_folder(folder) as draft:
-        write_text(draft / "manifest.json", as_json({"cell": identity}))
-        _write_search(draft / "tasks" / f"search.{digest_data(Search().options())[:10]}", row, collection)
+    with new_folder(folder / "tasks" / f"{row.task_name}.{digest_data(row.task.options())[:10]}") as draft:
+        _write_task(draft, row, collection)
+    write_text(folder / "manifest.json", as_json({"cell": identity}))
     return folder
 
 
-def _write_search(folder: Path, row: ImportedRow, collection: Collection) -> None:
-    """What a cell's search task leaves, but for the costs, which nobody knows."""
+def _write_task(folder: Path, row: ImportedRow, collection: Collection) -> None:
+    """What a cell leaves of a task, but for the costs, which nobody knows."""
     result = {
-        "task": "search",
-        "options": Search().options(),
+        "task": row.task_name,
+        "options": row.task.options(),
         "definition": row.definition,
         "queries": len(row.judged.query_ids),
         "figures": [_figure(figure) for figure in row.judged.figures],

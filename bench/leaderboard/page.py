@@ -64,7 +64,7 @@ def as_page(board: Board, manifests: Mapping[str, Any]) -> str:
     ordered = sorted(manifests.items(), key=lambda named: (*_of_cell(named[1], place), named[0]))
     sections = [_section(collection, dict(ordered), colours) for collection in board.collections]
     plots = [plot for section in sections for plot in section.all_plots()]
-    return _template("board.html").render(
+    return template("board.html").render(
         board=board,
         sections=sections,
         numbers={plot: number for number, plot in enumerate(plots)},
@@ -75,7 +75,7 @@ def as_page(board: Board, manifests: Mapping[str, Any]) -> str:
 
 def as_overview_page(lines: Sequence[Any]) -> str:
     """The page over all suites."""
-    return _template("overview.html").render(lines=lines, **_assets())
+    return template("overview.html").render(lines=lines, **_assets())
 
 
 def _section(collection: CollectionBoard, manifests: Mapping[str, Any], colours: Mapping[str, int]) -> _Section:
@@ -118,7 +118,12 @@ def _packed(parts: Mapping[str, Any]) -> str:
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
 
 
-def _template(name: str) -> "Template":
+def own_text(name: str) -> str:
+    """A style or script that the page is made with."""
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def template(name: str) -> "Template":
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError:
@@ -143,7 +148,8 @@ def _assets() -> dict[str, str]:
     exported = re.search(r"([\w$]+) as default", script)
     if exported is None or "</script" in script:
         raise BenchError("this version of itables is not known; install one that constraints.txt names")
+    library_style = (bundle / "dt_bundle.css").read_text(encoding="utf-8")
     return {
-        "style": (bundle / "dt_bundle.css").read_text(encoding="utf-8") + (_FOLDER / "page.css").read_text(),
-        "script": f"{script}\n{{ const DataTable = {exported[1]};\n{(_FOLDER / 'page.js').read_text()} }}",
+        "style": library_style + own_text("colours.css") + own_text("page.css"),
+        "script": f"{script}\n{{ const DataTable = {exported[1]};\n{own_text('page.js')} }}",
     }

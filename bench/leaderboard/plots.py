@@ -1,22 +1,27 @@
 """The page's pictures: SVG by matplotlib whose colours follow the page and whose marks explain themselves."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.board import BANDS, Block, Row, RowFigure
-from bench.leaderboard.grid import figure_note, label
+from bench.leaderboard.grid import DISTURBED, disturbance, figure_note, label
 from bench.leaderboard.svg import BAND_COLOURS, INK, MUTED, SYSTEMS, Canvas, Plot, drawn
 from bench.leaderboard.text import amount, fraction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKERS = "osD^vPXh"
+_MARKERS = "osD^vPXhp<"
 _LABELLED = 12
 """Up to how many systems all are named and have intervals in a picture."""
 
 _BARS = 25
+_IN_A_LINE = 4
+"""Systems in a line of a legend."""
+
 _NAMED = 24
 _BESIDE = ((7, -8, 0), (-7, 8, 1), (7, 8, 0), (-7, -8, 1), (0, 14, 0.5))
 """Where a name may stand beside its point: offsets in points, and the share of the name left of that place."""
@@ -28,7 +33,11 @@ def block_plots(block: Block, colours: Mapping[str, int], salt: str) -> list[Plo
     if not rows:
         return []
     if block.lower_is_better:
-        return [drawn("Failure by rank", 3.2, salt, lambda canvas: _by_rank(canvas, block, rows, colours))]
+        lines = ceil(sum(row.system in colours for row in rows) / _IN_A_LINE)
+        head, height = 0.1 + 0.15 * lines, 2.8 + 0.15 * lines
+        return [
+            drawn("Failure by rank", height, salt, lambda canvas: _by_rank(canvas, block, rows, colours), head=head)
+        ]
     plots = []
     for hardware in sorted({row.hardware for row in rows if row.cost and block.timed}):
         same = [row for row in rows if row.hardware == hardware]
@@ -37,10 +46,44 @@ def block_plots(block: Block, colours: Mapping[str, int], salt: str) -> list[Plo
             if len(known) > 1:
                 drawing = _Pareto(block.primary, known, cost, unit, header, colours)
                 where = f" ({hardware})" if len({row.hardware for row in rows if row.cost}) > 1 else ""
-                plots.append(drawn(title + where, 3.2, f"{salt}{title}{hardware}", drawing.draw))
+                plots.append(drawn(title + where, 3.0, f"{salt}{title}{hardware}", drawing.draw, head=0.15))
     if any(any(row.distribution[1:-1]) for row in rows):
         plots.append(_distribution_plot(block, rows[:_BARS], f"{salt}bands"))
     return plots
+
+
+def main_plot(block: Block, colours: Mapping[str, int], salt: str, width: float) -> Plot | None:
+    """The one picture that tells most: quality against latency, or quality alone where no latency is known.
+
+    Of several hardwares the one that most systems ran on is drawn. None where no system has figures.
+    """
+    rows = [row for row in block.rows if block.primary in row.figures]
+    if not rows:
+        return None
+    timed = [row for row in rows if row.cost.get("p50_ms")]
+    machines = Counter(row.hardware for row in timed).most_common(1)
+    same = [row for row in timed if row.hardware == machines[0][0]]
+    if len(same) > 1:
+        _, cost, unit, header = _PARETO[0]
+        drawing = _Pareto(block.primary, same, cost, unit, header, colours)
+        plot = drawn(f"{block.primary} against latency", 3.9, salt, drawing.draw, width)
+        return replace(plot, foot=f"latency on {machines[0][0]}; dashed line: no system is both quicker and better")
+    shown = rows[:_BARS]
+    height = 0.8 + 0.24 * len(shown)
+    return drawn(block.primary, height, salt, lambda canvas: _intervals(canvas, block, shown, colours), width)
+
+
+def _intervals(canvas: Canvas, block: Block, rows: Sequence[Row], colours: Mapping[str, int]) -> None:
+    """A point a system with its interval."""
+    for place, row in enumerate(rows):
+        figure, colour = row.figures[block.primary], _colour(row, colours)
+        canvas.axes.errorbar([figure.value], [place], xerr=_errors(figure), color=colour, linewidth=1)
+        note = f"{label(row)}: {block.primary} {fraction(figure.value)}, {figure_note(figure)}"
+        canvas.axes.plot(
+            [figure.value], [place], _marker(row, colours), color=colour, markersize=7, gid=canvas.name(note)
+        )
+    _name_rows(canvas.axes, rows)
+    canvas.axes.set_xlabel(block.primary)
 
 
 def _distribution_plot(block: Block, rows: Sequence[Row], salt: str) -> Plot:
@@ -91,15 +134,28 @@ class _Pareto:
             figure, colour = row.figures[self.measure], _colour(row, self.colours)
             if few:
                 axes.vlines([x], figure.low, figure.high, color=colour, linewidth=1, alpha=0.5, zorder=2)
-            note = f"{label(row)}: {self.measure} {fraction(y)}, {figure_note(figure)}; {self.header}: {amount(x)}"
+            cost = f"{self.header}: {amount(x)}{self._mark(row)}"
+            note = f"{label(row)}: {self.measure} {fraction(y)}, {figure_note(figure)}; {cost}"
             axes.plot([x], [y], _marker(row, self.colours), color=colour, markersize=7, gid=canvas.name(note))
         axes.set_xlabel(self.header)
         axes.set_ylabel(self.measure)
-        axes.margins(x=0.16)
-        _label_points(axes, [(label(row), place) for row, place in zip(self.rows, points, strict=True)], set(front))
+        axes.set_xlim(_room([x for x, _ in points]))
+        placed = zip(self.rows, points, strict=True)
+        named = [(label(row) + self._mark(row), place, _colour(row, self.colours)) for row, place in placed]
+        _label_points(axes, named, set(front))
+
+    def _mark(self, row: Row) -> str:
+        return DISTURBED if disturbance(row, self.cost) else ""
 
     def _place(self, row: Row) -> tuple[float, float]:
         return float(row.cost[self.cost] or 0) / self.unit, row.figures[self.measure].value
+
+
+def _room(costs: Sequence[float]) -> tuple[float, float]:
+    """Bounds of a logarithmic axis with a margin, and at least so wide that two of its numbers 1, 2, 5 are on it."""
+    lowest, highest = min(costs), max(costs)
+    middle, reach = (lowest * highest) ** 0.5, max((highest / lowest) ** 0.66, 3.0)
+    return middle / reach, middle * reach
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -112,13 +168,13 @@ def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _label_points(
-    axes: "Axes", named: Sequence[tuple[str, tuple[float, float]]], front: set[tuple[float, float]]
+    axes: "Axes", named: Sequence[tuple[str, tuple[float, float], str]], front: set[tuple[float, float]]
 ) -> None:
     """Names beside the points, where they overlap no other; of many systems, only those on the front with room."""
     axes.autoscale_view()
-    places = [axes.transData.transform(place) for _, place in named]
+    places = [axes.transData.transform(place) for _, place, _ in named]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
-    for (name, place), (x, y) in zip(named, places, strict=True):
+    for (name, place, colour), (x, y) in zip(named, places, strict=True):
         if len(named) > _LABELLED and place not in front:
             continue
         shown = _shortened(name)
@@ -133,7 +189,9 @@ def _label_points(
         taken.append(boxes[chosen])
         dx, dy, left = _BESIDE[chosen]
         align = {0: "left", 0.5: "center", 1: "right"}[left]
-        axes.annotate(shown, place, (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=8)
+        axes.annotate(
+            shown, place, (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=8, color=colour
+        )
 
 
 def _shortened(name: str) -> str:
@@ -232,7 +290,9 @@ def _by_rank(canvas: Canvas, block: Block, rows: Sequence[Row], colours: Mapping
     axes.set_xlabel("rank")
     axes.set_ylabel("failure against a random document")
     axes.set_ylim(0, max(0.6, 1.05 * max(row.figures[measure].high for row in rows for measure in block.columns)))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=4, fontsize=8, columnspacing=1)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=_IN_A_LINE, fontsize=8, columnspacing=1
+    )
 
 
 def _rank_note(row: Row, found: Sequence[RowFigure]) -> str:

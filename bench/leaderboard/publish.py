@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.digests import digest_file
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.assemble import make_board, record_of
@@ -15,10 +14,10 @@ from bench.leaderboard.cells import CellRecord, published_id, without_paths
 from bench.leaderboard.formats import as_csv, as_json, as_latex, as_markdown, pairs_as_csv
 from bench.leaderboard.overview import write_overview
 from bench.leaderboard.page import as_page
-from bench.runner.plan import construct
+from bench.leaderboard.picture import as_picture
+from bench.runner.plan import construct, open_task
 from bench.store import new_folder, write_text
 from bench.suite import Suite, SystemEntry
-from bench.tasks import Task
 
 _PLACED = ("seed", "device")
 """Options that say where and with which seed a system runs, not which system it is."""
@@ -66,6 +65,7 @@ def views(board: Board, manifests: Mapping[str, Any]) -> dict[str, str]:
         "table.tex": as_latex(board),
         "README.md": as_markdown(board),
         "index.html": as_page(board, manifests),
+        "overview.svg": as_picture(board),
     }
 
 
@@ -181,8 +181,8 @@ def _of_suite(cell: CellRecord, suite: Suite) -> CellRecord:
     """The cell with what it left of the suite's tasks alone."""
     found = []
     for wanted in suite.tasks:
-        task: Task = registry.find("task", wanted.task).load().from_options(f"task {wanted.task}", wanted.options)
-        found.append(record_of(cell, wanted.task, without_paths(task.options())))
+        options = open_task(wanted.task, wanted.options).options()
+        found.append(record_of(cell, wanted.task, without_paths(options)))
     return replace(cell, tasks=[record for record in found if record is not None])
 
 

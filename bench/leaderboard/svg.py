@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = 8
+COLOURS = 10
 """How many systems have a colour of their own; further ones share a muted one."""
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -25,6 +25,9 @@ _NAMES = {INK: "--ink", MUTED: "--muted", _GRID: "--line"}
 _NAMES |= {colour: f"--system{number}" for number, colour in enumerate(SYSTEMS)}
 _NAMES |= {colour: f"--band{number}" for number, colour in enumerate(BAND_COLOURS)}
 _WIDTH = 5.4
+POINTS = 72
+"""Points an inch, the unit inside a picture."""
+
 _PAGE_DECIDES = re.compile(
     r"font-family: [^;]*; ?|font-size: 9px; ?|(?<=text-anchor: end); fill: #fe0001|stroke-linejoin: \w+; ?"
 )
@@ -61,6 +64,8 @@ class Plot:
     svg: str
     width: float
     height: float
+    foot: str = ""
+    """What else has to be known of it, in a line."""
 
 
 @dataclass
@@ -77,20 +82,22 @@ class Canvas:
         return identifier
 
 
-def drawn(title: str, height: float, salt: str, draw: Callable[[Canvas], None]) -> Plot:
-    """Draw and make the SVG fit for a page. Equal content gives equal text."""
+def drawn(
+    title: str, height: float, salt: str, draw: Callable[[Canvas], None], width: float = _WIDTH, head: float = 0.4
+) -> Plot:
+    """Draw, in inches, and make the SVG fit for a page; `head` is left free above. Equal content gives equal text."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     style: dict[Any, Any] = {**_STYLE, "svg.hashsalt": salt}
     with rc_context(style):
-        figure = Figure(figsize=(_WIDTH, height), dpi=72)
-        figure.subplots_adjust(left=0.6 / _WIDTH, right=0.97, bottom=0.5 / height, top=1 - 0.4 / height)
+        figure = Figure(figsize=(width, height), dpi=POINTS)
+        figure.subplots_adjust(left=0.6 / width, right=0.97, bottom=0.5 / height, top=1 - head / height)
         canvas = Canvas(figure.add_subplot())
         draw(canvas)
         named = max((len(text.get_text()) for text in canvas.axes.get_yticklabels()), default=0)
-        figure.subplots_adjust(left=max(0.6, 0.15 + 0.07 * named) / _WIDTH)
-        return Plot(title, _for_page(_saved(figure), title, canvas.notes), _WIDTH, round(height, 2))
+        figure.subplots_adjust(left=max(0.6, 0.15 + 0.07 * named) / width)
+        return Plot(title, _for_page(_saved(figure), title, canvas.notes), width, round(height, 2))
 
 
 def _saved(figure: "Figure") -> str:

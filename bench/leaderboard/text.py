@@ -11,6 +11,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "†": r"\textdagger{}",
     **{char: rf"\{char}" for char in "&%$#_{}"},
 }
 
@@ -21,10 +22,17 @@ def fraction(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """Three digits or the whole number."""
-    if value >= 100:
+    """Three digits or the whole number; never 0 for what is not."""
+    if value >= 99.95:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if 0 < value < 0.005:
+        return "<0.01"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def count(value: float) -> str:
+    """A whole number as such; a mean of several, or a rate, in three digits."""
+    return f"{value:,.0f}" if value == round(value) else amount(value)
 
 
 def markdown(text: str) -> str:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench import registry
 from bench.catalogue import Dataset
 from bench.digests import digest_file
 from bench.errors import BenchError
@@ -20,8 +19,9 @@ from bench.leaderboard.board import Board, made_with
 from bench.leaderboard.cells import CellRecord, TaskRecord, published_id
 from bench.leaderboard.formats import as_json, pairs_as_csv
 from bench.leaderboard.publish import views
+from bench.runner.plan import open_task
 from bench.suite import Suite
-from bench.tasks import Judged, Task
+from bench.tasks import Judged
 from bench.trec import read_run
 
 Verdict = Literal["OK", "near", "FAIL"]
@@ -158,7 +158,7 @@ def _cell(folder: Path, manifest: Mapping[str, Any], dataset: Dataset) -> CellRe
 def _task(folder: Path, given: Mapping[str, Any], dataset: Dataset) -> TaskRecord:
     """One task's answers, judged anew."""
     collection = dataset.collection
-    task: Task = registry.find("task", given["task"]).load().from_options(f"task {given['task']}", given["options"])
+    task = open_task(given["task"], given["options"])
     questions = task.questions(collection)
     path = folder / "runs" / given["run"]
     answers = read_run(path, questions, collection.documents)
@@ -304,7 +304,7 @@ def _compare_views(published: Published) -> Iterator[Check]:
         given = path.read_text(encoding="utf-8") if path.is_file() else ""
         if given == text:
             yield Check(name, "OK")
-        elif name == "index.html" and board.made_with != made_with():
+        elif name in ("index.html", "overview.svg") and board.made_with != made_with():
             yield Check(name, "near", f"drawn with {board.made_with}, here with {made_with()}")
         else:
             yield Check(name, "FAIL", _first_difference(given.splitlines(), text.splitlines()))

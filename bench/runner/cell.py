@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 
 from bench import registry
 from bench.collection import Collection, Query, Rules, read_collection
-from bench.digests import digest_data
 from bench.rankings import Rankings
 from bench.retriever import Progress, Retriever
 from bench.runner.cost import PeakMemory, Stopwatch, as_cost, measure_latency
-from bench.runner.environment import hardware, manifest
+from bench.runner.environment import manifest
 from bench.runner.plan import Cell, PlannedTask
-from bench.store import cache_root, folder_bytes, new_folder, write_text
+from bench.runner.processor import ProcessorWatch
+from bench.store import folder_bytes, new_folder, write_text
 from bench.tasks import Judged, Task
 from bench.trec import write_run
-from bench.workplace import Workplace
+from bench.workplace import Workplace, common_folder
 
 
 def run_cell(cell: Cell, threads: int, tell: Progress) -> None:
@@ -63,13 +63,15 @@ def fit_or_load(cell: Cell, retriever: Retriever, collection: Collection, memory
         retriever.load(index)
         return
     retriever.progress("fitting", 0, 1)
-    workplace = Workplace(cell.folder / "checkpoints", cache_root() / "shared" / digest_data(hardware(threads))[:16])
+    workplace = Workplace(cell.folder / "checkpoints", common_folder(threads))
     retriever.work_in(workplace)
-    watch = Stopwatch()
+    watch, processor = Stopwatch(), ProcessorWatch()
     retriever.fit(collection.training_view())
     cost: dict[str, Any] = {
         "fit_seconds": watch.seconds + workplace.reused_seconds,
         "fit_reused_seconds": workplace.reused_seconds,
+        "fit_processor_seconds": processor.seconds,
+        "fit_others_share": processor.others_share,
         "fit_peak_memory_mb": memory.peak,
         "fit_added_memory_mb": memory.added,
         "libraries_memory_mb": memory.start,
@@ -87,6 +89,7 @@ def fit_or_load(cell: Cell, retriever: Retriever, collection: Collection, memory
 def _answer(
     planned: PlannedTask, retriever: Retriever, collection: Collection, memory: PeakMemory, threads: int
 ) -> None:
+    processor = ProcessorWatch()
     task: Task = registry.find("task", planned.name).load()(**planned.options)
     questions = task.questions(collection)
     k = task.reach(collection, questions)
@@ -103,13 +106,16 @@ def _answer(
         cost |= as_cost(measure_latency(retriever, questions, k))
     retriever.progress(f"{planned.name}: scoring", 0, 1)
     judged = task.judge(collection, rankings)
+    groups = retriever.identifier_groups()
+    diagnosis = {} if groups is None else task.diagnose(collection, rankings, groups)
+    cost["others_share"] = processor.others_share
     result = {
         "task": planned.name,
         "options": planned.options,
         "definition": task.definition(collection),
         "queries": len(questions),
         "figures": [asdict(figure) for figure in judged.figures],
-        "counts": {**judged.counts, **answer_facts},
+        "counts": {**judged.counts, **answer_facts, **diagnosis},
         "cost": cost,
     }
     with new_folder(planned.folder) as draft:

@@ -68,7 +68,7 @@ class Latency:
 
 
 def measure_latency(
-    retriever: Retriever, queries: Sequence[Query], k: int, most: int = 200, seconds: float = 5.0, warm_up: int = 5
+    retriever: Retriever, queries: Sequence[Query], k: int, most: int = 200, seconds: float = 3.0, warm_up: int = 5
 ) -> Latency:
     """Ask queries one at a time, after `warm_up` that are not counted.
 

@@ -1,6 +1,6 @@
 """Turns a suite into cells: one system on one collection with one seed, each with a key of all that it depends on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,12 @@ def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retri
     return kind.from_options(entry.label, {"seed": seed, **placed, **entry.options})
 
 
+def open_task(name: str, options: Mapping[str, Any]) -> Task:
+    """A task with its options, validated. Raises BenchError for an unknown task or option."""
+    kind: type[Task] = registry.find("task", name).load()
+    return kind.from_options(f"task {name}", options)
+
+
 def _cell(
     entry: SystemEntry,
     dataset: Dataset,
@@ -148,8 +154,7 @@ def _weights(retriever: Retriever) -> tuple[dict[str, str], str]:
 
 
 def _task(entry: TaskEntry, cell_folder: Path) -> PlannedTask:
-    plugin = registry.find("task", entry.task)
-    task: Task = plugin.load().from_options(f"task {entry.task}", entry.options)
+    plugin, task = registry.find("task", entry.task), open_task(entry.task, entry.options)
     key = digest_data(
         {
             "task": entry.task,

@@ -87,6 +87,10 @@ class Task(Options, ABC):
     def judge(self, collection: Collection, rankings: Rankings) -> Judged:
         """Judge canonical rankings of `questions(collection)`. Raises BenchError for contradictory figures."""
 
+    def diagnose(self, collection: Collection, rankings: Rankings, groups: np.ndarray) -> dict[str, Any]:  # noqa: ARG002
+        """Counts for a system whose documents may share identifiers, as `groups` of shape [documents] tells."""
+        return {}
+
     def weights(self) -> list[str]:
         """Names or paths of the model weights that the task measures with."""
         return []

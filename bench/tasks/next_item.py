@@ -1,7 +1,7 @@
 """What comes next in a user's sequence: one relevant item in the whole catalogue, leave-one-out."""
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -9,6 +9,7 @@ from pydantic import Field
 from bench.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
+from bench.scores.collisions import expected, sid_level
 from bench.scores.effectiveness import Judgements
 from bench.scores.measures import Measure
 from bench.tasks.search import Search, audited_values
@@ -18,6 +19,11 @@ class NextItem(Search):
     """Next-item recommendation: the last item of each user's sequence, ranked among all items."""
 
     columns: ClassVar[tuple[str, ...]] = ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5")
+    count_columns: ClassVar[Mapping[str, str]] = {
+        **Search.count_columns,
+        "of groups: expected Recall@10": "expected Recall@10",
+        "SID-level Recall@10 (no result)": "SID-level Recall@10",
+    }
 
     depth: int = Field(20, ge=10, le=10_000, description="items that are kept of each answer")
     measured: tuple[str, ...] = Field(
@@ -54,6 +60,19 @@ class NextItem(Search):
         self, rankings: Rankings, judgements: Judgements, chosen: Sequence[Measure]
     ) -> dict[str, np.ndarray]:
         return audited_values(rankings, judgements, chosen)
+
+    def diagnose(self, collection: Collection, rankings: Rankings, groups: np.ndarray) -> dict[str, Any]:
+        """What the ranking is worth where items of one identifier count as one, and on average over their orders.
+
+        Both for the primary measure. The first rewards identifiers that many items share; it is no result.
+        """
+        judgements = self._judgements(collection)
+        targets = judgements.qrels.rows[judgements.relevant() > 0]
+        measure = Measure.parse(self.measured[0])
+        return {
+            f"{kind} {measure}": float(values(rankings, targets, groups, [measure])[measure].mean())
+            for kind, values in (("expected", expected), ("SID-level", sid_level))
+        }
 
     def _answerable(self, collection: Collection) -> int | np.ndarray:
         hidden = self.masks_history(collection)

@@ -25,7 +25,7 @@ class Relevance(Probe):
     """
 
     columns = tuple(f"fail@{rank}" for rank in range(1, RANKS + 1))
-    count_columns: ClassVar[Mapping[str, str]] = {"missing\n@1": "missing@1", "missing\n@10": "missing@10"}
+    count_columns: ClassVar[Mapping[str, str]] = {"missing @1": "missing@1", "missing @10": "missing@10"}
 
     judge_model: str = Field(
         MAXSIM, description="maxsim (of MiniLM's token vectors), or a cross-encoder by name or path"

@@ -20,9 +20,9 @@ class Search(Task):
 
     columns: ClassVar[tuple[str, ...]] = ("nDCG@10", "MRR@10", "Hits@1", "Recall@100")
     count_columns: ClassVar[Mapping[str, str]] = {
-        "un-\nanswered": "unanswered",
-        "\nshort": "short",
-        "tied\n@10": "tied_at_10",
+        "no answer": "unanswered",
+        "short": "short",
+        "tied @10": "tied_at_10",
     }
     timed = True
 

@@ -16,6 +16,9 @@ from bench.errors import BenchError
 from retrievers.generative.options import BeamOptions, Normalise
 from retrievers.generative.trie import Children, Trie, TrieTables
 
+_AT_ONCE = 2**18
+"""Logits whose exponentials are in memory at a time (1 MB)."""
+
 
 class Stepper(Protocol):
     """A model in the middle of answering a batch of queries. It gives logits, or log-probabilities."""
@@ -86,13 +89,14 @@ def beam_search(
     if free and normalise == "children":
         raise BenchError("decoding=free has no allowed tokens to normalise over; take normalise=vocabulary")
     beams = beams if free else min(beams, tables.trie.groups)
-    logits = stepper.start()[:, None]
-    live = torch.zeros(len(logits), 1, device=tables.device)
+    children_of = tables.vocabulary if free else tables.children
+    first = stepper.start()[:, None]
+    live = torch.zeros(len(first), 1, device=tables.device)
     states = torch.zeros_like(live, dtype=torch.long)
+    children = children_of(0, states)
+    log_probs = _log_probs(first, children, normalise, free)
     found = Beams(states[:, :0], live[:, :0])
     for level in range(tables.levels):
-        children = tables.vocabulary(level, states) if free else tables.children(level, states)
-        log_probs = _log_probs(logits, children, normalise, free)
         scores = (live[..., None] + log_probs).masked_fill(live[..., None] == -torch.inf, -torch.inf).flatten(1)
         nexts = children.states.flatten(1)
         if level + 1 == tables.levels:
@@ -110,8 +114,9 @@ def beam_search(
         width = min(beams, scores.shape[1] if free else tables.inner[level + 1])
         live, picked = scores.topk(width, dim=1)
         parents = picked // children.states.shape[-1]
-        states = nexts.gather(1, picked)
-        logits = stepper.step(children.tokens.expand_as(children.states).flatten(1).gather(1, picked), parents)
+        tokens = children.tokens.expand_as(children.states).flatten(1).gather(1, picked)
+        children = children_of(level + 1, nexts.gather(1, picked))
+        log_probs = _log_probs(stepper.step(tokens, parents), children, normalise, free)
     if found.log_probs.isnan().any():
         raise BenchError("the model's outputs are not numbers; train it with a lower learning rate")
     return found
@@ -119,15 +124,18 @@ def beam_search(
 
 def _log_probs(logits: Tensor, children: Children, normalise: Normalise, free: bool = False) -> Tensor:
     """Log-probabilities of the children, of their states' shape; -inf for what leads nowhere, unless free."""
-    if normalise == "vocabulary":
-        log_probs = children.pick(_log_softmax(logits.float()))
-        return log_probs if free else log_probs.masked_fill(children.states < 0, -torch.inf)
-    return _log_softmax(children.pick(logits.float()).masked_fill(children.states < 0, -torch.inf))
+    chosen = children.pick(logits).float()
+    if not free:
+        chosen = chosen.masked_fill(children.states < 0, -torch.inf)
+    total = _totals(logits if normalise == "vocabulary" else chosen)
+    # Where every logit is -inf nothing is possible, which is not the same as not a number.
+    return (chosen - total).masked_fill(total == -torch.inf, -torch.inf)
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
-    """Log-probabilities; where every logit is -inf nothing is possible, which is not the same as not a number."""
-    return logits.log_softmax(dim=-1).masked_fill((logits == -torch.inf).all(dim=-1, keepdim=True), -torch.inf)
+def _totals(logits: Tensor) -> Tensor:
+    """Shape [..., 1], float32: log-sum-exp over the last dimension, a part of the rows at a time to spare memory."""
+    rows = max(1, _AT_ONCE // logits[0].numel())
+    return torch.cat([part.float().logsumexp(dim=-1, keepdim=True) for part in logits.split(rows)])
 
 
 def _add(found: Beams, groups: Tensor, scores: Tensor, beams: int, goes_on: Tensor | None = None) -> Beams:

@@ -3,7 +3,7 @@
 Tay et al. 2022 (arXiv 2202.06991), section 3.2: unstructured atomic, naive string and semantically structured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import BenchError
+from retrievers.clustering import k_means
 from retrievers.generative.trie import Trie
 
 if TYPE_CHECKING:
     import torch
 
-_ITERATIONS = 20
-_STARTS = 3
-"""k-means begins so often at random and takes the best, because a single start often misses a clear cluster."""
-
-_POINTS_PER_CENTROID = 1000
-"""k-means sees a sample of so many vectors per cluster where there are more."""
+ClustersOf = Callable[[np.ndarray, int], np.ndarray]
+"""The number of each row's cluster, from 0, given rows of items and the most clusters that are wanted."""
 
 
 @dataclass(frozen=True)
@@ -75,67 +72,70 @@ def naive(items: int, base: int = 10) -> Identifiers:
 
 
 def semantic(
-    vectors: np.ndarray, branch: int = 10, leaf_size: int = 10, max_levels: int = 8, seed: int = 0
+    vectors: np.ndarray,
+    branch: int = 10,
+    leaf_size: int = 10,
+    max_levels: int = 8,
+    seed: int = 0,
+    last_codes: int | None = None,
 ) -> Identifiers:
     """The path of each item through nested k-means clusters, then its number in the last of them.
 
     A cluster of more than `leaf_size` items is divided into at most `branch`. Where k-means cannot divide it (equal
     vectors) or divides it so unevenly that `max_levels` tokens would not do, it is cut into equal parts instead,
-    along the clusters. The same seed gives the same identifiers whatever the number of processors. `vectors` is of
-    shape [items, dimension]. Raises BenchError if they are not finite, or too many for the depth.
+    along the clusters. Clusters of the last level may have up to `last_codes` items, by default `leaf_size` too. The
+    same seed gives the same identifiers whatever the number of processors. `vectors` is of shape [items, dimension].
+    Raises BenchError if they are not finite, or too many for the depth.
     """
     _check_some(len(vectors))
-    if leaf_size * branch ** (max_levels - 1) < len(vectors):
+    largest = last_codes or leaf_size
+    if largest * branch ** (max_levels - 1) < len(vectors):
         raise BenchError(
-            f"{max_levels} levels of {branch} clusters hold no {len(vectors)} documents in leaves of {leaf_size}; "
+            f"{max_levels} levels of {branch} clusters hold no {len(vectors)} documents in leaves of {largest}; "
             "raise max_levels, branch or leaf_size"
         )
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(vectors).all():
         raise BenchError("document vectors must be finite numbers; look at the encoder that made them")
-    tokens = np.full((len(vectors), max_levels), -1, dtype=np.int32)
-    pending = [(np.arange(len(vectors)), 0)]
+
+    def clusters_of(rows: np.ndarray, number: int) -> np.ndarray:
+        return k_means(vectors[rows], number, seed).nearest
+
+    return nested(len(vectors), clusters_of, branch, leaf_size, max_levels, largest)
+
+
+def nested(
+    items: int, clusters_of: ClustersOf, branch: int, leaf_size: int, max_levels: int, last_codes: int
+) -> Identifiers:
+    """The path of each item through nested clusters, then its number in the last of them.
+
+    A cluster of more than `leaf_size` items is divided into at most `branch`, unless its level is the last, whose
+    tokens are below `last_codes`. Where it cannot be divided, or only so unevenly that `max_levels` tokens would not
+    do, it is cut into equal parts instead, along the clusters. There must be room:
+    items <= last_codes * branch ** (max_levels - 1).
+    """
+    tokens = np.full((items, max_levels), -1, dtype=np.int32)
+    pending = [(np.arange(items), 0)]
     while pending:
         rows, level = pending.pop()
-        if len(rows) <= leaf_size:
+        if len(rows) <= leaf_size or level == max_levels - 1:
             tokens[rows, level] = np.arange(len(rows))
             continue
-        capacity = leaf_size * branch ** (max_levels - level - 2)
-        for number, part in enumerate(_divide(vectors, rows, branch, capacity, seed)):
+        capacity = last_codes * branch ** (max_levels - level - 2)
+        for number, part in enumerate(_divide(rows, clusters_of, branch, capacity)):
             tokens[part, level] = number
             pending.append((part, level + 1))
     return Identifiers.of(tokens[:, : int((tokens >= 0).sum(axis=1).max())])
 
 
-def _divide(vectors: np.ndarray, rows: np.ndarray, branch: int, capacity: int, seed: int) -> list[np.ndarray]:
+def _divide(rows: np.ndarray, clusters_of: ClustersOf, branch: int, capacity: int) -> list[np.ndarray]:
     """Rows of each cluster, none of more than `capacity` rows nor as large as the whole."""
-    clusters = _k_means(vectors[rows], min(branch, len(rows)), seed)
+    clusters = clusters_of(rows, min(branch, len(rows)))
     order = np.argsort(clusters, kind="stable")
     sizes = np.bincount(clusters)
     if sizes.max() > min(capacity, len(rows) - 1):
         return np.array_split(rows[order], min(branch, len(rows)))
     return np.split(rows[order], np.cumsum(sizes[sizes > 0])[:-1])
-
-
-def _k_means(vectors: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """The nearest of so many centroids for each vector; single-threaded, because sums depend on their order."""
-    import faiss
-    from threadpoolctl import threadpool_limits
-
-    if clusters == 1:
-        return np.zeros(len(vectors), dtype=np.int64)
-    with threadpool_limits(limits=1):
-        k_means = faiss.Kmeans(
-            vectors.shape[1],
-            clusters,
-            niter=_ITERATIONS,
-            nredo=_STARTS,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=_POINTS_PER_CENTROID,
-        )
-        k_means.train(vectors)
-        return k_means.index.search(vectors, 1)[1][:, 0]
 
 
 def with_collision_numbers(identifiers: Identifiers) -> Identifiers:

@@ -12,6 +12,7 @@ from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from bench.retriever import Progress
+from bench.token_states import keep_states, made_by
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 
@@ -47,8 +48,7 @@ class TextEncoder(nn.Module):
         model: Any = open_model(_load, name, options)
         found = find_weights(name)
         tokenizer = AutoTokenizer.from_pretrained(str(found.folder), local_files_only=True)
-        weights = f"{found.digest} {model.dtype} {model.device.type} {torch.__version__}"
-        return cls(model, tokenizer, weights)
+        return cls(model, tokenizer, made_by(name, model))
 
     @property
     def marks(self) -> int:
@@ -90,13 +90,21 @@ class TextEncoder(nn.Module):
 
     def forward(self, tokens: Sequence[Sequence[int]]) -> Encoded:
         """The states of texts given as tokens, with the marks around them."""
-        whole = [[*self._before, *text, *self._after] for text in tokens]
+        whole = self._marked(tokens)
         mask = torch.arange(max(map(len, whole)))[None] < torch.tensor(list(map(len, whole)))[:, None]
         ids = torch.zeros(mask.shape, dtype=torch.long)
         ids[mask] = torch.tensor([token for text in whole for token in text])
         ids, mask = ids.to(self.device), mask.to(self.device)
-        states = self._reader[0](input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        return Encoded(states.float(), mask)
+        return Encoded(self._states(ids, mask.long()).float(), mask)
+
+    def _marked(self, tokens: Sequence[Sequence[int]]) -> list[list[int]]:
+        return [[*self._before, *text, *self._after] for text in tokens]
+
+    def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        states: Tensor = self._reader[0](
+            input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
+        ).last_hidden_state
+        return states
 
     @torch.inference_mode()
     def read(self, tokens: Sequence[Sequence[int]], take: Callable[[int, Tensor], None], progress: Progress) -> None:
@@ -111,6 +119,22 @@ class TextEncoder(nn.Module):
                 take(int(row), states[mask])
             done += len(rows)
             progress("encoding", done, len(order))
+
+    def read_once(
+        self,
+        tokens: Sequence[Sequence[int]],
+        take: Callable[[int, Tensor], None],
+        workplace: Workplace,
+        progress: Progress,
+    ) -> None:
+        """As `read`, without reading again what another system has read as a whole."""
+        whole = self._marked(tokens)
+        kept = keep_states(whole, self.weights, self._states, workplace, progress)
+        if kept is None:
+            self.read(tokens, take, progress)
+            return
+        for number, text in enumerate(whole):
+            take(number, torch.from_numpy(kept.of(text)))
 
 
 def _load(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:

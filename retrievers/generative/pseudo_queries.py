@@ -18,8 +18,8 @@ from bench.options import Options
 from bench.retriever import Progress
 from bench.sentences import sentences
 from bench.workplace import Workplace
-from retrievers.generative.examples import Examples, best, training_queries
-from retrievers.generative.options import DecoderOptions, TrainingOptions
+from retrievers.generative.examples import best, training_queries
+from retrievers.generative.options import CourseOptions, DecoderOptions
 
 if TYPE_CHECKING:
     import torch
@@ -170,22 +170,26 @@ def _trained_writer(
 
     from retrievers.generative.encoders import kept_states
     from retrievers.generative.model import IdentifierModel
-    from retrievers.generative.training import Course, train
+    from retrievers.generative.training import Batch, Course, batches_by_length, train
     from retrievers.generative.trie import Trie
 
     tables = Trie.build(targets, [len(words) + 1] * targets.shape[1]).on(encoder.device)
     model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words), seed=seed)
     workplace = Workplace.temporary()
+    written, lengths = torch.from_numpy(targets), np.array(list(map(len, read)))
+    training = CourseOptions(epochs=options.writer_epochs, learning_rate=1e-3)
+
+    def epoch(generator: np.random.Generator) -> list[Batch]:
+        order = generator.permutation(len(read))
+        return [(order[part],) * 2 for part in batches_by_length(lengths[order], training.training_batch)]
+
     with torch.random.fork_rng():
+        states = kept_states(encoder, read, workplace, progress)
         course = Course(
-            examples=Examples(read, np.arange(len(read)), len(read)),
-            lengths=np.array(list(map(len, read))),
-            ratio=0.0,
-            distil=0.0,
-            read=kept_states(encoder, read, workplace, progress),
-            targets=torch.from_numpy(targets),
+            epoch,
+            loss=lambda batch: model.loss(states(batch[0]), written[batch[1]].to(encoder.device), 0.0),
             evaluate=None,
-            options=TrainingOptions(epochs=options.writer_epochs, learning_rate=1e-3),
+            options=training,
             seed=seed,
         )
         train(model, course, workplace, lambda phase, *steps: progress(f"query writer: {phase}", *steps))

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
     from retrievers.generative.decoder import Encoded
     from retrievers.generative.encoders import TextEncoder
+    from retrievers.generative.training import Batch
 
-_TOKENS_AT_ONCE = 256
-"""A document's vector is the mean state of so many tokens from its beginning."""
+_TOKENS_READ = 256
+"""A document's vector is the mean state of so many tokens from its beginning, the marks around it included."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class GenerativeRetriever(
     def _document_vectors(self, collection: Collection) -> np.ndarray:
         """The mean state of each document's beginning, of unit length; shape [documents, dimension]."""
         folder = self.workplace.shared(
-            {"vectors": self.encoder.weights, "of": collection.fingerprint, "tokens": _TOKENS_AT_ONCE},
+            {"vectors": self.encoder.weights, "of": collection.fingerprint, "tokens read": _TOKENS_READ},
             lambda folder: self._write_vectors(folder, collection),
         )
         return np.load(folder / "vectors.npy", allow_pickle=False)
@@ -186,7 +187,8 @@ class GenerativeRetriever(
             mean = states.mean(dim=0)
             vectors[row] = (mean / mean.norm().clamp(min=1e-12)).cpu().numpy()
 
-        self.encoder.read(self.encoder.tokens_of(collection.texts(), _TOKENS_AT_ONCE), take, self.progress)
+        tokens = self.encoder.tokens_of(collection.texts(), _TOKENS_READ - self.encoder.marks)
+        self.encoder.read_once(tokens, take, self.workplace, self.progress)
         np.save(folder / "vectors.npy", vectors)
 
     def _hold(self, named: Named, vectors: np.ndarray | None) -> None:
@@ -215,17 +217,25 @@ class GenerativeRetriever(
     def _train(self, examples: Examples, counts: dict[str, Any], kept: Sequence[Example]) -> None:
         import torch
 
-        from retrievers.generative.training import Course, chosen_epoch, train
+        from retrievers.generative.training import Course, batches_by_length, chosen_epoch, train
 
         tokens = self._prompted(examples)
+        lengths = np.array(list(map(len, tokens)))
+        read = self._reader(tokens)
+        targets = torch.from_numpy(self._named.identifiers.tokens.astype(np.int64)).to(self.encoder.device)
+
+        def epoch(generator: np.random.Generator) -> "list[Batch]":
+            texts, rows = examples.epoch(self.ratio, self.distil, generator)
+            return [(texts[part], rows[part]) for part in batches_by_length(lengths[texts], self.training_batch)]
+
+        def loss(batch: "Batch") -> "Tensor":
+            texts, rows = batch
+            return self._model.loss(read(texts), targets[rows], self.label_smoothing)
+
         with torch.random.fork_rng():
             course = Course(
-                examples=examples,
-                lengths=np.array(list(map(len, tokens))),
-                ratio=self.ratio,
-                distil=self.distil,
-                read=self._reader(tokens),
-                targets=torch.from_numpy(self._named.identifiers.tokens.astype(np.int64)),
+                epoch,
+                loss,
                 evaluate=self._evaluation(kept) if kept else None,
                 options=self,
                 seed=self.seed,

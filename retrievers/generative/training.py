@@ -15,9 +15,7 @@ from bench.errors import BenchError
 from bench.retriever import Progress
 from bench.store import new_folder
 from bench.workplace import Workplace
-from retrievers.generative.decoder import Encoded
-from retrievers.generative.examples import Examples
-from retrievers.generative.options import TrainingOptions
+from retrievers.generative.options import CourseOptions
 
 _BATCHES_SORTED = 8
 """So many batches at a time are sorted by length, so that little is padding and the order stays random."""
@@ -25,12 +23,12 @@ _BATCHES_SORTED = 8
 _LARGEST_GRADIENT = 1.0
 
 
-class Learner(nn.Module):
-    """What `train` needs of a model; parameters that do not require gradients are not its own."""
+Batch = tuple[np.ndarray, ...]
+"""Arrays of one length: what says which examples are learned from at once."""
 
-    def loss(self, encoded: Encoded, targets: Tensor, label_smoothing: float) -> Tensor:
-        """The mean loss of texts that should give the targets."""
-        raise NotImplementedError
+
+class Learner(nn.Module):
+    """A model that `train` trains; parameters that do not require gradients are not its own."""
 
     def learned(self) -> dict[str, Tensor]:
         """The weights that training changes."""
@@ -49,20 +47,16 @@ class Learner(nn.Module):
 class Course:
     """What is learned and how.
 
-    read: gives the states of the texts of some numbers
-    targets: tensor of shape [documents, levels], what a text of each document should give
+    epoch: draws the batches of an epoch, always as many
+    loss: the mean loss of a batch
+    evaluate: figures on held-out queries, of which MRR@10 decides; None where there are none
     bfloat16: compute losses in it, with weights in float32
-    evaluate: figures on held-out queries, of which the first decides; None where there are none
     """
 
-    examples: Examples
-    lengths: np.ndarray
-    ratio: float
-    distil: float
-    read: Callable[[np.ndarray], Encoded]
-    targets: Tensor
+    epoch: Callable[[np.random.Generator], Sequence[Batch]]
+    loss: Callable[[Batch], Tensor]
     evaluate: Callable[[], dict[str, float]] | None
-    options: TrainingOptions
+    options: CourseOptions
     seed: int
     bfloat16: bool = False
 
@@ -89,8 +83,7 @@ class _Run:
         self.device = next(model.parameters()).device
         self.folder = workplace.checkpoints
         self.optimizer = _optimizer(model, course.options)
-        texts, _ = course.examples.epoch(course.ratio, course.distil, np.random.default_rng(0))
-        self.steps = -(-len(texts) // course.options.training_batch)
+        self.steps = len(course.epoch(np.random.default_rng(0)))
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
@@ -123,18 +116,16 @@ class _Run:
 
     def _learn(self) -> float:
         options, generator = self.course.options, np.random.default_rng([self.course.seed, self.epoch])
-        texts, rows = self.course.examples.epoch(self.course.ratio, self.course.distil, generator)
         self.model.train()
-        total = 0.0
-        for number, batch in enumerate(_batches(self.course.lengths[texts], options.training_batch), start=1):
+        total, seen = 0.0, 0
+        for number, batch in enumerate(self.course.epoch(generator), start=1):
             _set_rate(self.optimizer, options, (self.epoch - 1) * self.steps + number, options.epochs * self.steps)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.course.bfloat16):
-                encoded = self.course.read(texts[batch])
-                targets = self.course.targets[rows[batch]].to(self.device)
-                loss = self.model.loss(encoded, targets, options.label_smoothing)
-            total += self._step(loss) * len(batch)
-            self.progress(self._phase(total, number), number, self.steps)
-        return total / len(texts)
+                loss = self.course.loss(batch)
+            total += self._step(loss) * len(batch[0])
+            seen += len(batch[0])
+            self.progress(self._phase(total / seen), number, self.steps)
+        return total / seen
 
     def _step(self, loss: Tensor) -> float:
         value = loss.item()
@@ -146,10 +137,9 @@ class _Run:
         self.optimizer.step()
         return value
 
-    def _phase(self, total: float, batches: int) -> str:
+    def _phase(self, loss: float) -> str:
         last = self.history[-1] if self.history else {}
         seen = f", held-out Hits@1 {last['Hits@1']:.3f}" if "Hits@1" in last else ""
-        loss = total / (batches * self.course.options.training_batch)
         return f"epoch {self.epoch} of {self.course.options.epochs}, loss {loss:.2f}{seen}"
 
     def _remember(self, figures: dict[str, float]) -> None:
@@ -184,7 +174,7 @@ def _deciding(figures: dict[str, float]) -> float:
     return figures.get("MRR@10", figures["epoch"])
 
 
-def _optimizer(model: Learner, options: TrainingOptions) -> torch.optim.Optimizer:
+def _optimizer(model: Learner, options: CourseOptions) -> torch.optim.Optimizer:
     vectors = {name for name in model.learned() if name.endswith(("head.vectors", "head.bias"))}
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     return torch.optim.AdamW(
@@ -196,7 +186,7 @@ def _optimizer(model: Learner, options: TrainingOptions) -> torch.optim.Optimize
     )
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, options: TrainingOptions, step: int, steps: int) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, options: CourseOptions, step: int, steps: int) -> None:
     """Rise evenly, then fall as a cosine does."""
     rising = options.warm_up * steps
     fallen = (step - rising) / max(1.0, steps - rising)
@@ -205,8 +195,8 @@ def _set_rate(optimizer: torch.optim.Optimizer, options: TrainingOptions, step: 
         group["lr"] = options.learning_rate * group["share"] * float(share)
 
 
-def _batches(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Positions in their order, those of some batches at a time sorted by length."""
+def batches_by_length(lengths: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Batches of positions in their order, those of some batches at a time sorted by the lengths of their texts."""
     for start in range(0, len(lengths), size * _BATCHES_SORTED):
         block = np.arange(start, min(start + size * _BATCHES_SORTED, len(lengths)))
         block = block[np.argsort(lengths[block], kind="stable")]

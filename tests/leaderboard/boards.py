@@ -50,7 +50,7 @@ def block(task: Search | Relevance, name: str, systems: Sequence[str], collectio
         judge="judge: MaxSim of all-MiniLM-L6-v2's token vectors" if lower else "",
         primary=measures[0],
         columns=measures,
-        count_columns={header.replace("-\n", "").strip(): key for header, key in task.count_columns.items()},
+        count_columns=dict(task.count_columns),
         timed=task.timed,
         lower_is_better=lower,
         test="ranks and groups: paired randomisation test",

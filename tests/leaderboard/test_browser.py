@@ -1,16 +1,20 @@
 """The page in a browser, opened from disk as a reader does. Skipped where there is no browser."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image
+import numpy as np
 import pytest
 from boards import board, manifests
 from finished_cells import HOSTILE, Finished
 
 from bench.leaderboard.cells import read_cells
 from bench.leaderboard.page import as_page
+from bench.leaderboard.picture import as_picture
 from bench.leaderboard.publish import publish, select
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -62,14 +66,14 @@ def test_a_click_on_a_header_sorts_and_says_so(page: Any) -> None:
     table = page.locator("table.board").first
     assert first_names(page)[0] == "bm25"
     header = table.locator("thead th", has_text="nDCG@10")
-    header.click()
-    assert header.get_attribute("aria-sort") in ("ascending", "descending")
-    header.click()
-    orders = {header.get_attribute("aria-sort"): first_names(page)[0]}
-    header.press("Enter")
-    orders[header.get_attribute("aria-sort")] = first_names(page)[0]
-    assert orders.get("ascending", "system 29") == "system 29"
-    assert orders.get("descending", "bm25") == "bm25"
+    orders = {}
+    for act in (header.click, lambda: header.get_by_role("button").press("Enter")):
+        before = header.get_attribute("aria-sort")
+        act()
+        told = "([header, before]) => header.getAttribute('aria-sort') !== before"
+        page.wait_for_function(told, arg=[header.element_handle(), before])
+        orders[header.get_attribute("aria-sort")] = first_names(page)[0]
+    assert orders == {"ascending": "system 29", "descending": "bm25"}
 
 
 def test_the_filter_leaves_what_fits(page: Any) -> None:
@@ -108,6 +112,22 @@ def test_pictures_are_drawn_when_they_come_near(page: Any) -> None:
     plot.locator("svg").wait_for()
     assert plot.get_attribute("tabindex") == "0"
     assert "fail@1" in plot.get_attribute("title")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_for_a_readme_is_drawn_in_light_and_in_dark(chromium: Any, tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "overview.svg").write_text(as_picture(board(["bm25", HOSTILE], ["pydoc-1k"])), encoding="utf-8")
+    (tmp_path / "readme.html").write_text('<img src="overview.svg">', encoding="utf-8")
+    page = chromium.new_page(color_scheme=scheme)
+    page.goto((tmp_path / "readme.html").as_uri())
+    page.evaluate("document.images[0].decode()")
+    shown = matplotlib.image.imread(io.BytesIO(page.locator("img").screenshot()))[:, :, :3]
+    assert shown.shape[0] > 300
+    assert shown.shape[1] > 600
+    ground = np.median(shown, axis=(0, 1)).mean()
+    assert ground > 0.9 if scheme == "light" else ground < 0.2
+    assert shown.std() > 0.02
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

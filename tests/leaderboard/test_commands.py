@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 from bench import registry
 from bench.cli import app
 from bench.errors import BenchError
+from bench.leaderboard import checks
+from bench.leaderboard.references import Held, Reference
 
 SUITE = """
 title = "Three small systems"
@@ -76,9 +78,42 @@ def test_a_scored_run_can_be_kept_for_publishing(finished: Finished, tmp_path: P
     assert json.loads(manifest.read_text())["cell"]["imported"] is True
 
 
+def test_a_run_of_a_probe_is_scored_with_the_options_given(finished: Finished, tmp_path: Path) -> None:
+    run = next(finished.cell("bm25").folder.glob("tasks/exclusivity*/run.trec.gz"))
+    arguments = ("--dataset", finished.suite.datasets[0], "--task", "exclusivity", "--name", "theirs [1]")
+    options = ("--set", "sample=30", "--set", "lengths=[16, 32]", "--set", "dropped=0")
+    figures = tmp_path / "figures.json"
+    done = bench("score", run, *arguments, *options, "--keep", tmp_path, "--json", figures)
+    assert done.exit_code == 0, done.output
+    assert "theirs [1] on beir:" in done.output.replace("\n", "")
+    assert "Hits@1 N=16" in done.output
+    assert {one["task"] for one in json.loads(figures.read_text())} == {"exclusivity"}
+    assert len(list(tmp_path.glob("cells/*/tasks/exclusivity.*/queries.parquet"))) == 1
+
+
+def test_an_interruption_shows_what_was_held_and_says_that_cells_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(references: Sequence[Reference], *_: object) -> Iterator[Held]:
+        yield Held(references[0], "beir:scifact", references[0].value + 0.001)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checks, "hold", interrupted)
+    done = bench("verify", "--published", "--out", tmp_path)
+    assert done.exit_code == 130
+    assert "+0.0010" in done.output
+    assert "OK" in done.output
+    assert "interrupted; finished cells are kept, and the same command continues" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (("score", "x.trec", "--dataset", "limit", "--task", "serach"), "did you mean search"),
+        (("score", "x.trec", "--dataset", "limit", "--set", "dpeth=3"), "did you mean depth"),
+        (("score", "x.trec", "--dataset", "limit", "--set", "depth"), "write OPTION=VALUE, as in sample=40"),
+        (("score", "x.trec", "--dataset", "limit", "--set", "depth=no"), "task search.depth: "),
+        (("score", "x.trec", "--dataset", "limit", "--task", "next_item"), "no histories, so nothing comes next"),
         (("publish", "--suite", "baselines", "--from", "absent"), "absent holds no cell"),
         (("publish", "--suite", "baseline"), "did you mean baselines"),
         (("verify",), "give the folder of a published leaderboard, or --published"),

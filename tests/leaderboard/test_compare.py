@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_refused(finished: Finished, beir_folder: Path, tmp
         read_side(tmp_path, "search", finished.dataset)
     with pytest.raises(BenchError, match="unknown task 'relevance'"):
         read_side(folder, "relevance", finished.dataset)
-    with pytest.raises(BenchError, match="use --task search"):
+    with pytest.raises(BenchError, match="choose the task that it answers with --task"):
         read_side(run_file(finished, "bm25"), "exclusivity", finished.dataset)
     sides = [read_side(folder, name, finished.dataset) for name in ("search", "exclusivity")]
     with pytest.raises(BenchError, match="answered different queries"):

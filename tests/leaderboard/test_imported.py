@@ -1,6 +1,7 @@
 """A third party's run as a row beside the suite's own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from finished_cells import Finished
@@ -18,7 +19,7 @@ from bench.results import read_result
 def imported(finished: Finished, out: Path, name: str) -> Path:
     path = next(finished.cell("bm25").folder.glob("tasks/search*/run.trec.gz"))
     collection = finished.dataset.collection
-    return keep_run(score_run(path, collection, name), path, collection, out)
+    return keep_run(score_run(path, collection, name), collection, out)
 
 
 def test_an_imported_run_is_a_row_that_says_so(finished: Finished, tmp_path: Path) -> None:
@@ -53,6 +54,57 @@ def test_an_imported_row_is_published_and_verified(finished: Finished, tmp_path:
     checks = list(verify(published, {published.collections()[0]: finished.dataset}))
     assert worst(checks) == "OK"
     assert any(check.what.endswith("anserini <2>: MAP") for check in checks)
+
+
+def exclusivity_options(finished: Finished) -> dict[str, Any]:
+    return dict(finished.suite.tasks[1].options)
+
+
+def test_runs_of_several_tasks_are_one_system(finished: Finished, tmp_path: Path) -> None:
+    folder, collection = finished.cell("bm25").folder, finished.dataset.collection
+    for entry in finished.suite.tasks:
+        path = next(folder.glob(f"tasks/{entry.task}*/run.trec.gz"))
+        row = score_run(path, collection, "anserini", entry.task, entry.options)
+        kept = keep_run(row, collection, tmp_path / "other")
+        ours = next(task for task in read_result(finished.cell("bm25")).tasks if task.task == entry.task)
+        assert {figure.measure: figure.value for figure in row.judged.figures} == pytest.approx(
+            {name: figure.value for name, figure in ours.figures.items()}
+        )
+    assert len(list(kept.parent.iterdir())) == 1
+    cells = [read_cells([place]) for place in (finished.out, tmp_path / "other")]
+    board = make_board(finished.suite, select(finished.suite, cells).cells)
+    assert ["anserini" in {row.system for row in block.rows} for block in board.collections[0].blocks] == [True] * 3
+    assert keep_run(row, collection, tmp_path / "other") == kept
+    assert len(list(kept.glob("tasks/*"))) == 3
+
+
+def test_a_recommenders_run_is_scored_with_the_history_left_out(make_sequences: Any, tmp_path: Path) -> None:
+    users = {f"u{i}": [f"i{(i + step) % 9}" for step in range(5)] for i in range(6)}
+    collection = make_sequences(users)
+    run = tmp_path / "theirs.trec"
+    lines = []
+    for query in collection.queries():
+        target = users[query.id][-1]
+        answers = [*query.history, target]
+        lines += [f"{query.id} Q0 {item} {rank} {-rank} x" for rank, item in enumerate(answers, start=1)]
+    run.write_text("\n".join(lines) + "\n")
+    figures = {one.measure: one.value for one in score_run(run, collection, "x", "next_item").judged.figures}
+    assert figures["MRR@10"] == 1
+    seen = score_run(run, collection, "x", "next_item", {"mask_history": "no"})
+    assert next(one.value for one in seen.judged.figures if one.measure == "MRR@10") == pytest.approx(1 / 5)
+
+
+def test_a_run_that_answers_another_task_is_refused(finished: Finished, tmp_path: Path) -> None:
+    folder, collection = finished.cell("bm25").folder, finished.dataset.collection
+    search, exclusivity = (next(folder.glob(f"tasks/{name}*/run.trec.gz")) for name in ("search", "exclusivity"))
+    with pytest.raises(BenchError, match=r"answers none of the 60 questions of the task exclusivity .* with --task"):
+        score_run(search, collection, "x", "exclusivity", exclusivity_options(finished))
+    with pytest.raises(BenchError, match=r":1: the unknown query 'N=16"):
+        score_run(exclusivity, collection, "x")
+    empty = tmp_path / "empty.trec"
+    empty.write_text("")
+    with pytest.raises(BenchError, match="answers none of the"):
+        score_run(empty, collection, "x")
 
 
 def test_an_import_cannot_take_the_name_of_a_system(finished: Finished, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_publishing_twice_gives_identical_bytes(finished: Finished, results: Pat
     assert first == again
     assert {str(path) for path in first if len(path.parts) < 3} == {
         "README.md", "index.html", "tiny/README.md", "tiny/index.html", "tiny/table.tex", "tiny/table.csv",
-        "tiny/pairs.csv", "tiny/leaderboard.json",
+        "tiny/pairs.csv", "tiny/leaderboard.json", "tiny/overview.svg",
     }  # fmt: skip
     assert len([path for path in first if path.parts[1:2] == ("manifests",)]) == 10
     assert len([path for path in first if path.parts[1:2] == ("runs",)]) == 8 * 3
@@ -157,6 +157,31 @@ def test_a_missing_cell_is_a_row(finished: Finished) -> None:
     row = found.collections[0].blocks[0].rows[0]
     assert row.problem == "seed 2: not run"
     assert row.seeds == [0, 1]
+
+
+def read_board(results: Path) -> Board:
+    return Board.from_data(json.loads((results / "results" / "tiny" / "leaderboard.json").read_text()))
+
+
+def test_collections_may_have_different_numbers_of_seeds(finished: Finished, tmp_path: Path) -> None:
+    def elsewhere(data: dict[str, Any]) -> None:
+        if "cell" in data:
+            data["cell"] |= {"collection": "elsewhere", "fingerprint": "e" * 64}
+
+    other = copied(finished, tmp_path / "other", ("bm25", "tf-idf", SPECIAL), elsewhere)
+    for folder in (other / "cells").glob("*.seed1.*"):
+        if folder.name.startswith(("bm25", "tf-idf")):
+            shutil.rmtree(folder)
+    publish(finished.suite, selected(finished, finished.out, other), tmp_path / "results")
+    shown = (tmp_path / "results" / "tiny" / "README.md").read_text()
+    here, there = (part.split("### ")[1] for part in shown.split("\n## ")[1:])
+    assert "| 2 (±.000) |" in here
+    assert "seed 1" not in here
+    seeds = [row.seeds for row in read_board(tmp_path).collections[1].blocks[0].rows if row.done]
+    assert sorted(seeds) == [[0], [0], [0, 1]]
+    assert "| 1 |" in there
+    assert "| 2 (±" in there
+    assert "- bm25, tf-idf: seed 1: not run" in there
 
 
 def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:

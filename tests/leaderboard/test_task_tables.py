@@ -98,8 +98,9 @@ def test_seeds_are_averaged_and_a_figure_of_no_query_is_a_dash() -> None:
         _result(_cell("dsi", {}, task, seed=1), _completeness(0.4)),
         _result(_cell("none", {}, task), _completeness(None, n=0)),
     )
-    assert ".300 ±.000" in shown
-    assert next(line for line in shown.splitlines() if line.startswith("none")).split()[2:] == ["-"] * 6
+    row = next(line for line in shown.splitlines() if line.startswith("dsi"))
+    assert row.split()[2:6] == ["2", "(±.141)", ".300", "±.000"]
+    assert next(line for line in shown.splitlines() if line.startswith("none")).split()[2:] == ["1", *["–"] * 6]
 
 
 def test_a_measure_that_the_options_leave_out_has_no_column() -> None:

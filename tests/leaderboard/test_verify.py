@@ -20,9 +20,10 @@ from bench.leaderboard.verify import Check, read_published, verify, worst
 
 @pytest.fixture(scope="module", autouse=True)
 def plain_page() -> Iterator[None]:
-    """A page that is made quickly; the real one has tests of its own."""
+    """A page and a picture that are made quickly; the real ones have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "as_page", lambda board, manifests: as_json([board.as_data(), manifests]))
+        patch.setattr(publishing, "as_picture", lambda board: as_json(board.as_data()))
         yield
 
 
@@ -66,10 +67,10 @@ def test_what_was_published_is_confirmed(original: Path, finished: Finished) -> 
     whats = {check.what for check in checks}
     assert any(what.endswith("search, bm25: nDCG@10") for what in whats)
     assert any(what.endswith(f"exclusivity, {HOSTILE}: Hits@1 N=16") for what in whats)
-    assert {"README.md", "table.tex", "table.csv", "index.html"} <= whats
+    assert {"README.md", "table.tex", "table.csv", "index.html", "overview.svg"} <= whats
 
 
-@pytest.mark.parametrize("name", ["README.md", "table.tex", "table.csv", "pairs.csv", "index.html"])
+@pytest.mark.parametrize("name", ["README.md", "table.tex", "table.csv", "pairs.csv", "index.html", "overview.svg"])
 def test_a_changed_digit_of_a_table_is_caught(folder: Path, finished: Finished, name: str) -> None:
     text = (folder / name).read_text()
     place = next(i for i in range(len(text) * 2 // 3, len(text)) if text[i] == "." and text[i + 1].isdigit())

@@ -81,6 +81,9 @@ def test_a_cell_leaves_its_figures_run_file_rankings_and_manifest(beir_folder: P
     assert {"processor", "cores", "threads"} <= set(record["machine"])
     assert task.cost["p50_ms"] <= task.cost["p95_ms"] <= task.cost["p99_ms"]
     assert task.cost["queries_per_second"] > 0
+    assert 0 < record["cost"]["fit_processor_seconds"] < 60
+    shares = record["cost"]["fit_others_share"], task.cost["others_share"]
+    assert all(share is None or 0 <= share <= 1 for share in shares)
     assert result.cost["index_bytes"] is None
 
 

@@ -164,3 +164,18 @@ def test_beams_share_the_encoders_keys_and_the_model_is_left_as_it_was(model: Pr
     assert [len(layer.keys) for layer in stepper._cache.cross_attention_cache.layers] == [6, 6]
     assert [len(layer.keys) for layer in stepper._cache.self_attention_cache.layers] == [120, 120]
     assert model.get_decoder().config._attn_implementation == before
+
+
+@torch.no_grad()
+def test_columns_are_those_of_all_the_models_logits(model: PreTrainedModel) -> None:
+    if hasattr(model, "final_logits_bias"):
+        model.final_logits_bias.copy_(torch.linspace(-1, 1, VOCABULARY)[None])
+    head = model.get_output_embeddings().weight
+    columns = [torch.arange(40, 50), torch.tensor([7, 3, 80])]
+    encoded = encode(model, *questions())
+    whole, narrow = HuggingFaceStepper(model, encoded), HuggingFaceStepper(model, encoded, columns)
+    torch.testing.assert_close(narrow.start(), whole.start()[:, columns[0]])
+    tokens, parents = torch.tensor([[2, 9, 0]] * 6), torch.zeros(6, 3, dtype=torch.long)
+    found, expected = narrow.step(tokens, parents), whole.step(columns[0][tokens], parents)
+    torch.testing.assert_close(found, expected[..., columns[1]])
+    assert model.get_output_embeddings().weight is head

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.workplace import Workplace
-from retrievers.generative.decoder import Encoded
-from retrievers.generative.examples import Example, Examples
-from retrievers.generative.options import TrainingOptions
-from retrievers.generative.training import Course, Learner, chosen_epoch, train
+from retrievers.generative.options import CourseOptions
+from retrievers.generative.training import Batch, Course, Learner, batches_by_length, chosen_epoch, train
 
 
 class Point(Learner):
@@ -24,25 +22,19 @@ class Point(Learner):
         self.place = nn.Parameter(torch.zeros(1))
         self.fixed = nn.Parameter(torch.ones(1), requires_grad=False)
 
-    def loss(self, encoded: Encoded, targets: Tensor, label_smoothing: float) -> Tensor:
-        return ((self.place - targets.float()) ** 2).mean()
 
+def course(model: Point, evaluate: Any = None, loss_is_nan: bool = False, **options: Any) -> Course:
+    targets = torch.tensor([1.0, 2.0, torch.nan if loss_is_nan else 3.0])
 
-def course(evaluate: Any = None, loss_is_nan: bool = False, **options: Any) -> Course:
-    made = [Example([number], number % 3) for number in range(12)]
-    targets = torch.tensor([[1.0], [2.0], [torch.nan if loss_is_nan else 3.0]])
-    encoded = Encoded(torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool))
-    return Course(
-        examples=Examples.of(made[:4], made[4:]),
-        lengths=np.ones(12),
-        ratio=0,
-        distil=0,
-        read=lambda numbers: encoded,
-        targets=targets,
-        evaluate=evaluate,
-        options=TrainingOptions(**{"epochs": 5, "learning_rate": 0.1, "training_batch": 4, **options}),
-        seed=0,
-    )
+    def epoch(generator: np.random.Generator) -> list[Batch]:
+        order = generator.permutation(12)
+        return [(order[start : start + 4], order[start : start + 4] % 3) for start in range(0, 12, 4)]
+
+    def loss(batch: Batch) -> Tensor:
+        return ((model.place - targets[batch[1]]) ** 2).mean()
+
+    settings = CourseOptions(**{"epochs": 5, "learning_rate": 0.1, **options})
+    return Course(epoch, loss, evaluate, settings, seed=0)
 
 
 def silent(phase: str, done: int, total: int) -> None:
@@ -51,7 +43,7 @@ def silent(phase: str, done: int, total: int) -> None:
 
 def test_it_learns_and_says_so() -> None:
     model, told = Point(), []
-    history = train(model, course(epochs=30), Workplace.temporary(), lambda phase, *_: told.append(phase))
+    history = train(model, course(model, epochs=30), Workplace.temporary(), lambda phase, *_: told.append(phase))
     assert abs(model.place.item() - 2) < 0.2
     assert history[-1]["loss"] < history[1]["loss"]
     assert any(phase.startswith("epoch 2 of 30, loss ") for phase in told)
@@ -67,13 +59,14 @@ def test_the_best_epoch_is_kept_and_the_first_of_equals() -> None:
         places.append(model.place.item())
         return {"MRR@10": next(figures), "Hits@1": 0.0}
 
-    history = train(model, course(evaluate), Workplace.temporary(), silent)
+    history = train(model, course(model, evaluate), Workplace.temporary(), silent)
     assert model.place.item() == places[1]
     assert chosen_epoch(history)["epoch"] == 1
 
 
 def test_without_held_out_queries_the_last_epoch_is_kept() -> None:
-    history = train(Point(), course(), Workplace.temporary(), silent)
+    model = Point()
+    history = train(model, course(model), Workplace.temporary(), silent)
     assert chosen_epoch(history)["epoch"] == 5
 
 
@@ -84,26 +77,36 @@ class Interruption(Exception):
 @pytest.mark.parametrize("epoch", [1, 3, 5])
 def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, epoch: int) -> None:
     whole, parts = Point(), Point()
-    expected = train(whole, course(), Workplace(tmp_path / "a", tmp_path), silent)
+    expected = train(whole, course(whole), Workplace(tmp_path / "a", tmp_path), silent)
 
     def interrupt(phase: str, done: int, _total: int) -> None:
         if phase.startswith(f"epoch {epoch} of") and done == 2:
             raise Interruption
 
     with pytest.raises(Interruption):
-        train(parts, course(), Workplace(tmp_path / "b", tmp_path), interrupt)
+        train(parts, course(parts), Workplace(tmp_path / "b", tmp_path), interrupt)
     again, workplace = Point(), Workplace(tmp_path / "b", tmp_path)
-    assert train(again, course(), workplace, silent) == expected
+    assert train(again, course(again), workplace, silent) == expected
     assert again.place.item() == whole.place.item()
     assert workplace.reused_seconds > 0
     assert not (tmp_path / "b").exists()
 
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:
+    model = Point()
     with pytest.raises(BenchError, match="epoch 1: the loss is not a number; lower learning_rate"):
-        train(Point(), course(loss_is_nan=True), Workplace.temporary(), silent)
+        train(model, course(model, loss_is_nan=True), Workplace.temporary(), silent)
 
 
 def test_weights_of_another_model_are_refused() -> None:
     with pytest.raises(BenchError, match="run again with --fresh"):
         Point().restore({"elsewhere": torch.zeros(1)})
+
+
+def test_batches_hold_every_example_once_those_of_like_length_together() -> None:
+    lengths = np.random.default_rng(0).integers(1, 50, 1000)
+    batches = list(batches_by_length(lengths, 16))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
+    assert max(map(len, batches)) == 16
+    within = np.mean([np.ptp(lengths[batch]) for batch in batches])
+    assert within < np.ptp(lengths) / 3

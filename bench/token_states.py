@@ -1,0 +1,185 @@
+"""The states of texts' tokens in a transformer, computed once on a machine for all that have the same texts read."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bench.digests import digest_code, digest_data
+from bench.models import find_weights
+from bench.retriever import Progress, no_progress
+from bench.workplace import Workplace
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers.base import BaseModel
+
+MOST_TOKENS = 2**19
+"""Of texts whose states are kept: 0.8 GB of MiniLM's. Larger collections are read anew by each system."""
+
+_TEXTS_AT_ONCE = 512
+_TOKENS_AT_ONCE = 8192
+"""Of a batch, padding included."""
+
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+
+Compute = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""From token ids and mask, both of shape [texts, length], to states of shape [texts, length, dimension]."""
+
+
+class Texts(Protocol):
+    """Texts by number."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int, /) -> str: ...
+
+
+class TokenStates:
+    """The states of token sequences in float32, read from a file so that only what is asked for is in memory."""
+
+    def __init__(self, folder: Path, sequences: Sequence[Sequence[int]]) -> None:
+        self._path = folder / "states"
+        self._dimension = int((folder / "dimension").read_text())
+        offsets = np.cumsum([0, *map(len, sequences)])[:-1]
+        self._places = {_key(one): place for one, place in zip(sequences, offsets.tolist(), strict=True)}
+
+    def of(self, sequence: Sequence[int]) -> np.ndarray | None:
+        """Shape [tokens, dimension]; None for a sequence that is not kept."""
+        place = self._places.get(_key(sequence))
+        if place is None:
+            return None
+        start, size = place * self._dimension, len(sequence) * self._dimension
+        found = np.fromfile(self._path, np.float32, count=size, offset=start * np.dtype(np.float32).itemsize)
+        return found.reshape(len(sequence), self._dimension)
+
+
+def _key(sequence: Sequence[int]) -> bytes:
+    return np.asarray(sequence, dtype=np.int64).tobytes()
+
+
+def keep_states(
+    sequences: Sequence[Sequence[int]], made_by: str, compute: Compute, workplace: Workplace, progress: Progress
+) -> TokenStates | None:
+    """The states of the sequences, which `compute` gives where no system has asked for them yet.
+
+    What is computed does not depend on the order of the sequences. `made_by` names all that the states depend on
+    apart from them. None for more than MOST_TOKENS.
+    """
+    distinct = sorted({tuple(one) for one in sequences}, key=lambda one: (-len(one), one))
+    if not 0 < sum(map(len, distinct)) <= MOST_TOKENS:
+        return None
+    folder = workplace.shared(
+        {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)},
+        lambda folder: _write(folder, distinct, compute, progress),
+    )
+    return TokenStates(folder, distinct)
+
+
+def _write(folder: Path, sequences: Sequence[Sequence[int]], compute: Compute, progress: Progress) -> None:
+    import torch
+
+    done = 0
+    with (folder / "states").open("wb") as file, torch.inference_mode():
+        while done < len(sequences) and sequences[done]:
+            batch = sequences[done : done + max(1, _TOKENS_AT_ONCE // len(sequences[done]))]
+            mask = torch.arange(len(batch[0]))[None] < torch.tensor(list(map(len, batch)))[:, None]
+            ids = torch.zeros(mask.shape, dtype=torch.long)
+            ids[mask] = torch.tensor([token for one in batch for token in one])
+            states = compute(ids, mask.long()).float().cpu()
+            file.write(states[mask].numpy().tobytes())
+            done += len(batch)
+            progress("encoding", done, len(sequences))
+    (folder / "dimension").write_text(str(states.shape[-1]))
+
+
+def made_by(name: str, model: Any) -> str:
+    """What the states in the model of this name depend on apart from the tokens, for a key."""
+    import torch
+    import transformers
+
+    libraries = f"torch {torch.__version__} transformers {transformers.__version__}"
+    return f"{find_weights(name).digest} {model.dtype} {model.device.type} {libraries}"
+
+
+@contextmanager
+def reading_once(
+    model: "BaseModel",
+    name: str,
+    texts: Texts,
+    prompt: str,
+    workplace: Workplace,
+    progress: Progress = no_progress,
+) -> Iterator[None]:
+    """While the block runs, the model reads none of these documents that it, or another like it, has read before.
+
+    Its transformer is given the kept states; what comes after it (pooling, projection, masks) is computed as ever.
+    The weights have to be those called `name`. Without effect on a model that does not begin with a transformer.
+    """
+    from sentence_transformers.base.modules import Transformer
+
+    transformer: Any = model[0]
+    sequences = _documents(model, texts, prompt) if isinstance(transformer, Transformer) else None
+    if sequences is None:
+        yield
+        return
+    forward = transformer.forward
+
+    def compute(ids: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
+        states: torch.Tensor = forward({"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)})[
+            "token_embeddings"
+        ]
+        return states
+
+    kept = keep_states(sequences, made_by(name, model), compute, workplace, progress)
+
+    def recall(features: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+        known = [kept.of(one) for one in _sequences(features) or ()] if kept else []
+        states = [one for one in known if one is not None]
+        if not states or len(states) < len(known):
+            return forward(features, **arguments)
+        padded = _padded(states, features["attention_mask"])
+        return {**features, "token_embeddings": padded.to(model.device, model.dtype)}
+
+    transformer.forward = recall
+    try:
+        yield
+    finally:
+        del transformer.forward
+
+
+def _documents(model: "BaseModel", texts: Texts, prompt: str) -> list[list[int]] | None:
+    """The tokens of each text as the model reads it; None for too many, or a model that reads more than tokens."""
+    found: list[list[int]] = []
+    tokens = 0
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = [texts[number] for number in range(start, min(start + _TEXTS_AT_ONCE, len(texts)))]
+        read = _sequences(model.preprocess(some, prompt=prompt, task="document"))
+        if read is None:
+            return None
+        found += read
+        tokens += sum(map(len, read))
+        if tokens > MOST_TOKENS:
+            return None
+    return found
+
+
+def _sequences(features: Mapping[str, Any]) -> list[list[int]] | None:
+    """The tokens of each text of a batch without padding; None where the model reads something else too."""
+    import torch
+
+    tensors = {name for name, value in features.items() if isinstance(value, torch.Tensor)}
+    kinds = features.get("token_type_ids")
+    if not {"input_ids", "attention_mask"} <= tensors <= _INPUTS or (kinds is not None and kinds.any()):
+        return None
+    masks = features["attention_mask"].bool()
+    return [ids[mask].tolist() for ids, mask in zip(features["input_ids"], masks, strict=True)]
+
+
+def _padded(states: Sequence[np.ndarray], mask: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    padded = torch.zeros(*mask.shape, states[0].shape[-1])
+    padded[mask.bool().cpu()] = torch.from_numpy(np.concatenate(states))
+    return padded

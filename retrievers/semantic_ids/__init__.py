@@ -1,0 +1,1 @@
+"""Recommenders that write the next item as a short sequence of codes."""

@@ -1,0 +1,305 @@
+"""Models that write the identifier of the item that comes next: encoder-decoder as TIGER, or decoder-only.
+
+Rajput et al. 2023 (TIGER, arXiv 2305.05065), section 3.2; Ju et al. 2025 (GRID, arXiv 2507.22224).
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retrievers.generative.beam import Stepper
+from retrievers.generative.decoder import Decoder, Encoded, PrefixHead, SharedHead, cross_entropy
+from retrievers.generative.options import DecoderOptions
+from retrievers.generative.training import Learner
+from retrievers.generative.trie import TrieTables
+
+Reading = Literal["codes", "items"]
+
+
+class History(NamedTuple):
+    """Items of some users, oldest first.
+
+    rows: int64 of shape [users, items]; -1 after the last one
+    users: int64 of shape [users]: the bin of each user; 0 where users have none
+    """
+
+    rows: Tensor
+    users: Tensor
+
+    @classmethod
+    def of(cls, items: Sequence[np.ndarray], users: np.ndarray, device: torch.device) -> "History":
+        """From the item rows of each user."""
+        rows = np.full((len(items), max(1, *map(len, items)) if items else 1), -1, dtype=np.int64)
+        for line, some in zip(rows, items, strict=True):
+            line[: len(some)] = some
+        return cls(torch.from_numpy(rows).to(device), torch.from_numpy(users).to(device))
+
+
+class SequenceModel(Learner):
+    """What the two kinds share: the catalogue's identifiers and how items and users are read.
+
+    codes: int64 of shape [items, levels], -1 after the end
+    longest: items of a history that are read
+    bins: kinds of users that have a vector of their own; 0: none has
+    """
+
+    def __init__(self, options: DecoderOptions, tables: TrieTables, codes: Tensor, longest: int, bins: int) -> None:
+        super().__init__()
+        self.tables = tables
+        self.longest = longest
+        self._codes = codes.clamp(min=0)
+        self._there = codes >= 0
+        self._states = tables.paths(codes)[:, 1:].clamp(min=0)
+        self.users = nn.Embedding(max(1, bins), options.dimension)
+        self.order = nn.Embedding(longest + 1, options.dimension)
+        for embedding in (self.users, self.order):
+            nn.init.normal_(embedding.weight, std=0.1)
+
+    @abstractmethod
+    def loss(self, history: History, label_smoothing: float) -> Tensor:
+        """The mean cross-entropy of the tokens of windows, each of two items or more."""
+
+    @abstractmethod
+    def stepper(self, history: History) -> Stepper:
+        """The model on a batch of histories, each of an item or more, for the beam search. Call `eval()` first."""
+
+    def _embedded(self, head: SharedHead | PrefixHead, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of shape [users, items, levels, dimension], and which of them are tokens of an identifier."""
+        there = self._there[rows.clamp(min=0)] & (rows >= 0)[..., None]
+        codes, states = self._codes[rows.clamp(min=0)], self._states[rows.clamp(min=0)]
+        levels = range(codes.shape[-1])
+        vectors = [head.embed(codes[..., level], level, states[..., level]) for level in levels]
+        return torch.stack(vectors, dim=-2) * there[..., None], there
+
+
+class EncoderDecoder(SequenceModel):
+    """A bidirectional encoder of the history, and the decoder that writes documents' identifiers too.
+
+    reading: each code of an item is a position of its own, as TIGER's, or their sum is one
+    """
+
+    def __init__(
+        self,
+        options: DecoderOptions,
+        tables: TrieTables,
+        codes: Tensor,
+        longest: int,
+        bins: int,
+        *,
+        encoder_layers: int,
+        reading: Reading,
+        seed: int,
+    ) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            super().__init__(options, tables, codes, longest, bins)
+            layer = nn.TransformerEncoderLayer(
+                options.dimension,
+                options.heads,
+                options.feed_forward,
+                options.dropout,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            norm = nn.LayerNorm(options.dimension)
+            self.encoder = nn.TransformerEncoder(layer, encoder_layers, norm, enable_nested_tensor=False)
+        self.dropout = nn.Dropout(options.dropout)
+        self.decoder = Decoder(options, tables, options.dimension, seed=seed)
+        self._reading = reading
+
+    def loss(self, history: History, label_smoothing: float) -> Tensor:
+        lengths = (history.rows >= 0).sum(dim=1)
+        last = history.rows.gather(1, lengths[:, None] - 1)
+        before = history.rows.scatter(1, lengths[:, None] - 1, -1)[:, :-1]
+        targets = torch.where(self._there, self._codes, -1)[last[:, 0]]
+        losses = self.decoder(self.encode(History(before, history.users)), targets, label_smoothing)
+        return losses.sum() / (targets >= 0).sum()
+
+    def encode(self, history: History) -> Encoded:
+        """The states of a user's vector and of what is read of each item; the latest item is number 0."""
+        vectors, there = self._embedded(self.decoder.head, history.rows)
+        lengths = (history.rows >= 0).sum(dim=1, keepdim=True)
+        ages = (lengths - 1 - torch.arange(history.rows.shape[1], device=lengths.device)).clamp(0, self.longest)
+        vectors = vectors + self.order(ages)[:, :, None]
+        if self._reading == "items":
+            vectors, there = vectors.sum(dim=2, keepdim=True), there.any(dim=2, keepdim=True)
+        user = self.users(history.users)[:, None]
+        states = self.dropout(torch.cat([user, vectors.flatten(1, 2)], dim=1))
+        mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
+        return Encoded(self.encoder(states, src_key_padding_mask=~mask), mask)
+
+    def stepper(self, history: History) -> Stepper:
+        return self.decoder.stepper(self.encode(history))
+
+
+class _Seen(NamedTuple):
+    """Keys and values of the positions so far, of shape [..., heads, positions, dimension of a head]."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class _Layer(nn.Module):
+    """Self-attention and feed-forward, normalised before each (Xiong et al. 2020)."""
+
+    def __init__(self, options: DecoderOptions) -> None:
+        super().__init__()
+        self.heads = options.heads
+        self.norms = nn.ModuleList(nn.LayerNorm(options.dimension) for _ in range(2))
+        self.project = nn.Linear(options.dimension, 3 * options.dimension)
+        self.output = nn.Linear(options.dimension, options.dimension)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(options.dimension, options.feed_forward),
+            nn.GELU(),
+            nn.Linear(options.feed_forward, options.dimension),
+        )
+        self.dropout = nn.Dropout(options.dropout)
+
+    def split(self, x: Tensor) -> tuple[Tensor, _Seen]:
+        """Queries, keys and values of shape [..., heads, positions, dimension of a head]."""
+        parts = self.project(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).transpose(-2, -4)
+        queries, keys, values = parts.unbind(-3)
+        return queries, _Seen(keys, values)
+
+    def finish(self, x: Tensor, found: Tensor) -> Tensor:
+        """Join what attention found, of the queries' shape, to x."""
+        x = x + self.dropout(self.output(found.transpose(-2, -3).flatten(-2)))
+        return x + self.dropout(self.feed_forward(self.norms[1](x)))
+
+
+class DecoderOnly(SequenceModel):
+    """One causal transformer over the user's vector, the codes of the history, and those that are written.
+
+    Every code of a window is learned from those before it, in one pass; with `last_only` those of its last item.
+    """
+
+    def __init__(
+        self,
+        options: DecoderOptions,
+        tables: TrieTables,
+        codes: Tensor,
+        longest: int,
+        bins: int,
+        *,
+        last_only: bool,
+        seed: int,
+    ) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            super().__init__(options, tables, codes, longest, bins)
+            self.head: SharedHead | PrefixHead = (
+                PrefixHead(options.dimension, tables, None)
+                if options.head == "prefix"
+                else SharedHead(options.dimension, tables.vocabularies)
+            )
+            self.layers: Any = nn.ModuleList(_Layer(options) for _ in range(options.layers))
+            self.norm = nn.LayerNorm(options.dimension)
+        self.dropout = nn.Dropout(options.dropout)
+        self._last_only = last_only
+
+    def loss(self, history: History, label_smoothing: float) -> Tensor:
+        rows, levels = history.rows, self._codes.shape[1]
+        hidden, _, _ = self.run(history)
+        learned = rows >= 0
+        lengths = learned.sum(dim=1, keepdim=True)
+        learned &= torch.arange(rows.shape[1], device=rows.device) >= (lengths - 1 if self._last_only else 1)
+        users, items = learned.nonzero(as_tuple=True)
+        wanted = rows[users, items]
+        total = hidden.new_zeros(())
+        for level in range(levels):
+            there = self._there[wanted, level]
+            before = self._last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
+            state = self._states[wanted, level - 1] if level else torch.zeros_like(wanted)
+            logits = self.head(hidden[users, before][there], hidden.new_zeros(()), level, state[there])
+            total = total + cross_entropy(logits.float(), self._codes[wanted, level][there], label_smoothing).sum()
+        return total / self._there[wanted].sum()
+
+    def _last_positions(self, rows: Tensor) -> Tensor:
+        """Shape [users, items]: the position of each item's last code; the user's vector is position 0."""
+        ends = self._there[rows.clamp(min=0)].sum(dim=-1)
+        return torch.arange(rows.shape[1], device=rows.device) * self._codes.shape[1] + ends
+
+    def run(self, history: History) -> tuple[Tensor, list[_Seen], Tensor]:
+        """Hidden states [users, positions, dimension], what later positions may see of each layer, and the mask."""
+        vectors, there = self._embedded(self.head, history.rows)
+        places = torch.arange(history.rows.shape[1], device=vectors.device).clamp(max=self.longest)
+        vectors = vectors + self.order(places)[:, None]
+        x = self.dropout(torch.cat([self.users(history.users)[:, None], vectors.flatten(1, 2)], dim=1))
+        mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
+        length = mask.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        allowed = causal & mask[:, None, None]
+        seen = []
+        for layer in self.layers:
+            queries, own = layer.split(x)
+            x = layer.finish(
+                x, functional.scaled_dot_product_attention(queries, own.keys, own.values, attn_mask=allowed)
+            )
+            seen.append(own)
+        return self.norm(x), seen, mask
+
+    def stepper(self, history: History) -> Stepper:
+        return _DecoderOnlyStepper(self, history)
+
+
+class _DecoderOnlyStepper:
+    """A decoder-only model in the middle of a beam search: a query's beams look at one copy of its history."""
+
+    def __init__(self, model: DecoderOnly, history: History) -> None:
+        self._model = model
+        self._history = history
+
+    def start(self) -> Tensor:
+        model, rows = self._model, self._history.rows
+        hidden, self._past, self._mask = model.run(self._history)
+        lengths = (rows >= 0).sum(dim=1)
+        users = torch.arange(len(rows), device=rows.device)
+        last = model._last_positions(rows)[users, lengths - 1]
+        self._order = model.order(lengths.clamp(max=model.longest))[:, None]
+        self._own: list[_Seen] | None = None
+        self._level = 0
+        self._states = torch.zeros(len(rows), 1, dtype=torch.long, device=rows.device)
+        return model.head(hidden[users, last], hidden.new_zeros(()), 0, self._states[:, 0])
+
+    def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
+        model = self._model
+        self._states = model.tables.advance(self._states.gather(1, parents), tokens)
+        x = model.head.embed(tokens, self._level, self._states.clamp(min=0)) + self._order
+        kept = []
+        for number, layer in enumerate(model.layers):
+            queries, new = layer.split(x[:, :, None])
+            if self._own is not None:
+                before = (self._chosen(part, parents) for part in self._own[number])
+                new = _Seen(*(torch.cat(pair, dim=3) for pair in zip(before, new, strict=True)))
+            kept.append(new)
+            found = _attend(queries[..., 0, :], self._past[number], self._mask, new)
+            x = layer.finish(x[:, :, None], found[..., None, :])[:, :, 0]
+        self._own = kept
+        self._level += 1
+        return model.head(model.norm(x), x.new_zeros(()), self._level, self._states)
+
+    @staticmethod
+    def _chosen(part: Tensor, parents: Tensor) -> Tensor:
+        return part.gather(1, parents[(..., *[None] * (part.dim() - 2))].expand(-1, -1, *part.shape[2:]))
+
+
+def _attend(queries: Tensor, past: _Seen, mask: Tensor, own: _Seen) -> Tensor:
+    """What each beam finds in its query's history and its own codes, of the shape of `queries`.
+
+    queries: shape [users, beams, heads, dimension of a head]
+    past: of shape [users, heads, positions, ...], with `mask` of shape [users, positions]
+    own: of shape [users, beams, heads, codes so far, ...]
+    """
+    queries = queries * queries.shape[-1] ** -0.5
+    of_past = torch.einsum("ubhd,uhpd->ubhp", queries, past.keys).masked_fill(~mask[:, None, None], -torch.inf)
+    of_own = torch.einsum("ubhd,ubhcd->ubhc", queries, own.keys)
+    weights = torch.cat([of_past, of_own], dim=-1).softmax(dim=-1)
+    in_past, in_own = weights.split([of_past.shape[-1], of_own.shape[-1]], dim=-1)
+    found = torch.einsum("ubhp,uhpd->ubhd", in_past, past.values)
+    return found + torch.einsum("ubhc,ubhcd->ubhd", in_own, own.values)

@@ -1,0 +1,51 @@
+"""Residual codebooks: each level codes what the levels before it left of a vector."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+
+from retrievers.clustering import k_means, nearest
+
+
+def residual_k_means(
+    vectors: np.ndarray, levels: int, codes: int, seed: int, normalise: bool = False
+) -> list[np.ndarray]:
+    """The codebook of each level, float32 of shape [codes, dimension]: centroids of what is left of the vectors.
+
+    `vectors` is float32 of shape [items, dimension]. There are no more codes than items. With `normalise` what is
+    left is scaled to length 1 before the next level (Ju et al. 2025, arXiv 2507.22224).
+    """
+    books = []
+    residuals = np.ascontiguousarray(vectors)
+    for level in range(levels):
+        clusters = k_means(residuals, min(codes, len(vectors)), seed + level, near_mean=True)
+        books.append(clusters.centroids)
+        residuals = _left(residuals, clusters.centroids[clusters.nearest], normalise)
+    return books
+
+
+def quantise(
+    vectors: np.ndarray, books: Sequence[np.ndarray], normalise: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest code of each level, int64 of shape [items, levels], and what the last level was given to code."""
+    tokens = np.empty((len(vectors), len(books)), dtype=np.int64)
+    residuals = np.ascontiguousarray(vectors)
+    for level, book in enumerate(books):
+        given = residuals
+        tokens[:, level] = nearest(given, book)
+        residuals = _left(given, book[tokens[:, level]], normalise)
+    return tokens, given
+
+
+def _left(residuals: np.ndarray, chosen: np.ndarray, normalise: bool) -> np.ndarray:
+    left = residuals - chosen
+    if not normalise:
+        return left
+    lengths = np.linalg.norm(left, axis=1, keepdims=True)
+    return np.divide(left, lengths, out=np.zeros_like(left), where=lengths > 0)
+
+
+def decoded(tokens: np.ndarray, books: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The vectors as the first level, the first two levels, ... describe them; of residuals not normalised."""
+    return list(accumulate(book[codes] for book, codes in zip(books, tokens.T, strict=True)))

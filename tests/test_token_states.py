@@ -1,0 +1,234 @@
+"""States kept for all systems: equal to the model's own, whoever asks first, and charged to everyone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModel, AutoTokenizer
+
+from bench import token_states
+from bench.collection import Collection, Query
+from bench.judges import MaxSimJudge
+from bench.models import MINILM, ModelOptions, find_weights, open_model
+from bench.retriever import Retriever, no_progress
+from bench.token_states import Compute, keep_states, made_by, reading_once
+from bench.workplace import Workplace, common_folder
+from retrievers.colbert import ColBERT
+from retrievers.dsi import DSI
+from retrievers.finetuning import FineTuned
+from retrievers.sbert import SBERT
+
+MakeCollection = Callable[..., Collection]
+MakeWorkplace = Callable[[], Workplace]
+
+TEXTS = [
+    "Simmer the bones with leek and carrot for three hours; skim often.",
+    "Knead the dough, let it rise, and bake it.",
+    "Salt, oil, lemon, pepper and a leaf or two of lovage make a dressing. " * 20,
+    "Toss.",
+    "Toss.",
+    "",
+]
+QUERIES = [Query("q", "How long does stock simmer?")]
+SYSTEMS: dict[str, Callable[[], Retriever]] = {
+    "sbert": SBERT,
+    "colbert": ColBERT,
+    "dsi": lambda: DSI(docid="atomic", epochs=0, parts=("first",)),
+}
+
+
+@pytest.fixture
+def kitchen(make_collection: MakeCollection) -> Collection:
+    return make_collection({str(number): text for number, text in enumerate(TEXTS)})
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> MakeWorkplace:
+    """Makes the workplace of one more system that has a folder in common with the others."""
+    return lambda: Workplace(tmp_path / "checkpoints", tmp_path / "common")
+
+
+@pytest.fixture(scope="module")
+def model() -> SentenceTransformer:
+    return SentenceTransformer(str(find_weights(MINILM).folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def by_minilm() -> Compute:
+    plain = AutoModel.from_pretrained(find_weights(MINILM).folder).eval()
+    return lambda ids, mask: plain(input_ids=ids, attention_mask=mask).last_hidden_state
+
+
+@pytest.fixture
+def batches_read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Texts and tokens of each batch that some transformer has read."""
+    from transformers import BertModel
+
+    forward, batches = BertModel.forward, list[tuple[int, int]]()
+
+    def counted(self: BertModel, **inputs: Any) -> Any:
+        batches.append(tuple(inputs["input_ids"].shape))
+        return forward(self, **inputs)
+
+    monkeypatch.setattr(BertModel, "forward", counted)
+    return batches
+
+
+def fitted(retriever: Retriever, collection: Collection, workplace: Workplace) -> Retriever:
+    retriever.work_in(workplace)
+    retriever.fit(collection)
+    return retriever
+
+
+def vectors(retriever: Any) -> np.ndarray:
+    return np.array(retriever._vectors)
+
+
+def sequences(texts: list[str]) -> list[list[int]]:
+    tokenizer = AutoTokenizer.from_pretrained(find_weights(MINILM).folder)
+    return tokenizer(texts, truncation=True, max_length=256)["input_ids"]
+
+
+def test_states_are_those_of_each_text_alone(workplace: MakeWorkplace, by_minilm: Compute) -> None:
+    read = sequences(TEXTS)
+    kept = keep_states(read, "MiniLM", by_minilm, workplace(), no_progress)
+    assert kept is not None
+    for one in read:
+        with torch.inference_mode():
+            alone = by_minilm(torch.tensor([one]), torch.ones(1, len(one), dtype=torch.long))[0]
+        np.testing.assert_allclose(kept.of(one), alone.numpy(), atol=1e-5)
+    assert kept.of([101, 102, 101]) is None
+
+
+def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path) -> None:
+    read = sequences(TEXTS)
+    keep_states(read, "MiniLM", by_minilm, workplace(), no_progress)
+    keep_states(read[::-1], "MiniLM", by_minilm, workplace(), no_progress)
+    assert len(list((tmp_path / "common").glob("*/states"))) == 1
+
+
+@pytest.mark.parametrize(("earlier", "later"), [("dsi", "sbert"), ("sbert", "colbert"), ("colbert", "dsi")])
+def test_documents_that_one_system_has_read_no_other_reads_again_and_each_is_charged(
+    kitchen: Collection,
+    workplace: MakeWorkplace,
+    batches_read: list[tuple[int, int]],
+    earlier: str,
+    later: str,
+) -> None:
+    fitted(SYSTEMS[earlier](), kitchen, workplace())
+    batches_read.clear()
+    place = workplace()
+    fitted(SYSTEMS[later](), kitchen, place)
+    assert max((tokens for _, tokens in batches_read), default=0) < 256
+    assert place.reused_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(SBERT, {}), (SBERT, {"precision": "bfloat16", "max_tokens": 16}), (ColBERT, {"batch_size": 1})],
+)
+def test_vectors_are_those_without_sharing(
+    kitchen: Collection,
+    workplace: MakeWorkplace,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[FineTuned],
+    options: dict[str, Any],
+) -> None:
+    first, second = (vectors(fitted(kind(**options), kitchen, workplace())) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    monkeypatch.setattr(token_states, "MOST_TOKENS", 10)
+    place = workplace()
+    plain = vectors(fitted(kind(**options), kitchen, place))
+    assert place.reused_seconds == 0
+    np.testing.assert_allclose(first, plain, atol=1e-2 if "precision" in options else 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (SBERT, {"max_tokens": 8}),
+        (SBERT, {"document_prompt": "recipe: "}),
+        (ColBERT, {"document_length": 8}),
+    ],
+)
+def test_what_is_read_otherwise_is_not_shared(
+    kitchen: Collection, workplace: MakeWorkplace, kind: type[FineTuned], options: dict[str, Any]
+) -> None:
+    fitted(kind(), kitchen, workplace())
+    place = workplace()
+    fitted(kind(**options), kitchen, place)
+    assert place.reused_seconds == 0
+
+
+def test_another_precision_gives_other_states() -> None:
+    opened = [
+        open_model(SentenceTransformer, MINILM, ModelOptions(precision=each)) for each in ("float32", "bfloat16")
+    ]
+    assert made_by(MINILM, opened[0]) != made_by(MINILM, opened[1])
+
+
+@pytest.mark.parametrize("kind", [SBERT, ColBERT])
+def test_a_fine_tuned_model_shares_nothing(
+    kitchen: Collection, workplace: MakeWorkplace, monkeypatch: pytest.MonkeyPatch, kind: type[FineTuned]
+) -> None:
+    def finetune(self: FineTuned, *_: Any) -> None:
+        with torch.no_grad():
+            next(self.encoder.parameters()).mul_(1.5)
+
+    monkeypatch.setattr(kind, "_finetune", finetune)
+    plain, place = fitted(kind(), kitchen, workplace()), workplace()
+    tuned = fitted(kind(finetune="in-batch"), kitchen, place)
+    assert place.reused_seconds == 0
+    assert np.abs(vectors(plain) - vectors(tuned)).max() > 1e-3
+
+
+def test_the_judge_and_the_systems_share(
+    kitchen: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches_read: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    MaxSimJudge(kitchen).scores([(QUERIES[0].text, text) for text in TEXTS])
+    place = Workplace(tmp_path / "checkpoints", common_folder(torch.get_num_threads()))
+    batches_read.clear()
+    fitted(ColBERT(), kitchen, place)
+    assert place.reused_seconds > 0
+    assert batches_read == []
+
+
+def test_more_tokens_than_the_limit_are_read_but_not_kept(
+    kitchen: Collection,
+    model: SentenceTransformer,
+    workplace: MakeWorkplace,
+    tmp_path: Path,
+    batches_read: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_states, "MOST_TOKENS", 10)
+    with reading_once(model, MINILM, TEXTS, "", workplace()):
+        model.encode(TEXTS[:1])
+    assert not (tmp_path / "common").exists()
+    assert len(batches_read) == 1
+
+
+def test_the_model_is_left_as_it_was_even_after_a_failure(
+    model: SentenceTransformer, workplace: MakeWorkplace, batches_read: list[tuple[int, int]]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), reading_once(model, MINILM, TEXTS, "", workplace()):
+        assert len(batches_read) == 1
+        model.encode(TEXTS[:2])
+        assert len(batches_read) == 1
+        raise KeyboardInterrupt
+    model.encode(TEXTS[:2])
+    assert len(batches_read) == 2
+
+
+def test_a_text_that_was_not_announced_is_read_with_those_beside_it(
+    model: SentenceTransformer, workplace: MakeWorkplace
+) -> None:
+    asked = [TEXTS[0], "Something new."]
+    with reading_once(model, MINILM, TEXTS, "", workplace()):
+        found = model.encode(asked)
+    np.testing.assert_allclose(found, model.encode(asked), atol=1e-6)
