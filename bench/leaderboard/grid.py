@@ -56,7 +56,11 @@ def columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure],
     if any(len(row.seeds) > 1 for row in block.rows):
         found.append(_seeds(block.primary))
     found += [_quality(measure, beside if measure == block.primary else None) for measure in block.columns]
-    found += [_count(header, name) for header, name in block.count_columns.items()]
+    found += [
+        _count(header, name)
+        for header, name in block.count_columns.items()
+        if any(name in row.counts for row in block.rows)
+    ]
     return found + (_costs(hardware) if block.timed else [])
 
 
@@ -119,9 +123,19 @@ def meaning(measure: str) -> str:
 def _count(header: str, name: str) -> Column:
     def entry(row: Row) -> Entry:
         value = row.counts.get(name)
-        return Entry("–") if value is None else Entry(count(value), value)
+        return Entry("–") if value is None else Entry(shown(value), value)
 
-    return Column(header, f"queries: {header}", entry)
+    shown = fraction if _is_measure(name) else count
+    return Column(header, header if _is_measure(name) else f"queries: {header}", entry)
+
+
+def _is_measure(name: str) -> bool:
+    """Whether a count is a mean over queries after all, such as a diagnosis in a measure of its own."""
+    try:
+        Measure.parse(name.split()[-1])
+    except BenchError:
+        return False
+    return True
 
 
 def _costs(hardware: Sequence[str]) -> list[Column]:

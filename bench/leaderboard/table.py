@@ -69,9 +69,9 @@ def _half(figure: RowFigure) -> str:
 
 
 def _two_lines(header: str) -> str:
-    """A header cut before its cutoff or its unit, so that the column is no wider than its figures."""
-    cut = re.sub(r"\s*(?=@)|\s+", "\n", header, count=1)
-    return cut if "\n" in cut else f"\n{cut}"
+    """A header cut at a space or before a cutoff, where that leaves the narrowest column."""
+    cuts = [(header[: cut.start()], header[cut.end() :]) for cut in re.finditer(r"\s*(?=@)|\s+", header)]
+    return "\n".join(min(cuts, key=lambda lines: max(map(len, lines)), default=("", header)))
 
 
 def _block(planned: PlannedTask, place: int, done: Results) -> Block:

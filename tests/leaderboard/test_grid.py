@@ -1,5 +1,7 @@
 """Columns, entries and notes, the same on the screen and in every published form."""
 
+from dataclasses import replace
+
 import pytest
 from boards import HARDWARE, board
 
@@ -66,6 +68,16 @@ def test_of_several_seeds_the_busiest_counts() -> None:
     assert (found["fit_seconds"], found["fit_others_share"]) == (2.0, 0.4)
     assert (found["p50_ms"], found["others_share"]) == (3.0, None)
     assert found["fit_processor_seconds"] is None
+
+
+def test_a_diagnosis_in_a_measure_is_a_fraction_and_a_column_of_nothing_is_left_out() -> None:
+    block = searched()
+    headers = {"expected Recall@10": "expected Recall@10", "short": "short", "long": "long"}
+    block = replace(block, count_columns=headers)
+    block.rows[1].counts.update({"expected Recall@10": 0.0648})  # type: ignore[attr-defined]
+    assert shown(block, "expected Recall@10") == ["–", ".065"]
+    assert shown(block, "short") == ["1", "1"]
+    assert "long" not in {column.header for column in columns(block, [HARDWARE])}
 
 
 def test_identifiers_that_do_not_exist_are_told_below_the_table() -> None:

@@ -98,6 +98,14 @@ def test_more_codes_than_items(item_vectors: np.ndarray, name: str) -> None:
         assert max(codes.identifiers.vocabularies) <= 6
 
 
+@pytest.mark.parametrize("levels", [1, 8])
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_one_level_and_eight(item_vectors: np.ndarray, name: str, levels: int) -> None:
+    uniform = name in ("residual-k-means", "residual-vq", "rq-vae")
+    codes = coded(item_vectors, name, levels=levels, codes=256, uniform_last=uniform)
+    assert_valid(codes, len(item_vectors), levels, most=256)
+
+
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_catalogue_of_one_item(item_vectors: np.ndarray, name: str) -> None:
     codes = coded(item_vectors[:1], name)
