@@ -94,7 +94,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         shared = len(codes.identifiers) - (int(self._groups.max()) + 1)
         extra = self.collisions == "extra-token" and shared > 0
         self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
-        self._hold(with_collision_numbers(codes.identifiers) if extra else codes.identifiers)
+        self._hold(_made_unique(codes.identifiers, self.seed) if extra else codes.identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
 
     def _item_vectors(self, collection: Collection) -> np.ndarray:
@@ -275,3 +275,10 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
 def _groups(identifiers: Identifiers) -> np.ndarray:
     """Shape [items]: a number for each item, equal for those that share an identifier."""
     return np.unique(identifiers.tokens, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _made_unique(identifiers: Identifiers, seed: int) -> Identifiers:
+    """With one more token, numbered in an order drawn at random: the catalogue's own may tell what comes next."""
+    order = np.random.default_rng([seed, 1]).permutation(len(identifiers))
+    drawn = with_collision_numbers(Identifiers(identifiers.tokens[order], identifiers.vocabularies))
+    return Identifiers(drawn.tokens[np.argsort(order)], drawn.vocabularies)

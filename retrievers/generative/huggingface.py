@@ -132,7 +132,8 @@ class HuggingFaceStepper:
     def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
         queries, beams = tokens.shape
         first = torch.arange(queries, device=tokens.device)[:, None] * self._beams
-        self._cache.self_attention_cache.reorder_cache((first + parents).flatten())
+        rows: Any = (first + parents).flatten()  # a LongTensor, which type checkers do not see
+        self._cache.self_attention_cache.reorder_cache(rows)
         self._beams = beams
         tokens = tokens if self._columns is None else self._columns[self._level][tokens]
         self._level += 1
@@ -158,8 +159,9 @@ def _head_of(model: PreTrainedModel, columns: Tensor) -> dict[str, Tensor]:
     narrow = {f"{name}.weight": head.weight[columns]}
     if head.bias is not None:
         narrow[f"{name}.bias"] = head.bias[columns]
-    if hasattr(model, "final_logits_bias"):  # of BART and its kin, shape [1, vocabulary]
-        narrow["final_logits_bias"] = model.final_logits_bias[:, columns]
+    bias = getattr(model, "final_logits_bias", None)  # of BART and its kin, shape [1, vocabulary]
+    if bias is not None:
+        narrow["final_logits_bias"] = bias[:, columns]
     return narrow
 
 

@@ -20,6 +20,9 @@ from retrievers.generative.trie import TrieTables
 
 Reading = Literal["codes", "items"]
 
+_INITIAL = 0.1
+"""Standard deviation of the vectors of users and ages at the start."""
+
 
 class History(NamedTuple):
     """Items of some users, oldest first.
@@ -56,9 +59,7 @@ class SequenceModel(Learner):
         self._there = codes >= 0
         self._states = tables.paths(codes)[:, 1:].clamp(min=0)
         self.users = nn.Embedding(max(1, bins), options.dimension)
-        self.order = nn.Embedding(longest + 1, options.dimension)
-        for embedding in (self.users, self.order):
-            nn.init.normal_(embedding.weight, std=0.1)
+        nn.init.normal_(self.users.weight, std=_INITIAL)
 
     @abstractmethod
     def loss(self, history: History, label_smoothing: float) -> Tensor:
@@ -107,6 +108,8 @@ class EncoderDecoder(SequenceModel):
                 batch_first=True,
                 norm_first=True,
             )
+            self.ages = nn.Embedding(longest, options.dimension)
+            nn.init.normal_(self.ages.weight, std=_INITIAL)
             norm = nn.LayerNorm(options.dimension)
             self.encoder = nn.TransformerEncoder(layer, encoder_layers, norm, enable_nested_tensor=False)
         self.dropout = nn.Dropout(options.dropout)
@@ -125,8 +128,8 @@ class EncoderDecoder(SequenceModel):
         """The states of a user's vector and of what is read of each item; the latest item is number 0."""
         vectors, there = self._embedded(self.decoder.head, history.rows)
         lengths = (history.rows >= 0).sum(dim=1, keepdim=True)
-        ages = (lengths - 1 - torch.arange(history.rows.shape[1], device=lengths.device)).clamp(0, self.longest)
-        vectors = vectors + self.order(ages)[:, :, None]
+        ages = (lengths - 1 - torch.arange(history.rows.shape[1], device=lengths.device)).clamp(0, self.longest - 1)
+        vectors = vectors + self.ages(ages)[:, :, None]
         if self._reading == "items":
             vectors, there = vectors.sum(dim=2, keepdim=True), there.any(dim=2, keepdim=True)
         user = self.users(history.users)[:, None]
@@ -177,6 +180,8 @@ class DecoderOnly(SequenceModel):
     """One causal transformer over the user's vector, the codes of the history, and those that are written.
 
     Every code of a window is learned from those before it, in one pass; with `last_only` those of its last item.
+    Attention knows how many items lie between two codes (Raffel et al. 2020, section 2.1), not where a window begins,
+    so that a history may be longer than any that was learned.
     """
 
     def __init__(
@@ -200,6 +205,8 @@ class DecoderOnly(SequenceModel):
             )
             self.layers: Any = nn.ModuleList(_Layer(options) for _ in range(options.layers))
             self.norm = nn.LayerNorm(options.dimension)
+            self.distances = nn.Embedding(longest + 2, options.heads)
+            nn.init.zeros_(self.distances.weight)
         self.dropout = nn.Dropout(options.dropout)
         self._last_only = last_only
 
@@ -228,13 +235,12 @@ class DecoderOnly(SequenceModel):
     def run(self, history: History) -> tuple[Tensor, list[_Seen], Tensor]:
         """Hidden states [users, positions, dimension], what later positions may see of each layer, and the mask."""
         vectors, there = self._embedded(self.head, history.rows)
-        places = torch.arange(history.rows.shape[1], device=vectors.device).clamp(max=self.longest)
-        vectors = vectors + self.order(places)[:, None]
         x = self.dropout(torch.cat([self.users(history.users)[:, None], vectors.flatten(1, 2)], dim=1))
         mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
-        length = mask.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
-        allowed = causal & mask[:, None, None]
+        items = self._items(mask.shape[1])
+        bias = self.bias(items[:, None] - items).movedim(-1, 0)
+        causal = torch.ones(bias.shape[1:], dtype=torch.bool, device=x.device).tril()
+        allowed = bias.masked_fill(~(causal & mask[:, None, None]), -torch.inf)
         seen = []
         for layer in self.layers:
             queries, own = layer.split(x)
@@ -243,6 +249,15 @@ class DecoderOnly(SequenceModel):
             )
             seen.append(own)
         return self.norm(x), seen, mask
+
+    def _items(self, positions: int) -> Tensor:
+        """Shape [positions]: the number of the item that each is of; the user's vector is far before all."""
+        items = (torch.arange(positions, device=self._codes.device) - 1) // self._codes.shape[1]
+        return items.masked_fill(items < 0, -2 * self.longest)
+
+    def bias(self, distances: Tensor) -> Tensor:
+        """Shape [..., heads]: what attention adds for so many items between; beyond the longest is the user."""
+        return self.distances(distances.clamp(0, self.longest + 1))
 
     def stepper(self, history: History) -> Stepper:
         return _DecoderOnlyStepper(self, history)
@@ -257,11 +272,12 @@ class _DecoderOnlyStepper:
 
     def start(self) -> Tensor:
         model, rows = self._model, self._history.rows
-        hidden, self._past, self._mask = model.run(self._history)
+        hidden, self._past, mask = model.run(self._history)
         lengths = (rows >= 0).sum(dim=1)
         users = torch.arange(len(rows), device=rows.device)
         last = model._last_positions(rows)[users, lengths - 1]
-        self._order = model.order(lengths.clamp(max=model.longest))[:, None]
+        away = lengths[:, None] - model._items(hidden.shape[1])
+        self._bias = model.bias(away).movedim(-1, 1).masked_fill(~mask[:, None], -torch.inf)
         self._own: list[_Seen] | None = None
         self._level = 0
         self._states = torch.zeros(len(rows), 1, dtype=torch.long, device=rows.device)
@@ -270,7 +286,7 @@ class _DecoderOnlyStepper:
     def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
         model = self._model
         self._states = model.tables.advance(self._states.gather(1, parents), tokens)
-        x = model.head.embed(tokens, self._level, self._states.clamp(min=0)) + self._order
+        x = model.head.embed(tokens, self._level, self._states.clamp(min=0))
         kept = []
         for number, layer in enumerate(model.layers):
             queries, new = layer.split(x[:, :, None])
@@ -278,7 +294,7 @@ class _DecoderOnlyStepper:
                 before = (self._chosen(part, parents) for part in self._own[number])
                 new = _Seen(*(torch.cat(pair, dim=3) for pair in zip(before, new, strict=True)))
             kept.append(new)
-            found = _attend(queries[..., 0, :], self._past[number], self._mask, new)
+            found = _attend(queries[..., 0, :], self._past[number], self._bias, new, model.distances.weight[0])
             x = layer.finish(x[:, :, None], found[..., None, :])[:, :, 0]
         self._own = kept
         self._level += 1
@@ -289,16 +305,16 @@ class _DecoderOnlyStepper:
         return part.gather(1, parents[(..., *[None] * (part.dim() - 2))].expand(-1, -1, *part.shape[2:]))
 
 
-def _attend(queries: Tensor, past: _Seen, mask: Tensor, own: _Seen) -> Tensor:
+def _attend(queries: Tensor, past: _Seen, past_bias: Tensor, own: _Seen, own_bias: Tensor) -> Tensor:
     """What each beam finds in its query's history and its own codes, of the shape of `queries`.
 
     queries: shape [users, beams, heads, dimension of a head]
-    past: of shape [users, heads, positions, ...], with `mask` of shape [users, positions]
-    own: of shape [users, beams, heads, codes so far, ...]
+    past: of shape [users, heads, positions, ...], with a bias of shape [users, heads, positions]
+    own: of shape [users, beams, heads, codes so far, ...], with a bias of shape [heads]
     """
     queries = queries * queries.shape[-1] ** -0.5
-    of_past = torch.einsum("ubhd,uhpd->ubhp", queries, past.keys).masked_fill(~mask[:, None, None], -torch.inf)
-    of_own = torch.einsum("ubhd,ubhcd->ubhc", queries, own.keys)
+    of_past = torch.einsum("ubhd,uhpd->ubhp", queries, past.keys) + past_bias[:, None]
+    of_own = torch.einsum("ubhd,ubhcd->ubhc", queries, own.keys) + own_bias[:, None]
     weights = torch.cat([of_past, of_own], dim=-1).softmax(dim=-1)
     in_past, in_own = weights.split([of_past.shape[-1], of_own.shape[-1]], dim=-1)
     found = torch.einsum("ubhp,uhpd->ubhd", in_past, past.values)

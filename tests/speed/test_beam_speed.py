@@ -113,7 +113,7 @@ def test_ten_times_the_queries_per_second_of_generate_with_the_same_ten_best(
     tables: TrieTables,
     identifiers: np.ndarray,
 ) -> None:
-    best = compared(5, model, [questions], tables, identifiers)
+    best = compared(15, model, [questions], tables, identifiers)
     benchmark.extra_info.update(best, queries=QUERIES, beams=BEAMS, documents=DOCUMENTS)
     benchmark.pedantic(lambda: search(model, questions, tables), rounds=5)
     assert best["ratio"] > 10, best
