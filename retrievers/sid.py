@@ -16,6 +16,7 @@ from bench.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from bench.token_states import reading_once
 from retrievers.generative.docids import Identifiers, with_collision_numbers
 from retrievers.generative.options import BeamOptions, CourseOptions, DecoderOptions
 from retrievers.recommenders.sequences import known_items, training_sequences
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from retrievers.generative.training import Batch
-    from retrievers.semantic_ids.models import History, SequenceModel
-
-_TEXTS_AT_ONCE = 256
+    from retrievers.semantic_ids.sequence_model import History, SequenceModel
 
 
 class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOptions, Retriever):
@@ -58,7 +57,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     collisions: Collisions = Field(
         "extra-token", description="items that share an identifier: one more token, one drawn for each answer, or all"
     )
-    valid_users: int = Field(1000, ge=1, description="users of the split `valid` by whom the epoch is chosen")
+    valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")
 
     head: Literal["shared", "prefix"] = Field(
         "shared", description="output vectors: one per token of a level, or one per prefix"
@@ -109,21 +108,18 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         from retrievers.sbert import SBERT
 
         encoder = SBERT(model=self.model, device=self.device, precision=self.precision, batch_size=self.batch_size)
-        texts = list(collection.texts())
-        order = np.argsort([-len(text) for text in texts], kind="stable")
-        vectors = np.zeros((len(texts), len(encoder.embed(["a"])[0])), dtype=np.float32)
-        for start in range(0, len(order), _TEXTS_AT_ONCE):
-            rows = [row for row in order[start : start + _TEXTS_AT_ONCE].tolist() if texts[row].strip()]
-            if rows:
-                vectors[rows] = encoder.embed([texts[row] for row in rows])
-            self.progress("encoding items", min(start + _TEXTS_AT_ONCE, len(order)), len(order))
+        texts = collection.texts()
+        with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
+            vectors = encoder.embed(texts)
+        vectors[[not text.strip() for text in texts]] = 0
         return vectors
 
     def _hold(self, identifiers: Identifiers) -> None:
         """Build the model that writes the identifiers, with its weights as they start."""
         import torch
 
-        from retrievers.semantic_ids.models import DecoderOnly, EncoderDecoder
+        from retrievers.semantic_ids.decoder_only import DecoderOnly
+        from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
 
         device = torch.device(pick_device(self.device))
         self._identifiers = identifiers
@@ -191,7 +187,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         return np.array(hashes, dtype=np.int64)
 
     def _history(self, items: Sequence[np.ndarray], bins: np.ndarray) -> "History":
-        from retrievers.semantic_ids.models import History
+        from retrievers.semantic_ids.sequence_model import History
 
         return History.of(items, bins, self._model.tables.device)
 

@@ -17,7 +17,9 @@ from retrievers.generative.beam import Stepper, beam_search
 from retrievers.generative.docids import Identifiers, with_collision_numbers
 from retrievers.generative.options import CourseOptions, DecoderOptions
 from retrievers.generative.training import Course, batches_by_length, train
-from retrievers.semantic_ids.models import DecoderOnly, EncoderDecoder, History, SequenceModel
+from retrievers.semantic_ids.decoder_only import DecoderOnly
+from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
+from retrievers.semantic_ids.sequence_model import History, SequenceModel
 from retrievers.semantic_ids.windows import Windows
 
 ITEMS, LEVELS, CODES, BEAMS, USERS, LONGEST = 12_101, 3, 256, 20, 64, 20

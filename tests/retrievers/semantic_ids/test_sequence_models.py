@@ -10,7 +10,9 @@ import torch
 from retrievers.generative.beam import beam_search, exact_scores
 from retrievers.generative.docids import Identifiers, semantic, with_collision_numbers
 from retrievers.generative.options import DecoderOptions
-from retrievers.semantic_ids.models import DecoderOnly, EncoderDecoder, History, SequenceModel
+from retrievers.semantic_ids.decoder_only import DecoderOnly
+from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
+from retrievers.semantic_ids.sequence_model import History, SequenceModel
 
 ITEMS, LONGEST = 30, 6
 HISTORIES = [np.array([3]), np.array([4, 9, 29, 0, 11]), np.array([7, 7, 2])]

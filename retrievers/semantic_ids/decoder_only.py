@@ -1,144 +1,16 @@
-"""Models that write the identifier of the item that comes next: encoder-decoder as TIGER, or decoder-only.
+"""One causal transformer over the history and what is written (Ju et al. 2025, GRID, arXiv 2507.22224)."""
 
-Rajput et al. 2023 (TIGER, arXiv 2305.05065), section 3.2; Ju et al. 2025 (GRID, arXiv 2507.22224).
-"""
+from typing import Any, NamedTuple
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from retrievers.generative.beam import Stepper
-from retrievers.generative.decoder import Decoder, Encoded, PrefixHead, SharedHead, cross_entropy
+from retrievers.generative.decoder import PrefixHead, SharedHead, cross_entropy
 from retrievers.generative.options import DecoderOptions
-from retrievers.generative.training import Learner
 from retrievers.generative.trie import TrieTables
-
-Reading = Literal["codes", "items"]
-
-_INITIAL = 0.1
-"""Standard deviation of the vectors of users and ages at the start."""
-
-
-class History(NamedTuple):
-    """Items of some users, oldest first.
-
-    rows: int64 of shape [users, items]; -1 after the last one
-    users: int64 of shape [users]: the bin of each user; 0 where users have none
-    """
-
-    rows: Tensor
-    users: Tensor
-
-    @classmethod
-    def of(cls, items: Sequence[np.ndarray], users: np.ndarray, device: torch.device) -> "History":
-        """From the item rows of each user."""
-        rows = np.full((len(items), max(1, *map(len, items)) if items else 1), -1, dtype=np.int64)
-        for line, some in zip(rows, items, strict=True):
-            line[: len(some)] = some
-        return cls(torch.from_numpy(rows).to(device), torch.from_numpy(users).to(device))
-
-
-class SequenceModel(Learner):
-    """What the two kinds share: the catalogue's identifiers and how items and users are read.
-
-    codes: int64 of shape [items, levels], -1 after the end
-    longest: items of a history that are read
-    bins: kinds of users that have a vector of their own; 0: none has
-    """
-
-    def __init__(self, options: DecoderOptions, tables: TrieTables, codes: Tensor, longest: int, bins: int) -> None:
-        super().__init__()
-        self.tables = tables
-        self.longest = longest
-        self._codes = codes.clamp(min=0)
-        self._there = codes >= 0
-        self._states = tables.paths(codes)[:, 1:].clamp(min=0)
-        self.users = nn.Embedding(max(1, bins), options.dimension)
-        nn.init.normal_(self.users.weight, std=_INITIAL)
-
-    @abstractmethod
-    def loss(self, history: History, label_smoothing: float) -> Tensor:
-        """The mean cross-entropy of the tokens of windows, each of two items or more."""
-
-    @abstractmethod
-    def stepper(self, history: History) -> Stepper:
-        """The model on a batch of histories, each of an item or more, for the beam search. Call `eval()` first."""
-
-    def _embedded(self, head: SharedHead | PrefixHead, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of shape [users, items, levels, dimension], and which of them are tokens of an identifier."""
-        there = self._there[rows.clamp(min=0)] & (rows >= 0)[..., None]
-        codes, states = self._codes[rows.clamp(min=0)], self._states[rows.clamp(min=0)]
-        levels = range(codes.shape[-1])
-        vectors = [head.embed(codes[..., level], level, states[..., level]) for level in levels]
-        return torch.stack(vectors, dim=-2) * there[..., None], there
-
-
-class EncoderDecoder(SequenceModel):
-    """A bidirectional encoder of the history, and the decoder that writes documents' identifiers too.
-
-    reading: each code of an item is a position of its own, as TIGER's, or their sum is one
-    """
-
-    def __init__(
-        self,
-        options: DecoderOptions,
-        tables: TrieTables,
-        codes: Tensor,
-        longest: int,
-        bins: int,
-        *,
-        encoder_layers: int,
-        reading: Reading,
-        seed: int,
-    ) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            super().__init__(options, tables, codes, longest, bins)
-            layer = nn.TransformerEncoderLayer(
-                options.dimension,
-                options.heads,
-                options.feed_forward,
-                options.dropout,
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            self.ages = nn.Embedding(longest, options.dimension)
-            nn.init.normal_(self.ages.weight, std=_INITIAL)
-            norm = nn.LayerNorm(options.dimension)
-            self.encoder = nn.TransformerEncoder(layer, encoder_layers, norm, enable_nested_tensor=False)
-        self.dropout = nn.Dropout(options.dropout)
-        self.decoder = Decoder(options, tables, options.dimension, seed=seed)
-        self._reading = reading
-
-    def loss(self, history: History, label_smoothing: float) -> Tensor:
-        lengths = (history.rows >= 0).sum(dim=1)
-        last = history.rows.gather(1, lengths[:, None] - 1)
-        before = history.rows.scatter(1, lengths[:, None] - 1, -1)[:, :-1]
-        targets = torch.where(self._there, self._codes, -1)[last[:, 0]]
-        losses = self.decoder(self.encode(History(before, history.users)), targets, label_smoothing)
-        return losses.sum() / (targets >= 0).sum()
-
-    def encode(self, history: History) -> Encoded:
-        """The states of a user's vector and of what is read of each item; the latest item is number 0."""
-        vectors, there = self._embedded(self.decoder.head, history.rows)
-        lengths = (history.rows >= 0).sum(dim=1, keepdim=True)
-        ages = (lengths - 1 - torch.arange(history.rows.shape[1], device=lengths.device)).clamp(0, self.longest - 1)
-        vectors = vectors + self.ages(ages)[:, :, None]
-        if self._reading == "items":
-            vectors, there = vectors.sum(dim=2, keepdim=True), there.any(dim=2, keepdim=True)
-        user = self.users(history.users)[:, None]
-        states = self.dropout(torch.cat([user, vectors.flatten(1, 2)], dim=1))
-        mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
-        return Encoded(self.encoder(states, src_key_padding_mask=~mask), mask)
-
-    def stepper(self, history: History) -> Stepper:
-        return self.decoder.stepper(self.encode(history))
+from retrievers.semantic_ids.sequence_model import History, SequenceModel
 
 
 class _Seen(NamedTuple):
@@ -211,7 +83,7 @@ class DecoderOnly(SequenceModel):
         self._last_only = last_only
 
     def loss(self, history: History, label_smoothing: float) -> Tensor:
-        rows, levels = history.rows, self._codes.shape[1]
+        rows, levels = history.rows, self.codes.shape[1]
         hidden, _, _ = self.run(history)
         learned = rows >= 0
         lengths = learned.sum(dim=1, keepdim=True)
@@ -220,24 +92,24 @@ class DecoderOnly(SequenceModel):
         wanted = rows[users, items]
         total = hidden.new_zeros(())
         for level in range(levels):
-            there = self._there[wanted, level]
-            before = self._last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
-            state = self._states[wanted, level - 1] if level else torch.zeros_like(wanted)
+            there = self.there[wanted, level]
+            before = self.last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
+            state = self.states[wanted, level - 1] if level else torch.zeros_like(wanted)
             logits = self.head(hidden[users, before][there], hidden.new_zeros(()), level, state[there])
-            total = total + cross_entropy(logits.float(), self._codes[wanted, level][there], label_smoothing).sum()
-        return total / self._there[wanted].sum()
+            total = total + cross_entropy(logits.float(), self.codes[wanted, level][there], label_smoothing).sum()
+        return total / self.there[wanted].sum()
 
-    def _last_positions(self, rows: Tensor) -> Tensor:
+    def last_positions(self, rows: Tensor) -> Tensor:
         """Shape [users, items]: the position of each item's last code; the user's vector is position 0."""
-        ends = self._there[rows.clamp(min=0)].sum(dim=-1)
-        return torch.arange(rows.shape[1], device=rows.device) * self._codes.shape[1] + ends
+        ends = self.there[rows.clamp(min=0)].sum(dim=-1)
+        return torch.arange(rows.shape[1], device=rows.device) * self.codes.shape[1] + ends
 
     def run(self, history: History) -> tuple[Tensor, list[_Seen], Tensor]:
         """Hidden states [users, positions, dimension], what later positions may see of each layer, and the mask."""
-        vectors, there = self._embedded(self.head, history.rows)
+        vectors, there = self.embedded(self.head, history.rows)
         x = self.dropout(torch.cat([self.users(history.users)[:, None], vectors.flatten(1, 2)], dim=1))
         mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
-        items = self._items(mask.shape[1])
+        items = self.items_of(mask.shape[1])
         bias = self.bias(items[:, None] - items).movedim(-1, 0)
         causal = torch.ones(bias.shape[1:], dtype=torch.bool, device=x.device).tril()
         allowed = bias.masked_fill(~(causal & mask[:, None, None]), -torch.inf)
@@ -250,9 +122,9 @@ class DecoderOnly(SequenceModel):
             seen.append(own)
         return self.norm(x), seen, mask
 
-    def _items(self, positions: int) -> Tensor:
+    def items_of(self, positions: int) -> Tensor:
         """Shape [positions]: the number of the item that each is of; the user's vector is far before all."""
-        items = (torch.arange(positions, device=self._codes.device) - 1) // self._codes.shape[1]
+        items = (torch.arange(positions, device=self.codes.device) - 1) // self.codes.shape[1]
         return items.masked_fill(items < 0, -2 * self.longest)
 
     def bias(self, distances: Tensor) -> Tensor:
@@ -275,8 +147,8 @@ class _DecoderOnlyStepper:
         hidden, self._past, mask = model.run(self._history)
         lengths = (rows >= 0).sum(dim=1)
         users = torch.arange(len(rows), device=rows.device)
-        last = model._last_positions(rows)[users, lengths - 1]
-        away = lengths[:, None] - model._items(hidden.shape[1])
+        last = model.last_positions(rows)[users, lengths - 1]
+        away = lengths[:, None] - model.items_of(hidden.shape[1])
         self._bias = model.bias(away).movedim(-1, 1).masked_fill(~mask[:, None], -torch.inf)
         self._own: list[_Seen] | None = None
         self._level = 0
