@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,6 +38,11 @@ def textrank(parts: Sequence[str], language: str) -> np.ndarray:
 
     Raises BenchError for a language of which it has no stop words.
     """
+    return _ranks(tuple(parts), language).copy()
+
+
+@lru_cache(maxsize=4096)  # a text's sentences are ranked for its name, and again for what is read of it
+def _ranks(parts: tuple[str, ...], language: str) -> np.ndarray:
     from sumy.models.dom import ObjectDocumentModel, Paragraph, Sentence
     from sumy.summarizers.text_rank import TextRankSummarizer
     from sumy.utils import get_stop_words
