@@ -120,16 +120,17 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
 
         from retrievers.semantic_ids.decoder_only import DecoderOnly
         from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
+        from retrievers.semantic_ids.sequence_model import Shape
 
         device = torch.device(pick_device(self.device))
         self._identifiers = identifiers
         tables = identifiers.trie().on(device)
         codes = torch.from_numpy(identifiers.tokens.astype(np.int64)).to(device)
-        common: Any = (self, tables, codes, self.longest, self.user_bins)
+        shape = Shape(self, tables, codes, self.longest, self.user_bins)
         self._model: SequenceModel = (
-            DecoderOnly(*common, last_only=self.sliding == "off", seed=self.seed)
+            DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
             if self.architecture == "decoder-only"
-            else EncoderDecoder(*common, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
+            else EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
         ).to(device)
 
     def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:

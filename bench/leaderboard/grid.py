@@ -194,6 +194,11 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
         if row.done and row.problem:
             incomplete.setdefault(row.problem, []).append(row.system)
     found += [f"{', '.join(systems)}: {problem}" for problem, systems in incomplete.items()]
+    if any(name.startswith("SID-level") for row in block.rows for name in row.counts):
+        found.append(
+            "where items share identifiers, expected: Recall over all orders of the items of an identifier; "
+            "[SID-level]: Recall of identifiers in place of items, which rewards sharing: a diagnostic, no result"
+        )
     for row in block.rows:
         if invalid := row.counts.get("invalid answers"):
             found.append(f"{row.system}: {invalid:.1%} of the identifiers it wrote do not exist")

@@ -22,6 +22,10 @@ from bench.runner.plan import Cell
 from bench.scores.effectiveness import warm_up
 from bench.store import locked, write_text
 
+_COMPILED_ALREADY = 3.0
+"""Seconds that the measures need where they are compiled: the first cell, whose costs they would disturb, waits. A
+first compilation takes half a minute and goes on beside it."""
+
 
 class Watcher(Protocol):
     """Is told how the cells get on."""
@@ -66,6 +70,7 @@ def _context(todo: Sequence[Cell]) -> Iterator[ForkServerContext]:
     context.set_forkserver_preload(["bench.runner.preload"] if neural else ["ranx"])
     compiling = context.Process(target=warm_up, daemon=True)
     compiling.start()
+    compiling.join(_COMPILED_ALREADY)
     try:
         yield context
     finally:

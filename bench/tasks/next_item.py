@@ -21,8 +21,8 @@ class NextItem(Search):
     columns: ClassVar[tuple[str, ...]] = ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5")
     count_columns: ClassVar[Mapping[str, str]] = {
         **Search.count_columns,
-        "of groups: expected Recall@10": "expected Recall@10",
-        "SID-level Recall@10 (no result)": "SID-level Recall@10",
+        "expected @10": "expected Recall@10",
+        "[SID-level @10]": "SID-level Recall@10",
     }
 
     depth: int = Field(20, ge=10, le=10_000, description="items that are kept of each answer")

@@ -9,8 +9,7 @@ from torch.nn import functional
 from retrievers.generative.beam import Stepper
 from retrievers.generative.decoder import PrefixHead, SharedHead, cross_entropy
 from retrievers.generative.options import DecoderOptions
-from retrievers.generative.trie import TrieTables
-from retrievers.semantic_ids.sequence_model import History, SequenceModel
+from retrievers.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 
 class _Seen(NamedTuple):
@@ -56,28 +55,19 @@ class DecoderOnly(SequenceModel):
     so that a history may be longer than any that was learned.
     """
 
-    def __init__(
-        self,
-        options: DecoderOptions,
-        tables: TrieTables,
-        codes: Tensor,
-        longest: int,
-        bins: int,
-        *,
-        last_only: bool,
-        seed: int,
-    ) -> None:
+    def __init__(self, shape: Shape, *, last_only: bool, seed: int) -> None:
+        options = shape.options
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            super().__init__(options, tables, codes, longest, bins)
+            super().__init__(shape)
             self.head: SharedHead | PrefixHead = (
-                PrefixHead(options.dimension, tables, None)
+                PrefixHead(options.dimension, shape.tables, None)
                 if options.head == "prefix"
-                else SharedHead(options.dimension, tables.vocabularies)
+                else SharedHead(options.dimension, shape.tables.vocabularies)
             )
             self.layers: Any = nn.ModuleList(_Layer(options) for _ in range(options.layers))
             self.norm = nn.LayerNorm(options.dimension)
-            self.distances = nn.Embedding(longest + 2, options.heads)
+            self.distances = nn.Embedding(shape.longest + 2, options.heads)
             nn.init.zeros_(self.distances.weight)
         self.dropout = nn.Dropout(options.dropout)
         self._last_only = last_only

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 
 from retrievers.generative.beam import Stepper
 from retrievers.generative.decoder import Decoder, Encoded
-from retrievers.generative.options import DecoderOptions
-from retrievers.generative.trie import TrieTables
-from retrievers.semantic_ids.sequence_model import INITIAL, History, SequenceModel
+from retrievers.semantic_ids.sequence_model import INITIAL, History, SequenceModel, Shape
 
 Reading = Literal["codes", "items"]
 
@@ -20,21 +18,11 @@ class EncoderDecoder(SequenceModel):
     reading: each code of an item is a position of its own, as TIGER's, or their sum is one
     """
 
-    def __init__(
-        self,
-        options: DecoderOptions,
-        tables: TrieTables,
-        codes: Tensor,
-        longest: int,
-        bins: int,
-        *,
-        encoder_layers: int,
-        reading: Reading,
-        seed: int,
-    ) -> None:
+    def __init__(self, shape: Shape, *, encoder_layers: int, reading: Reading, seed: int) -> None:
+        options = shape.options
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            super().__init__(options, tables, codes, longest, bins)
+            super().__init__(shape)
             layer = nn.TransformerEncoderLayer(
                 options.dimension,
                 options.heads,
@@ -44,12 +32,12 @@ class EncoderDecoder(SequenceModel):
                 batch_first=True,
                 norm_first=True,
             )
-            self.ages = nn.Embedding(longest, options.dimension)
+            self.ages = nn.Embedding(shape.longest, options.dimension)
             nn.init.normal_(self.ages.weight, std=INITIAL)
             norm = nn.LayerNorm(options.dimension)
             self.encoder = nn.TransformerEncoder(layer, encoder_layers, norm, enable_nested_tensor=False)
         self.dropout = nn.Dropout(options.dropout)
-        self.decoder = Decoder(options, tables, options.dimension, seed=seed)
+        self.decoder = Decoder(options, shape.tables, options.dimension, seed=seed)
         self._reading = reading
 
     def loss(self, history: History, label_smoothing: float) -> Tensor:

@@ -37,22 +37,32 @@ class History(NamedTuple):
         return cls(torch.from_numpy(rows).to(device), torch.from_numpy(users).to(device))
 
 
-class SequenceModel(Learner):
-    """What the two kinds share: the catalogue's identifiers and how items and users are read.
+class Shape(NamedTuple):
+    """What a model is built for.
 
-    codes: int64 of shape [items, levels], -1 after the end
+    codes: int64 of shape [items, levels], -1 after the end: the identifiers that `tables` hold
     longest: items of a history that are read
     bins: kinds of users that have a vector of their own; 0: none has
     """
 
-    def __init__(self, options: DecoderOptions, tables: TrieTables, codes: Tensor, longest: int, bins: int) -> None:
+    options: DecoderOptions
+    tables: TrieTables
+    codes: Tensor
+    longest: int
+    bins: int
+
+
+class SequenceModel(Learner):
+    """What the two kinds share: the catalogue's identifiers and how items and users are read."""
+
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.tables = tables
-        self.longest = longest
-        self.codes = codes.clamp(min=0)
-        self.there = codes >= 0
-        self.states = tables.paths(codes)[:, 1:].clamp(min=0)
-        self.users = nn.Embedding(max(1, bins), options.dimension)
+        self.tables = shape.tables
+        self.longest = shape.longest
+        self.codes = shape.codes.clamp(min=0)
+        self.there = shape.codes >= 0
+        self.states = shape.tables.paths(shape.codes)[:, 1:].clamp(min=0)
+        self.users = nn.Embedding(max(1, shape.bins), shape.options.dimension)
         nn.init.normal_(self.users.weight, std=INITIAL)
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """A small collection of real text with training queries, and models that are small enough to train here."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,11 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
         T5ForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def months(make_sequences: Callable[..., Collection]) -> Collection:
+    """Walks along a circle of twelve: what comes next is certain."""
+    names = [f"month-{number:02}" for number in range(12)]
+    walks = {f"u{start}-{length}": (start, length) for start in range(12) for length in (5, 6, 8)}
+    return make_sequences({u: [names[(s + step) % 12] for step in range(n)] for u, (s, n) in walks.items()})

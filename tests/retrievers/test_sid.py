@@ -33,14 +33,6 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def months(make_sequences: MakeSequences) -> Collection:
-    """Walks along a circle of twelve: what comes next is certain."""
-    names = [f"month-{number:02}" for number in range(12)]
-    walks = {f"u{start}-{length}": (start, length) for start in range(12) for length in (5, 6, 8)}
-    return make_sequences({u: [names[(s + step) % 12] for step in range(n)] for u, (s, n) in walks.items()})
-
-
 def fitted(collection: Collection, **options: Any) -> SID:
     system = SID(**{**TINY, **options})
     system.fit(collection.training_view())

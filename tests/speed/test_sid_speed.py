@@ -19,7 +19,7 @@ from retrievers.generative.options import CourseOptions, DecoderOptions
 from retrievers.generative.training import Course, batches_by_length, train
 from retrievers.semantic_ids.decoder_only import DecoderOnly
 from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
-from retrievers.semantic_ids.sequence_model import History, SequenceModel
+from retrievers.semantic_ids.sequence_model import History, SequenceModel, Shape
 from retrievers.semantic_ids.windows import Windows
 
 ITEMS, LEVELS, CODES, BEAMS, USERS, LONGEST = 12_101, 3, 256, 20, 64, 20
@@ -44,7 +44,7 @@ def model_of(kind: type[SequenceModel], identifiers: Identifiers) -> SequenceMod
     options = DecoderOptions(head="shared", dimension=64, layers=1, heads=4, feed_forward=256)
     codes = torch.from_numpy(identifiers.tokens.astype(np.int64))
     more = {"last_only": False} if kind is DecoderOnly else {"encoder_layers": 1, "reading": "codes"}
-    return kind(options, identifiers.trie().on("cpu"), codes, LONGEST, 0, seed=0, **more)
+    return kind(Shape(options, identifiers.trie().on("cpu"), codes, LONGEST, bins=0), seed=0, **more)
 
 
 def history(items: list[np.ndarray]) -> History:

@@ -29,14 +29,6 @@ TINY = {
 }
 
 
-@pytest.fixture
-def months(make_sequences: MakeSequences) -> Collection:
-    """Walks along a circle of twelve: what comes next is certain."""
-    names = [f"month-{number:02}" for number in range(12)]
-    walks = {f"u{start}-{length}": (start, length) for start in range(12) for length in (5, 6, 8)}
-    return make_sequences({u: [names[(s + step) % 12] for step in range(n)] for u, (s, n) in walks.items()})
-
-
 def network(items: int = 12) -> Transformer:
     torch.manual_seed(0)
     return Transformer(Shape(items, 16, 2, 2, 8, 0.0)).eval()

@@ -12,7 +12,7 @@ from retrievers.generative.docids import Identifiers, semantic, with_collision_n
 from retrievers.generative.options import DecoderOptions
 from retrievers.semantic_ids.decoder_only import DecoderOnly
 from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
-from retrievers.semantic_ids.sequence_model import History, SequenceModel
+from retrievers.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 ITEMS, LONGEST = 30, 6
 HISTORIES = [np.array([3]), np.array([4, 9, 29, 0, 11]), np.array([7, 7, 2])]
@@ -41,10 +41,11 @@ EVERY = [
 
 def made(identifiers: Identifiers, head: str = "shared", architecture: str = "", **kind: Any) -> SequenceModel:
     options = DecoderOptions(head=head, dimension=16, layers=2, heads=2, feed_forward=32)
-    common: Any = (options, identifiers.trie().on("cpu"), torch.from_numpy(identifiers.tokens.astype(np.int64)))
+    codes = torch.from_numpy(identifiers.tokens.astype(np.int64))
+    shape = Shape(options, identifiers.trie().on("cpu"), codes, LONGEST, bins=3)
     if architecture == "decoder-only":
-        return DecoderOnly(*common, LONGEST, 3, last_only=True, seed=1).eval()
-    return EncoderDecoder(*common, LONGEST, 3, encoder_layers=2, seed=1, **kind).eval()
+        return DecoderOnly(shape, last_only=True, seed=1).eval()
+    return EncoderDecoder(shape, encoder_layers=2, seed=1, **kind).eval()
 
 
 def history(items: list[np.ndarray], users: np.ndarray = USERS) -> History:
