@@ -78,9 +78,9 @@ class TokenizerOptions(Options):
 class Codes:
     """The items' identifiers, which several items may share, and what there is to tell of them.
 
-    facts: see `report`; also `items_without_vector` (all zeros) and, where vectors differ and can be rebuilt from the
-        codes, `variance_left`: the mean squared error of the rebuilt vectors over the variance of the item vectors,
-        after each level where levels build on each other
+    facts: see `report`; where the codes come from vectors also `items_without_vector` (all zeros) and, where vectors
+        differ and can be rebuilt from the codes, `variance_left`: the mean squared error of the rebuilt vectors over
+        the variance of the item vectors, after each level where levels build on each other
     """
 
     identifiers: Identifiers
@@ -109,8 +109,9 @@ def tokenize(
         options, vectors[order], [place[sequence] for sequence in sequences], seed, progress
     )
     identifiers = Identifiers(identifiers.tokens[place], identifiers.vocabularies)
-    without = int((~vectors.any(axis=1)).sum())
-    return Codes(identifiers, {**report(identifiers), "items_without_vector": without, **facts})
+    if options.reads_text:
+        facts["items_without_vector"] = int((~vectors.any(axis=1)).sum())
+    return Codes(identifiers, {**report(identifiers), **facts})
 
 
 def report(identifiers: Identifiers) -> dict[str, Any]:
