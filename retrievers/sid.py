@@ -64,7 +64,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     )
     dimension: int = Field(64, ge=1, description="of the model's states")
     feed_forward: int = Field(256, ge=1, description="hidden units of a layer's feed-forward part")
-    layers: int = Field(2, ge=0, description="of the decoder")
+    layers: int = Field(2, ge=1, description="of the decoder")
     beams: int = Field(50, ge=1, description="prefixes kept at each step; also the most identifiers returned")
     epochs: int = Field(20, ge=0, le=10_000, description="passes over the training windows; 0: as it starts")
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
@@ -74,8 +74,6 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     def _options_fit(self) -> "SID":
         if self.dimension % self.heads:
             raise ValueError(f"dimension {self.dimension} is no multiple of heads {self.heads}")
-        if not self.layers:
-            raise ValueError("layers=0 cannot write several codes; take layers=1 or more")
         if self.reading == "items" and self.architecture == "decoder-only":
             raise ValueError("reading=items is for the encoder-decoder; a decoder-only model reads what it writes")
         return self
