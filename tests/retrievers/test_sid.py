@@ -173,7 +173,7 @@ def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequ
     ("options", "message"),
     [
         ({"dimension": 10, "heads": 4}, "dimension 10 is no multiple of heads 4"),
-        ({"layers": 0}, "layers: input should be greater than or equal to 1"),
+        ({"layers": 0}, "Input should be greater than or equal to 1"),
         ({"reading": "items"}, "reading=items is for the encoder-decoder"),
     ],
 )
