@@ -21,7 +21,8 @@ from retrievers.generative.docids import Identifiers, with_collision_numbers
 from retrievers.generative.options import BeamOptions, CourseOptions, DecoderOptions
 from retrievers.recommenders.sequences import known_items, training_sequences
 from retrievers.semantic_ids.answers import Collisions, answers_of
-from retrievers.semantic_ids.tokenizers import TokenizerOptions, tokenize
+from retrievers.semantic_ids.options import TokenizerOptions
+from retrievers.semantic_ids.tokenizers import tokenize
 from retrievers.semantic_ids.windows import Sliding, Windows
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from retrievers.semantic_ids.residual import decoded, quantise, residual_k_means
 from retrievers.semantic_ids.uniform import spread
 
 if TYPE_CHECKING:
-    from retrievers.semantic_ids.tokenizers import TokenizerOptions
+    from retrievers.semantic_ids.options import TokenizerOptions
 
 
 class VectorCodes(NamedTuple):

@@ -5,7 +5,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from timing import seconds
 
 from bench.retriever import no_progress
-from retrievers.semantic_ids.tokenizers import TokenizerOptions, tokenize
+from retrievers.semantic_ids.options import TokenizerOptions
+from retrievers.semantic_ids.tokenizers import tokenize
 
 ITEMS, DIMENSION, KINDS = 12_101, 384, 200
 

@@ -13,7 +13,8 @@ from bench.retriever import no_progress
 from retrievers.generative.docids import Identifiers
 from retrievers.recommenders.sequences import training_sequences
 from retrievers.semantic_ids.behavioural import collaborative, random, sequential
-from retrievers.semantic_ids.tokenizers import TokenizerOptions, tokenize
+from retrievers.semantic_ids.options import TokenizerOptions
+from retrievers.semantic_ids.tokenizers import tokenize
 
 MakeSequences = Callable[..., Collection]
 

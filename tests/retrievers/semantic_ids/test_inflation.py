@@ -18,7 +18,8 @@ from bench.scores.collisions import expected, sid_level
 from bench.scores.measures import Measure
 from bench.tasks.next_item import NextItem
 from retrievers.recommenders.item_knn import ItemKNN
-from retrievers.semantic_ids.tokenizers import TokenizerOptions, tokenize
+from retrievers.semantic_ids.options import TokenizerOptions
+from retrievers.semantic_ids.tokenizers import tokenize
 
 RECALL = Measure("Recall", 10)
 
