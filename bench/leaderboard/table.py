@@ -18,6 +18,9 @@ from bench.runner.plan import PlannedTask, open_task
 
 Results = Sequence[CellResult]
 
+_LONGEST_NAME = 36
+"""Characters of a system's name in a line; a longer name takes several."""
+
 
 def tables(results: Results) -> RenderableType:
     """The tables of each collection, in the order of the results."""
@@ -54,7 +57,8 @@ def _task_table(block: Block) -> list[RenderableType]:
     machines = list(dict.fromkeys(row.hardware for row in block.rows))
     shown = columns(block, machines, beside=_half)
     table = Table(pad_edge=False, box=None)
-    table.add_column(f"{block.task}\nsystem", no_wrap=True)
+    width = min(_LONGEST_NAME, max(len(label(row)) for row in block.rows))
+    table.add_column(f"{block.task}\nsystem", min_width=width, max_width=_LONGEST_NAME)
     for column in shown:
         table.add_column(
             _two_lines(column.header), justify="right" if column.numeric else "left", no_wrap=column.numeric
