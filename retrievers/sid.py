@@ -167,6 +167,8 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
 
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
+        from retrievers.generative.training import held_out_figures
+
         if "valid" not in collection.splits:
             return None
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
@@ -178,7 +180,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
             for place, (rows, _) in enumerate(self._answers(asked)):
                 found = np.flatnonzero(rows[:10] == wanted[place])
                 ranks[place] = found[0] + 1 if len(found) else np.inf
-            return {"MRR@10": float((1 / ranks).mean()), "Hits@1": float((ranks == 1).mean())}
+            return held_out_figures(ranks)
 
         return evaluate
 

@@ -254,6 +254,8 @@ class GenerativeRetriever(
 
     def _evaluation(self, kept: Sequence[Example]) -> "Callable[[], dict[str, float]]":
         """Measures how the model answers held-out queries."""
+        from retrievers.generative.training import held_out_figures
+
         relevant: dict[tuple[int, ...], set[int]] = {}
         for tokens, row in kept:
             relevant.setdefault(tuple(tokens), set()).add(row)
@@ -261,13 +263,10 @@ class GenerativeRetriever(
 
         def evaluate() -> dict[str, float]:
             ranks = [
-                next((rank for rank, row in enumerate(rows[:10], start=1) if row in wanted), 0)
+                next((rank for rank, row in enumerate(rows[:10], start=1) if row in wanted), np.inf)
                 for (rows, _), wanted in zip(self._answers(asked), relevant.values(), strict=True)
             ]
-            return {
-                "MRR@10": float(np.mean([1 / rank if rank else 0.0 for rank in ranks])),
-                "Hits@1": float(np.mean([rank == 1 for rank in ranks])),
-            }
+            return held_out_figures(ranks)
 
         return evaluate
 

@@ -164,6 +164,12 @@ class _Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def held_out_figures(ranks: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """What `Course.evaluate` gives, from the rank of each query's first relevant answer; infinity: none in ten."""
+    known = np.asarray(ranks, dtype=np.float64)
+    return {"MRR@10": float((1 / known).mean()), "Hits@1": float((known == 1).mean())}
+
+
 def chosen_epoch(history: Sequence[dict[str, float]]) -> dict[str, float]:
     """The figures of the epoch whose weights `train` left in the model."""
     return max(history, key=_deciding)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from retrievers.recommenders.sequences import Counting
+from retrievers.recommenders.sequences import Counting, ownership
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -25,10 +25,7 @@ class ItemKNN(Counting):
     def learn(self, sequences: Sequence[np.ndarray], size: int) -> dict[str, np.ndarray]:
         from scipy.sparse import coo_array
 
-        items = [np.unique(sequence) for sequence in sequences]
-        users = np.repeat(np.arange(len(items)), [len(of_user) for of_user in items])
-        pairs = (users, np.concatenate(items))
-        has = coo_array((np.ones(len(users)), pairs), shape=(len(items), size)).tocsr()
+        has = ownership(sequences, size)
         both = (has.T @ has).tocoo()
         of_each = has.sum(axis=0)
         cosine = both.data / np.sqrt(of_each[both.row] * of_each[both.col])

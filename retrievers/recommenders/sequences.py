@@ -41,6 +41,16 @@ def known_items(queries: Sequence[Query], rows: Mapping[str, int]) -> list[np.nd
     return [np.array([rows[item] for item in query.history if item in rows], dtype=np.int64) for query in queries]
 
 
+def ownership(sequences: Sequence[np.ndarray], items: int) -> "csr_array":
+    """Shape [sequences, items]: 1 where a sequence has an item, however often."""
+    from scipy.sparse import coo_array
+
+    owned = [np.unique(sequence) for sequence in sequences]
+    owners = np.repeat(np.arange(len(owned)), [len(rows) for rows in owned])
+    pairs = (owners, np.concatenate([*owned, np.arange(0)]))
+    return coo_array((np.ones(len(owners)), pairs), shape=(len(owned), items)).tocsr()
+
+
 class Recommender(Retriever):
     """Scores items for a history of items; the text of a query is not read."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from retrievers.clustering import k_means
 from retrievers.generative.docids import Identifiers, naive, nested
+from retrievers.recommenders.sequences import ownership
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -70,12 +71,7 @@ def collaborative(
 
 def _together(items: int, sequences: Sequence[np.ndarray]) -> "csr_array":
     """Shape [items, items]: how many users have both, 0 on the diagonal."""
-    from scipy.sparse import coo_array
-
-    owned = [np.unique(sequence) for sequence in sequences]
-    users = np.repeat(np.arange(len(owned)), [len(rows) for rows in owned])
-    pairs = (users, np.concatenate([*owned, np.arange(0)]))
-    has = coo_array((np.ones(len(users)), pairs), shape=(len(owned), items)).tocsr()
+    has = ownership(sequences, items)
     both = (has.T @ has).tocsr()
     both.setdiag(0)
     return both
