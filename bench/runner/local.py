@@ -85,7 +85,7 @@ def _run_all(todo: Sequence[Cell], context: ForkServerContext, watcher: Watcher,
                 cell = waiting.pop(0)
                 watcher.started(cell)
                 if cell.problem:
-                    _record_failure(cell, cell.problem)
+                    _record_failure(cell, cell.problem, seconds=0.0)
                     watcher.finished(cell, 0.0, cell.problem)
                 else:
                     running.append(_start(cell, context, threads))
@@ -117,24 +117,27 @@ def _ended(one: _Running, watcher: Watcher) -> bool:
     if one.process.exitcode is None:
         return False
     problem = "" if one.process.exitcode == 0 else _reason(one)
-    if problem:
-        _record_failure(one.cell, f"{problem}, after {one.watch.seconds:.0f} s")
     watcher.finished(one.cell, one.watch.seconds, problem)
     return True
 
 
 def _reason(one: _Running) -> str:
+    """Why the cell failed: what its process recorded, and else how that ended, which is recorded here."""
     failure = one.cell.folder / "failure.json"
-    if failure.is_file():
-        return str(json.loads(failure.read_text())["reason"])
-    code = one.process.exitcode or 0
+    if not failure.is_file():
+        _record_failure(one.cell, _death(one.process.exitcode or 0), one.watch.seconds)
+    return str(json.loads(failure.read_text())["reason"])
+
+
+def _death(code: int) -> str:
     if code == -signal.SIGKILL:
         return "killed by the system, most likely out of memory: use a smaller collection, batch or --jobs"
     return f"its process ended with {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
 
 
-def _record_failure(cell: Cell, reason: str) -> None:
-    failure = {"reason": reason, "cell": cell.identity()}
+def _record_failure(cell: Cell, reason: str, seconds: float) -> None:
+    """The time is kept apart from the reason: seeds that fail alike share one reason."""
+    failure = {"reason": reason, "seconds": round(seconds, 1), "cell": cell.identity()}
     write_text(cell.folder / "failure.json", json.dumps(failure, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -143,7 +146,7 @@ def _in_process(cell: Cell, threads: int, events: Connection, argv: list[str]) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.argv = argv
     _log_to(cell.folder / "log.txt")
-    last = Stopwatch()
+    whole = last = Stopwatch()
 
     def tell(phase: str, done: int, total: int) -> None:
         nonlocal last
@@ -155,11 +158,11 @@ def _in_process(cell: Cell, threads: int, events: Connection, argv: list[str]) -
         run_cell(cell, threads, tell)
     except BenchError as error:
         print(f"error: {error}", flush=True)
-        _record_failure(cell, str(error))
+        _record_failure(cell, str(error), whole.seconds)
         raise SystemExit(1) from error
     except Exception as error:
         traceback.print_exc()
-        _record_failure(cell, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        _record_failure(cell, f"{type(error).__name__}: {' '.join(str(error).split())}", whole.seconds)
         raise SystemExit(1) from error
 
 

@@ -120,6 +120,14 @@ def test_a_failed_cell_is_a_reason_and_never_a_figure(
     assert any(line.startswith(f"finished {system}") and reason in line for line in notes.heard)
 
 
+def test_the_reason_of_a_failure_is_the_same_however_long_it_took(beir_folder: Path, tmp_path: Path) -> None:
+    cells = _cells(beir_folder, tmp_path, "raises", seeds=(0, 1))
+    (first, second), _ = _run(cells)
+    assert first.problem == second.problem == "ValueError: the soufflé collapsed"
+    recorded = json.loads((cells[0].folder / "failure.json").read_text())
+    assert recorded["seconds"] >= 0
+
+
 def test_a_traceback_goes_to_the_log(beir_folder: Path, tmp_path: Path) -> None:
     cells = _cells(beir_folder, tmp_path, "raises")
     _run(cells)
