@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.digests import digest_data
-from bench.runner.environment import hardware
+from bench.machine import hardware
 from bench.store import cache_root, locked, new_folder
 
 

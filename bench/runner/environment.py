@@ -1,6 +1,5 @@
-"""What a result depends on besides its options: versions, code, machine."""
+"""What a result depends on besides its options: versions, code, and the machine."""
 
-import os
 import platform
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from bench import __version__
+from bench.machine import hardware
 
 DISTRIBUTION = "retrieval-bench"
 
@@ -28,28 +28,6 @@ def versions() -> dict[str, str]:
             except PackageNotFoundError:
                 continue
     return found
-
-
-@cache
-def machine() -> dict[str, Any]:
-    """The hardware that costs were measured on."""
-    import psutil
-
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.platform(terse=True),
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 @cache
@@ -78,13 +56,3 @@ def manifest(threads: int) -> dict[str, Any]:
         "machine": hardware(threads),
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
     }
-
-
-def hardware(threads: int) -> dict[str, Any]:
-    """What costs depend on: the machine, how much of it is used, and its accelerator."""
-    return machine() | {"threads": threads, "accelerator": _accelerator()}
-
-
-def _accelerator() -> str:
-    torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "none"

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from bench.machine import usable_cores
+
 _SHORTEST = 0.25
 """Seconds; the system counts in hundredths, too coarse to tell the share of anything shorter."""
 
@@ -21,7 +23,7 @@ class ProcessorWatch:
     """Watches the processor from the construction on."""
 
     def __init__(self) -> None:
-        self._cores = _cores()
+        self._cores = usable_cores()
         self._start = _read(self._cores)
 
     @property
@@ -45,12 +47,6 @@ class ProcessorWatch:
         if clock < _SHORTEST or not busy or not self.cores:
             return None
         return min(max((busy - own) / (clock * self.cores), 0.0), 1.0)
-
-
-def _cores() -> list[int]:
-    """Numbers of the cores that this process may use."""
-    process = psutil.Process()
-    return list(process.cpu_affinity() if hasattr(process, "cpu_affinity") else range(psutil.cpu_count() or 0))
 
 
 def _read(cores: list[int]) -> _Reading:

@@ -1,7 +1,6 @@
 """A recommendation collection that every machine has: which library function comes next in a function's body."""
 
 import gc
-import os
 import platform
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ from pydantic import Field
 from bench.collection import Document
 from bench.collection_writer import CollectionWriter
 from bench.errors import BenchError
+from bench.machine import usable_cores
 from bench.retriever import Progress
 from bench.sources.calls import Library, Module, read_module
 from bench.sources.packages import (
@@ -114,7 +114,7 @@ def _parsed(files: Sequence[_File], progress: Progress) -> Iterator[Module]:
     """What each file says, in the order of `files`, read on all cores."""
     # Forked processes do not run the caller's script again, as others would if it has no `if __name__` guard.
     context = get_context("fork" if "fork" in get_all_start_methods() else None)
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(len(usable_cores()), 8)
     # Syntax trees are large and without cycles: looking for some is a fifth of the work.
     with ProcessPoolExecutor(workers, mp_context=context, initializer=gc.disable) as pool:
         for done, module in enumerate(pool.map(_read, files, chunksize=25)):
