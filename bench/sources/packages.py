@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.util
+import os
 import warnings
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -39,7 +40,11 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
 
 def python_files(root: Path, skipped: set[str]) -> list[Path]:
     """The Python files below a folder, sorted, but for those with a skipped name on their way."""
-    return [path for path in sorted(root.rglob("*.py")) if skipped.isdisjoint(path.relative_to(root).parts)]
+    found: list[Path] = []
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = [name for name in subfolders if name not in skipped]
+        found += [Path(folder, name) for name in files if name.endswith(".py") and name not in skipped]
+    return sorted(found)
 
 
 def module_name(path: Path, root: Path, package: str) -> str:
