@@ -20,8 +20,8 @@ MOST_TOKENS = 2**19
 """Of texts whose states are kept: 0.8 GB of MiniLM's. Larger collections are read anew by each system."""
 
 _TEXTS_AT_ONCE = 512
-_TOKENS_AT_ONCE = 8192
-"""Of a batch, padding included."""
+TOKENS_AT_ONCE = 2048
+"""Of a batch, padding included: what lies between a MiniLM's layers still fits the processor's cache."""
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
@@ -80,18 +80,25 @@ def keep_states(
 def _write(folder: Path, sequences: Sequence[Sequence[int]], compute: Compute, progress: Progress) -> None:
     import torch
 
-    done = 0
     with (folder / "states").open("wb") as file, torch.inference_mode():
-        while done < len(sequences) and sequences[done]:
-            batch = sequences[done : done + max(1, _TOKENS_AT_ONCE // len(sequences[done]))]
+        for span in batches([len(one) for one in sequences if one]):
+            batch = sequences[span]
             mask = torch.arange(len(batch[0]))[None] < torch.tensor(list(map(len, batch)))[:, None]
             ids = torch.zeros(mask.shape, dtype=torch.long)
             ids[mask] = torch.tensor([token for one in batch for token in one])
             states = compute(ids, mask.long()).float().cpu()
             file.write(states[mask].numpy().tobytes())
-            done += len(batch)
-            progress("encoding", done, len(sequences))
+            progress("encoding", span.stop, len(sequences))
     (folder / "dimension").write_text(str(states.shape[-1]))
+
+
+def batches(lengths: Sequence[int]) -> Iterator[slice]:
+    """Which texts to read together, longest first: as many as TOKENS_AT_ONCE allow, padding included, or one."""
+    start = 0
+    while start < len(lengths):
+        stop = min(len(lengths), start + max(1, TOKENS_AT_ONCE // max(1, lengths[start])))
+        yield slice(start, stop)
+        start = stop
 
 
 def made_by(name: str, model: Any) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
@@ -15,7 +17,7 @@ from bench.collection import Collection, Query
 from bench.judges import MaxSimJudge
 from bench.models import MINILM, ModelOptions, find_weights, open_model
 from bench.retriever import Retriever, no_progress
-from bench.token_states import Compute, keep_states, made_by, reading_once
+from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, reading_once
 from bench.workplace import Workplace, common_folder
 from retrievers.colbert import ColBERT
 from retrievers.dsi import DSI
@@ -102,6 +104,17 @@ def test_states_are_those_of_each_text_alone(workplace: MakeWorkplace, by_minilm
             alone = by_minilm(torch.tensor([one]), torch.ones(1, len(one), dtype=torch.long))[0]
         np.testing.assert_allclose(kept.of(one), alone.numpy(), atol=1e-5)
     assert kept.of([101, 102, 101]) is None
+
+
+@given(st.lists(st.integers(0, 600)))
+def test_batches_hold_every_text_once_and_as_many_as_fit(lengths: list[int]) -> None:
+    lengths.sort(reverse=True)
+    spans = list(batches(lengths))
+    assert [row for span in spans for row in range(len(lengths))[span]] == list(range(len(lengths)))
+    for span in spans:
+        longest, size = lengths[span.start], span.stop - span.start
+        assert longest * size <= TOKENS_AT_ONCE
+        assert span.stop == len(lengths) or longest * (size + 1) > TOKENS_AT_ONCE
 
 
 def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path) -> None:

@@ -12,15 +12,12 @@ from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from bench.retriever import Progress
-from bench.token_states import keep_states, made_by
+from bench.token_states import batches, keep_states, made_by
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-_AT_ONCE = 8192
-"""Tokens of a batch while many texts are read, padding included."""
 
 
 class TextEncoder(nn.Module):
@@ -110,15 +107,12 @@ class TextEncoder(nn.Module):
     def read(self, tokens: Sequence[Sequence[int]], take: Callable[[int, Tensor], None], progress: Progress) -> None:
         """Read many texts; `take` is given each one's number and states, of shape [length, dimension]."""
         order = np.argsort([-len(text) for text in tokens], kind="stable")
-        done = 0
-        while done < len(order):
-            size = max(1, _AT_ONCE // (len(tokens[order[done]]) + 2))
-            rows = order[done : done + size]
+        for span in batches([len(tokens[row]) + self.marks for row in order]):
+            rows = order[span]
             encoded = self([tokens[row] for row in rows])
             for row, states, mask in zip(rows, encoded.states, encoded.mask, strict=True):
                 take(int(row), states[mask])
-            done += len(rows)
-            progress("encoding", done, len(order))
+            progress("encoding", span.stop, len(order))
 
     def read_once(
         self,
