@@ -1,9 +1,11 @@
 """The states of texts' tokens in a transformer, computed once on a machine for all that have the same texts read."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 2**19
 """Of texts whose states are kept: 0.8 GB of MiniLM's. Larger collections are read anew by each system."""
+
+R = TypeVar("R")
 
 _TEXTS_AT_ONCE = 512
 TOKENS_AT_ONCE = 2048
@@ -60,9 +64,14 @@ def _key(sequence: Sequence[int]) -> bytes:
 
 
 def keep_states(
-    sequences: Sequence[Sequence[int]], made_by: str, compute: Compute, workplace: Workplace, progress: Progress
+    sequences: Sequence[Sequence[int]],
+    made_by: str,
+    compute: Compute,
+    device: str,
+    workplace: Workplace,
+    progress: Progress,
 ) -> TokenStates | None:
-    """The states of the sequences, which `compute` gives where no system has asked for them yet.
+    """The states of the sequences, which `compute` gives on the device where no system has asked for them yet.
 
     What is computed does not depend on the order of the sequences. `made_by` names all that the states depend on
     apart from them. None for more than MOST_TOKENS.
@@ -72,24 +81,48 @@ def keep_states(
         return None
     folder = workplace.shared(
         {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)},
-        lambda folder: _write(folder, distinct, compute, progress),
+        lambda folder: _write(folder, distinct, compute, device, progress),
     )
     return TokenStates(folder, distinct)
 
 
-def _write(folder: Path, sequences: Sequence[Sequence[int]], compute: Compute, progress: Progress) -> None:
+def _write(
+    folder: Path, sequences: Sequence[Sequence[int]], compute: Compute, device: str, progress: Progress
+) -> None:
     import torch
 
-    with (folder / "states").open("wb") as file, torch.inference_mode():
-        for span in batches([len(one) for one in sequences if one]):
-            batch = sequences[span]
-            mask = torch.arange(len(batch[0]))[None] < torch.tensor(list(map(len, batch)))[:, None]
-            ids = torch.zeros(mask.shape, dtype=torch.long)
-            ids[mask] = torch.tensor([token for one in batch for token in one])
-            states = compute(ids, mask.long()).float().cpu()
-            file.write(states[mask].numpy().tobytes())
+    def states_of(span: slice) -> "torch.Tensor":
+        batch = sequences[span]
+        mask = torch.arange(len(batch[0]))[None] < torch.tensor(list(map(len, batch)))[:, None]
+        ids = torch.zeros(mask.shape, dtype=torch.long)
+        ids[mask] = torch.tensor([token for one in batch for token in one])
+        return compute(ids, mask.long()).float().cpu()[mask]
+
+    with (folder / "states").open("wb") as file:
+        for span, states in read_in_batches([len(one) for one in sequences if one], states_of, device):
+            file.write(states.numpy().tobytes())
             progress("encoding", span.stop, len(sequences))
     (folder / "dimension").write_text(str(states.shape[-1]))
+
+
+def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:
+    """What `read` gives for each of the `batches`, in their order and without gradients.
+
+    On a processor each core reads a batch of its own, which is a third faster than all of them on one.
+    """
+    import torch
+
+    cores = torch.get_num_threads() if device == "cpu" else 1
+    reading = torch.inference_mode()(read)
+    begun = deque[tuple[slice, Future[R]]]()
+    with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for span in batches(lengths):
+            begun.append((span, pool.submit(reading, span)))
+            if len(begun) > 2 * cores:
+                first, result = begun.popleft()
+                yield first, result.result()
+        for span, result in begun:
+            yield span, result.result()
 
 
 def batches(lengths: Sequence[int]) -> Iterator[slice]:
@@ -139,7 +172,7 @@ def reading_once(
         ]
         return states
 
-    kept = keep_states(sequences, made_by(name, model), compute, workplace, progress)
+    kept = keep_states(sequences, made_by(name, model), compute, model.device.type, workplace, progress)
 
     def recall(features: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         known = [kept.of(one) for one in _sequences(features) or ()] if kept else []

@@ -1,7 +1,8 @@
 """States kept for all systems: equal to the model's own, whoever asks first, and charged to everyone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from bench.collection import Collection, Query
 from bench.judges import MaxSimJudge
 from bench.models import MINILM, ModelOptions, find_weights, open_model
 from bench.retriever import Retriever, no_progress
-from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, reading_once
+from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, read_in_batches, reading_once
 from bench.workplace import Workplace, common_folder
 from retrievers.colbert import ColBERT
 from retrievers.dsi import DSI
@@ -97,7 +98,7 @@ def sequences(texts: list[str]) -> list[list[int]]:
 
 def test_states_are_those_of_each_text_alone(workplace: MakeWorkplace, by_minilm: Compute) -> None:
     read = sequences(TEXTS)
-    kept = keep_states(read, "MiniLM", by_minilm, workplace(), no_progress)
+    kept = keep_states(read, "MiniLM", by_minilm, "cpu", workplace(), no_progress)
     assert kept is not None
     for one in read:
         with torch.inference_mode():
@@ -117,10 +118,49 @@ def test_batches_hold_every_text_once_and_as_many_as_fit(lengths: list[int]) -> 
         assert span.stop == len(lengths) or longest * (size + 1) > TOKENS_AT_ONCE
 
 
+@pytest.fixture
+def three_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def test_cores_share_the_batches_and_keep_their_order(three_cores: None, by_minilm: Compute) -> None:
+    lengths, readers = list(range(64, 8, -1)) * 2, set[int]()
+    lengths.sort(reverse=True)
+
+    def read(span: slice) -> tuple[int, torch.Tensor]:
+        readers.add(get_ident())
+        ids = torch.full((span.stop - span.start, lengths[span.start]), 2000)
+        return torch.get_num_threads(), by_minilm(ids, torch.ones_like(ids))
+
+    found = list(read_in_batches(lengths, read, "cpu"))
+    assert [span for span, _ in found] == list(batches(lengths))
+    assert len(readers) > 1
+    for span, (threads, states) in found:
+        assert threads == 1
+        assert states.shape[:2] == (span.stop - span.start, lengths[span.start])
+        assert not states.requires_grad
+
+
+def test_a_batch_that_cannot_be_read_ends_the_reading(three_cores: None) -> None:
+    def read(span: slice) -> int:
+        if span.start:
+            raise ValueError("the soufflé collapsed")
+        return span.stop
+
+    reading = read_in_batches([2048] * 50, read, "cpu")
+    assert next(reading) == (slice(0, 1), 1)
+    with pytest.raises(ValueError, match="collapsed"):
+        next(reading)
+
+
 def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path) -> None:
     read = sequences(TEXTS)
-    keep_states(read, "MiniLM", by_minilm, workplace(), no_progress)
-    keep_states(read[::-1], "MiniLM", by_minilm, workplace(), no_progress)
+    keep_states(read, "MiniLM", by_minilm, "cpu", workplace(), no_progress)
+    keep_states(read[::-1], "MiniLM", by_minilm, "cpu", workplace(), no_progress)
     assert len(list((tmp_path / "common").glob("*/states"))) == 1
 
 

@@ -12,7 +12,7 @@ from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from bench.retriever import Progress
-from bench.token_states import batches, keep_states, made_by
+from bench.token_states import keep_states, made_by, read_in_batches
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 
@@ -103,14 +103,16 @@ class TextEncoder(nn.Module):
         ).last_hidden_state
         return states
 
-    @torch.inference_mode()
     def read(self, tokens: Sequence[Sequence[int]], take: Callable[[int, Tensor], None], progress: Progress) -> None:
         """Read many texts; `take` is given each one's number and states, of shape [length, dimension]."""
         order = np.argsort([-len(text) for text in tokens], kind="stable")
-        for span in batches([len(tokens[row]) + self.marks for row in order]):
-            rows = order[span]
-            encoded = self([tokens[row] for row in rows])
-            for row, states, mask in zip(rows, encoded.states, encoded.mask, strict=True):
+        lengths = [len(tokens[row]) + self.marks for row in order]
+
+        def read(span: slice) -> Encoded:
+            return self([tokens[row] for row in order[span]])
+
+        for span, encoded in read_in_batches(lengths, read, self.device.type):
+            for row, states, mask in zip(order[span], encoded.states, encoded.mask, strict=True):
                 take(int(row), states[mask])
             progress("encoding", span.stop, len(order))
 
@@ -123,7 +125,7 @@ class TextEncoder(nn.Module):
     ) -> None:
         """As `read`, without reading again what another system has read as a whole."""
         whole = self._marked(tokens)
-        kept = keep_states(whole, self.weights, self._states, workplace, progress)
+        kept = keep_states(whole, self.weights, self._states, self.device.type, workplace, progress)
         if kept is None:
             self.read(tokens, take, progress)
             return
