@@ -283,6 +283,18 @@ def test_a_model_that_excludes_everything_gives_an_empty_list() -> None:
         assert (exact_scores(Hopeless(), trie.on("cpu"), normalise=normalise) == -torch.inf).all()
 
 
+@pytest.mark.parametrize("shift", [-200.0, -40.0, 0.0, 60.0, 200.0])
+def test_a_shift_of_all_logits_changes_nothing_even_where_their_exponentials_are_no_numbers(shift: float) -> None:
+    class Shifted(RandomModel):
+        def logits(self, query: int, prefix: Prefix) -> np.ndarray:
+            return super().logits(query, prefix) + shift
+
+    tables = Catalogue([(a, b) for a in range(VOCABULARY) for b in range(3)]).trie().on("cpu")
+    there, here = beam_search(Shifted(), tables, 6), beam_search(RandomModel(), tables, 6)
+    assert there.groups.tolist() == here.groups.tolist()
+    np.testing.assert_allclose(there.log_probs, here.log_probs, atol=1e-4)
+
+
 def test_outputs_that_are_not_numbers_are_refused() -> None:
     class Broken(RandomModel):
         def logits(self, query: int, prefix: Prefix) -> np.ndarray:
