@@ -15,7 +15,7 @@ from bench.leaderboard.references import Held, hold, read_references
 from bench.leaderboard.verify import Check, Published, read_published, verify, worst
 from bench.terminal import ProgressDisplay, console
 
-_STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "not run": "dim"}
+_STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "failed": "red", "not run": "dim"}
 
 
 def print_checks(folder: Path, places: Sequence[str], everything: bool) -> bool:
@@ -61,7 +61,7 @@ def _place(text: str, known: Sequence[str]) -> tuple[str, str]:
 
 
 def print_references(path: Path | None, data: Path, out: Path) -> bool:
-    """Hold published figures against ours; True if one is out of its tolerance.
+    """Hold published figures against ours; True if one is out of its tolerance, or its system failed.
 
     What was held before an interruption is printed too.
     """
@@ -75,7 +75,7 @@ def print_references(path: Path | None, data: Path, out: Path) -> bool:
     finally:
         screen.print(_references_table(found))
         _print_absent(found, screen)
-    return any(one.verdict == "FAIL" for one in found)
+    return any(one.verdict in ("FAIL", "failed") for one in found)
 
 
 def _references_table(found: Sequence[Held]) -> Table:
@@ -97,13 +97,14 @@ def _references_table(found: Sequence[Held]) -> Table:
 
 
 def _print_absent(found: Sequence[Held], screen: Console) -> None:
-    for problem, names in _by_problem(found).items():
-        screen.print(Text(f"not run: {', '.join(names)}: {problem}", style="dim"))
+    for (verdict, problem), names in _by_problem(found).items():
+        screen.print(Text(f"{verdict}: {', '.join(names)}: {problem}", style=_STYLES[verdict]))
 
 
-def _by_problem(found: Sequence[Held]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
+def _by_problem(found: Sequence[Held]) -> dict[tuple[str, str], list[str]]:
+    grouped: dict[tuple[str, str], list[str]] = {}
     for one in found:
         if one.problem:
-            grouped.setdefault(one.problem, []).append(f"{one.reference.name} on {one.reference.datasets[-1]}")
+            where = Path(one.dataset or one.reference.datasets[-1]).name
+            grouped.setdefault((one.verdict, one.problem), []).append(f"{one.reference.name} on {where}")
     return grouped

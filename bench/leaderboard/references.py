@@ -51,8 +51,9 @@ class Held:
 
     @property
     def verdict(self) -> str:
+        """A reference whose data is not at hand is not run; one whose system gives no figure on them has failed."""
         if self.difference is None:
-            return "not run"
+            return "failed" if self.dataset else "not run"
         return "OK" if abs(self.difference) <= self.reference.tolerance else "FAIL"
 
 
@@ -75,9 +76,13 @@ def hold(references: Sequence[Reference], data: Path, out: Path, watcher: Watche
     for reference in references:
         try:
             dataset = _open(reference, data)
-            yield Held(reference, dataset.spec, _figure(reference, dataset, out, watcher))
         except BenchError as error:
             yield Held(reference, problem=str(error))
+            continue
+        try:
+            yield Held(reference, dataset.spec, _figure(reference, dataset, out, watcher))
+        except BenchError as error:
+            yield Held(reference, dataset.spec, problem=str(error))
 
 
 def _open(reference: Reference, data: Path) -> Dataset:

@@ -13,7 +13,7 @@ from bench import registry
 from bench.cli import app
 from bench.errors import BenchError
 from bench.leaderboard import checks
-from bench.leaderboard.references import Held, Reference
+from bench.leaderboard.references import Held, Reference, read_references
 
 SUITE = """
 title = "Three small systems"
@@ -104,6 +104,20 @@ def test_an_interruption_shows_what_was_held_and_says_that_cells_are_kept(
     assert "+0.0010" in done.output
     assert "OK" in done.output
     assert "interrupted; finished cells are kept, and the same command continues" in done.output
+
+
+@pytest.mark.parametrize(("dataset", "verdict", "status"), [("", "not run", 0), ("beir:scifact", "failed", 1)])
+def test_data_that_are_not_at_hand_are_no_failure_but_a_system_that_fails_on_them_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, verdict: str, status: int
+) -> None:
+    def without_figure(references: Sequence[Reference], *_: object) -> Iterator[Held]:
+        yield Held(references[0], dataset, problem="the soufflé collapsed")
+
+    monkeypatch.setattr(checks, "hold", without_figure)
+    done = bench("verify", "--published", "--out", tmp_path)
+    assert done.exit_code == status
+    assert f"{verdict}: {read_references()[0].name} on " in done.output
+    assert "the soufflé collapsed" in done.output
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,17 @@ def test_our_figure_stands_beside_the_published_one(finished: Finished, beir_fol
 
 def test_what_cannot_be_run_here_says_why(beir_folder: Path, tmp_path: Path) -> None:
     absent = reference(datasets=["beir:no/such/folder", "nowhere"])
-    unknown = reference(retriever="bm52")
-    found = list(hold([absent, unknown], beir_folder, tmp_path, Silent()))
-    assert [one.verdict for one in found] == ["not run"] * 2
-    assert "no/such/folder" in found[0].problem
-    assert "did you mean bm25" in found[1].problem
+    (found,) = hold([absent], beir_folder, tmp_path, Silent())
+    assert found.verdict == "not run"
+    assert "no/such/folder" in found.problem
+
+
+def test_a_system_without_a_figure_on_data_at_hand_has_failed(beir_folder: Path, tmp_path: Path) -> None:
+    unknown, unmeasured = reference(retriever="bm52"), reference(measure="nDCG@7")
+    found = list(hold([unknown, unmeasured], beir_folder, tmp_path, Silent()))
+    assert [one.verdict for one in found] == ["failed"] * 2
+    assert "did you mean bm25" in found[0].problem
+    assert "no nDCG@7 among nDCG@10" in found[1].problem
 
 
 def test_a_bad_entry_is_named(tmp_path: Path) -> None:
