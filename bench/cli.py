@@ -37,6 +37,9 @@ Device = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
 DatasetOption = Annotated[str, typer.Option(help="Card, card file or source, e.g. scifact or beir:FOLDER?split=dev.")]
 RetrieverOption = Annotated[str, typer.Option(help="A retriever; see `list retrievers`.")]
+TaskSettings = Annotated[
+    list[str], typer.Option("--set", help="Change an option of the task: OPTION=VALUE (repeatable).")
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", dir_okay=False, help="Write every figure: a JSON array, or lines if it ends in .jsonl."),
@@ -189,13 +192,34 @@ def search(
 
 
 @app.command()
+def questions(
+    task: Annotated[str, typer.Argument(help="Whose questions; see `list tasks`.")],
+    dataset: DatasetOption,
+    to: Annotated[Path, typer.Option(dir_okay=False, help="File of JSON lines, as BEIR's queries.jsonl.")],
+    settings: TaskSettings = [],
+) -> None:
+    """Write a task's questions, for a system elsewhere to answer; `score` takes its run.
+
+    Each line has `_id`, as the run has to write it, and `text`; for a recommender also `history`, oldest item first.
+    """
+    from bench.leaderboard.imported import write_questions
+    from bench.runner.plan import open_task
+    from bench.terminal import console
+
+    screen = console()
+    asked = open_task(task, _task_options(settings))
+    collection = _open([dataset], screen)[0].collection
+    number = write_questions(to, asked, collection)
+    screen.print(f"{number:,} questions of {task} on {collection.name} in {to}", markup=False)
+    screen.print(asked.definition(collection), style="dim", markup=False)
+
+
+@app.command()
 def score(
     run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
     dataset: DatasetOption,
     task: Annotated[str, typer.Option(help="The task that it answers; see `list tasks`.")] = "search",
-    settings: Annotated[
-        list[str], typer.Option("--set", help="Change an option of the task: OPTION=VALUE (repeatable).")
-    ] = [],
+    settings: TaskSettings = [],
     name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
     keep: Annotated[
         Path | None,
@@ -213,7 +237,7 @@ def score(
     from bench.terminal import console, judged_table
 
     screen = console()
-    options = dict(_task_option(setting) for setting in settings)
+    options = _task_options(settings)
     open_task(task, options)
     opened = _open([dataset], screen)[0]
     row = score_run(run_file, opened.collection, name or run_file.name, task, options)
@@ -222,6 +246,10 @@ def score(
         screen.print(f"kept in {keep_run(row, opened.collection, keep)}", style="dim", markup=False)
     if json_file:
         write_figures(json_file, row.figures())
+
+
+def _task_options(settings: Sequence[str]) -> dict[str, Any]:
+    return dict(_task_option(setting) for setting in settings)
 
 
 def _task_option(setting: str) -> tuple[str, Any]:

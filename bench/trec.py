@@ -33,7 +33,7 @@ def write_run(path: Path, rankings: Rankings, documents: Documents, tag: str) ->
     names = documents.ids(rankings.rows)
     with new_text_file(path) as file:
         for position, (query_id, _, scores) in enumerate(rankings):
-            query = _query_name(query_id)
+            query = query_name(query_id)
             hits = names[rankings.offsets[position] : rankings.offsets[position + 1]]
             for rank, (name, score) in enumerate(
                 zip(hits, _strictly_falling(scores, query_id), strict=True), start=1
@@ -77,7 +77,7 @@ def write_qrels(path: Path, collection: Collection) -> None:
     names = collection.documents.ids(qrels.rows)
     with new_text_file(path) as file:
         for owner, name, grade in zip(owners, names, qrels.grades, strict=True):
-            file.write(f"{_query_name(qrels.query_ids[owner])} 0 {document_name(name)} {grade}\n")
+            file.write(f"{query_name(qrels.query_ids[owner])} 0 {document_name(name)} {grade}\n")
 
 
 def _strictly_falling(scores: np.ndarray, query_id: str) -> list[float]:
@@ -99,7 +99,8 @@ def _strictly_falling(scores: np.ndarray, query_id: str) -> list[float]:
     return bits.astype(np.uint32).view(np.float32).tolist()
 
 
-def _query_name(query_id: str) -> str:
+def query_name(query_id: str) -> str:
+    """The id as run and judgement files have it."""
     return _quoted(query_id) if re.search(r"\s|%[0-9A-Fa-f]{2}", query_id) else query_id
 
 

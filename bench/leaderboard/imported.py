@@ -1,5 +1,6 @@
-"""A TREC run made elsewhere, as a row: the same canonical order, the same measures, the same audit."""
+"""Systems elsewhere: they are given a task's questions, and their TREC run is a row judged like all others."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.rankings import Rankings
 from bench.runner.plan import open_task
 from bench.store import new_folder, write_text
 from bench.tasks import Figure, Judged, Task
-from bench.trec import read_run, write_run
+from bench.trec import query_name, read_run, write_run
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,22 @@ class ImportedRow:
         for figure in self.judged.figures:
             measured = {"task": self.task_name, "measure": figure.measure, "value": figure.value, "n": figure.n}
             yield base | {"options": {}, "seed": None} | measured | {"status": "imported"}
+
+
+def write_questions(path: Path, task: Task, collection: Collection) -> int:
+    """Write the task's questions as JSON lines, for a system elsewhere; returns how many they are.
+
+    Their ids are written as a run has to name them.
+    """
+    asked = task.questions(collection)
+    lines = []
+    for question in asked:
+        line: dict[str, Any] = {"_id": query_name(question.id), "text": question.text}
+        if question.history:
+            line["history"] = question.history
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    write_text(path, "".join(lines))
+    return len(asked)
 
 
 def score_run(

@@ -91,6 +91,38 @@ def test_a_run_of_a_probe_is_scored_with_the_options_given(finished: Finished, t
     assert len(list(tmp_path.glob("cells/*/tasks/exclusivity.*/queries.parquet"))) == 1
 
 
+def test_a_system_elsewhere_is_given_the_questions_and_its_run_is_scored(beir_folder: Path, tmp_path: Path) -> None:
+    probe = ("--dataset", f"beir:{beir_folder}", "--set", "sample=20", "--set", "lengths=[16]")
+    file, run = tmp_path / "questions.jsonl", tmp_path / "theirs.trec"
+    done = bench("questions", "exclusivity", *probe, "--to", file)
+    assert done.exit_code == 0, done.output
+    asked = [json.loads(line) for line in file.read_text().splitlines()]
+    assert f"{len(asked)} questions of exclusivity" in done.output
+    assert "the first N words of a document" in done.output.replace("\n", " ")
+    documents = [json.loads(line) for line in (beir_folder / "corpus.jsonl").read_text().splitlines()]
+    starts = {tuple(f"{one.get('title', '')} {one['text']}".split()[:16]): one["_id"] for one in documents}
+    found = {one["_id"]: starts[words] for one in asked if (words := tuple(one["text"].split())) in starts}
+    assert len(found) == 20
+    run.write_text("".join(f"{question} Q0 {document} 1 1.0 theirs\n" for question, document in found.items()))
+    scored = bench("score", run, "--task", "exclusivity", *probe)
+    assert scored.exit_code == 0, scored.output
+    assert "1.000" in scored.output
+
+
+def test_questions_about_histories_have_them(tmp_path: Path) -> None:
+    rows = [("ann", item, time) for time, item in enumerate(["flour", "yeast", "salt", "butter"])]
+    lines = ["user_id:token\titem_id:token\ttimestamp:float", *("\t".join(map(str, row)) for row in rows)]
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "shop.inter").write_text("\n".join(lines) + "\n")
+    items = ["item_id:token\ttitle:token_seq", *(f"{item}\t{item}" for _, item, _ in rows)]
+    (tmp_path / "shop" / "shop.item").write_text("\n".join(items) + "\n")
+    file = tmp_path / "questions.jsonl"
+    done = bench("questions", "next_item", "--dataset", f"recbole:{tmp_path / 'shop'}", "--to", file)
+    assert done.exit_code == 0, done.output
+    (asked,) = map(json.loads, file.read_text().splitlines())
+    assert asked["history"] == ["flour", "yeast", "salt"]
+
+
 def test_an_interruption_shows_what_was_held_and_says_that_cells_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
