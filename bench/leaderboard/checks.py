@@ -90,7 +90,7 @@ def _references_table(found: Sequence[Held]) -> Table:
         reference = one.reference
         ours = ("-", "-") if one.ours is None else (f"{one.ours:.4f}", f"{one.difference:+.4f}")
         verdict = Text(one.verdict, style=_STYLES[one.verdict])
-        named = escape(reference.name), escape(Path(one.dataset or reference.datasets[-1]).name), reference.measure
+        named = escape(reference.name), escape(one.where), reference.measure
         figures = f"{reference.value:.4f}", *ours, f"{reference.tolerance:g}"
         table.add_row(*named, *figures, verdict, escape(reference.source))
     return table
@@ -105,6 +105,5 @@ def _by_problem(found: Sequence[Held]) -> dict[tuple[str, str], list[str]]:
     grouped: dict[tuple[str, str], list[str]] = {}
     for one in found:
         if one.problem:
-            where = Path(one.dataset or one.reference.datasets[-1]).name
-            grouped.setdefault((one.verdict, one.problem), []).append(f"{one.reference.name} on {where}")
+            grouped.setdefault((one.verdict, one.problem), []).append(f"{one.reference.name} on {one.where}")
     return grouped

@@ -46,6 +46,11 @@ class Held:
     problem: str = ""
 
     @property
+    def where(self) -> str:
+        """Name of the data that it was held on, or would have been."""
+        return Path(self.dataset or self.reference.datasets[-1]).name
+
+    @property
     def difference(self) -> float | None:
         return None if self.ours is None else self.ours - self.reference.value
 

@@ -44,7 +44,7 @@ class ProcessorWatch:
         """
         now = _read(self._cores)
         clock, own, busy = (new - old for new, old in zip(now, self._start, strict=True))
-        if clock < _SHORTEST or not busy or not self.cores:
+        if clock < _SHORTEST or not busy:
             return None
         return min(max((busy - own) / (clock * self.cores), 0.0), 1.0)
 
