@@ -11,17 +11,41 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bench.errors import BenchError
 from retrievers.generative.options import BeamOptions, Normalise
 from retrievers.generative.trie import Children, Trie, TrieTables
 
-_AT_ONCE = 2**18
-"""Logits whose exponentials are in memory at a time (1 MB)."""
+_AT_ONCE = 2**19
+"""Logits that are worked on at a time (2 MB), so that they stay in the processor's cache."""
 
 _SAFE = 1e-20, 1e30
 """Between these a sum of exponentials is exact enough in float32 without taking the largest logit away first, which
 takes half as long again."""
+
+
+class Projection(NamedTuple):
+    """Logits as the linear map that gives them, so that they need not all be in memory at a time.
+
+    hidden: shape [..., dimension]
+    weight: shape [vocabulary, dimension]
+    bias: shape [vocabulary], or none
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    def split(self, rows: int) -> Iterator[Tensor]:
+        """Logits of shape [rows, vocabulary] of the hidden states in order, so many at a time."""
+        for hidden in self.hidden.flatten(0, -2).split(rows):
+            yield functional.linear(hidden, self.weight, self.bias)
+
+
+def whole(logits: Tensor | Projection) -> Tensor:
+    """All the logits, of shape [..., vocabulary]."""
+    return functional.linear(*logits) if isinstance(logits, Projection) else logits
 
 
 class Stepper(Protocol):
@@ -30,7 +54,7 @@ class Stepper(Protocol):
     def start(self) -> Tensor:
         """Shape [queries, vocabulary]: for the first token."""
 
-    def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
+    def step(self, tokens: Tensor, parents: Tensor) -> Tensor | Projection:
         """Shape [queries, beams, vocabulary]: for the token after `tokens`, of shape [queries, beams].
 
         `parents`, of the same shape, says which beam of the step before each one continues.
@@ -126,8 +150,12 @@ def beam_search(
     return found
 
 
-def _log_probs(logits: Tensor, children: Children, normalise: Normalise, free: bool = False) -> Tensor:
+def _log_probs(logits: Tensor | Projection, children: Children, normalise: Normalise, free: bool = False) -> Tensor:
     """Log-probabilities of the children, of their states' shape; -inf for what leads nowhere, unless free."""
+    if isinstance(logits, Projection):
+        shape, rows = logits.hidden.shape[:-1], max(1, _AT_ONCE // len(logits.weight))
+        parts = zip(logits.split(rows), children.split(shape, rows), strict=True)
+        return torch.cat([_log_probs(*part, normalise, free) for part in parts]).unflatten(0, shape)
     chosen = children.pick(logits).float()
     if not free:
         chosen = chosen.masked_fill(children.states < 0, -torch.inf)
@@ -171,8 +199,9 @@ def exact_scores(stepper: Stepper, tables: TrieTables, *, normalise: Normalise =
     The model sees each prefix of the catalogue once, all those of a level together: memory grows with the number of
     queries times that of the widest level's states.
     """
-    logits = stepper.start()[:, None]
-    queries = len(logits)
+    first = stepper.start()
+    queries = len(first)
+    logits: Tensor | Projection = first[:, None]
     reached = torch.zeros(queries, 1, device=tables.device)
     states = torch.zeros(1, dtype=torch.long, device=tables.device)
     scores = torch.full((queries, tables.trie.groups), -torch.inf, device=tables.device)

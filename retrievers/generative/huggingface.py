@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn import functional
 from transformers import AttentionInterface, DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_outputs import BaseModelOutput
 
+from retrievers.generative.beam import Projection
 from retrievers.generative.decoder import Encoded, cross_entropy
 from retrievers.generative.trie import TrieTables
 
 _SHARED = "shared_by_beams"
+_FINAL_BIAS = "final_logits_bias"
+"""Of BART and its kin: a buffer of shape [1, vocabulary]."""
 
 
 def _attend(
@@ -127,9 +130,12 @@ class HuggingFaceStepper:
 
     def start(self) -> Tensor:
         start = torch.full_like(self._mask[:, 0, 0, :1], self._model.config.decoder_start_token_id, dtype=torch.long)
-        return self._forward(start)
+        head = self._head()
+        logits = self._forward(start, head)
+        self._ends_in_head = torch.equal(logits, head.logits)
+        return logits
 
-    def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
+    def step(self, tokens: Tensor, parents: Tensor) -> Tensor | Projection:
         queries, beams = tokens.shape
         first = torch.arange(queries, device=tokens.device)[:, None] * self._beams
         rows: Any = (first + parents).flatten()  # a LongTensor, which type checkers do not see
@@ -137,9 +143,15 @@ class HuggingFaceStepper:
         self._beams = beams
         tokens = tokens if self._columns is None else self._columns[self._level][tokens]
         self._level += 1
-        return self._forward(tokens.reshape(-1, 1)).view(queries, beams, -1)
+        head = self._head()
+        output = self._forward(tokens.reshape(-1, 1), nn.Identity() if self._ends_in_head else head)
+        output = output.view(queries, beams, -1)
+        return Projection(output, head.weight, head.bias) if self._ends_in_head else output
 
-    def _forward(self, tokens: Tensor) -> Tensor:
+    def _head(self) -> "_Head":
+        return _Head(self._model, None if self._columns is None else self._columns[self._level])
+
+    def _forward(self, tokens: Tensor, head: nn.Module) -> Tensor:
         inputs = {
             "encoder_outputs": self._encoded,
             "attention_mask": self._mask,
@@ -147,22 +159,40 @@ class HuggingFaceStepper:
             "past_key_values": self._cache,
             "use_cache": True,
         }
-        head = {} if self._columns is None else _head_of(self._model, self._columns[self._level])
-        with _shared_attention(self._model):
-            return functional_call(self._model, head, (), inputs, tie_weights=False).logits[:, -1]
+        with _shared_attention(self._model), _headed(self._model, head):
+            return self._model(**inputs).logits[:, -1]
 
 
-def _head_of(model: PreTrainedModel, columns: Tensor) -> dict[str, Tensor]:
-    """What to put in the place of the model's parameters, by name, so that it gives logits of these tokens alone."""
-    head = model.get_output_embeddings()
-    name = next(name for name, module in model.named_modules() if module is head)
-    narrow = {f"{name}.weight": head.weight[columns]}
-    if head.bias is not None:
-        narrow[f"{name}.bias"] = head.bias[columns]
-    bias = getattr(model, "final_logits_bias", None)  # of BART and its kin, shape [1, vocabulary]
-    if bias is not None:
-        narrow["final_logits_bias"] = bias[:, columns]
-    return narrow
+class _Head(nn.Module):
+    """What gives a model's logits in the end, for some of its tokens (default: all), its biases included."""
+
+    def __init__(self, model: PreTrainedModel, columns: Tensor | None) -> None:
+        super().__init__()
+        head, final = model.get_output_embeddings(), getattr(model, _FINAL_BIAS, None)
+        biases = [bias.flatten() for bias in (head.bias, final) if bias is not None]
+        bias = torch.stack(biases).sum(dim=0) if biases else None
+        some = slice(None) if columns is None else columns
+        self.weight, self.bias = head.weight.data[some], None if bias is None else bias[some]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits = functional.linear(hidden, self.weight, self.bias)
+        self.logits = logits[:, -1]
+        return logits
+
+
+@contextmanager
+def _headed(model: PreTrainedModel, head: nn.Module) -> Iterator[None]:
+    """Let the model end in this head, to whose logits it adds no bias, while the block runs."""
+    before, final = model.get_output_embeddings(), getattr(model, _FINAL_BIAS, None)
+    model.set_output_embeddings(head)
+    if final is not None:
+        model.final_logits_bias = torch.zeros_like(final[:, :1])
+    try:
+        yield
+    finally:
+        model.set_output_embeddings(before)
+        if final is not None:
+            model.final_logits_bias = final
 
 
 @contextmanager

@@ -202,6 +202,8 @@ def _draw(
     """Shape [documents, number, levels]: sequences drawn token by token."""
     import torch
 
+    from retrievers.generative.beam import whole
+
     with torch.no_grad():
         stepper = model.decoder.stepper(encoder(read))
         generator = torch.Generator().manual_seed(seed)
@@ -215,7 +217,7 @@ def _draw(
             )
             drawn.append(tokens.gather(-1, picked)[..., 0])
             if level + 1 < model.tables.levels:
-                logits = stepper.step(drawn[-1].to(encoder.device), parents.to(encoder.device))
+                logits = whole(stepper.step(drawn[-1].to(encoder.device), parents.to(encoder.device)))
                 parents = torch.arange(number).expand(len(read), -1)
     return torch.stack(drawn, dim=-1)
 

@@ -3,7 +3,7 @@
 Dense tables near the root, compressed sparse rows below (STATIC, arXiv 2602.22647).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -123,6 +123,13 @@ class Children(NamedTuple):
         if self.tokens.dim() == 1:
             return logits[..., : len(self.tokens)]
         return logits.gather(-1, self.tokens.expand(*logits.shape[:-1], -1))
+
+    def split(self, shape: Sequence[int], rows: int) -> Iterator["Children"]:
+        """The same for states of this shape, to which these can be expanded; so many rows of them at a time."""
+        states = self.states.expand(*shape, -1).flatten(0, -2).split(rows)
+        if self.tokens.dim() == 1:
+            return (Children(self.tokens, part) for part in states)
+        return map(Children, self.tokens.expand(*shape, -1).flatten(0, -2).split(rows), states)
 
     def spread(self, values: "Tensor", vocabulary: int, missing: float) -> "Tensor":
         """Shape [..., vocabulary]: the values, one for each of these tokens, and `missing` for all others."""

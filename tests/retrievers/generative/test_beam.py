@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bench.errors import BenchError
-from retrievers.generative.beam import Beams, Validity, beam_search, exact_scores, items_of, search
+from retrievers.generative import beam
+from retrievers.generative.beam import Beams, Projection, Validity, beam_search, exact_scores, items_of, search
 from retrievers.generative.options import BeamOptions, Normalise
 from retrievers.generative.trie import Trie
 
@@ -44,6 +45,15 @@ class RandomModel:
         return torch.tensor(
             np.array([[self.logits(query, prefix) for prefix in row] for query, row in enumerate(self.prefixes)])
         )
+
+
+class Projecting(RandomModel):
+    """The same model, which leaves the last linear map to the search."""
+
+    def step(self, tokens: Tensor, parents: Tensor) -> Projection:  # type: ignore[override]
+        logits = super().step(tokens, parents)
+        shift = torch.linspace(-1, 1, self.vocabulary, dtype=logits.dtype)
+        return Projection((logits - shift).flip(-1), torch.eye(self.vocabulary, dtype=logits.dtype).flip(0), shift)
 
 
 class Catalogue:
@@ -120,6 +130,26 @@ def test_finds_what_a_search_by_hand_finds(catalogue: Catalogue, beams: int, nor
         expected = catalogue.by_hand(model, query, beams, normalise)
         assert list(answer) == list(expected)
         assert answer == pytest.approx(expected, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    catalogues, st.integers(1, 8), st.sampled_from(["vocabulary", "children", "free", "exact"]), st.integers(1, 99)
+)
+def test_a_projection_is_worth_its_logits_whatever_is_worked_on_at_a_time(
+    catalogue: Catalogue, beams: int, how: str, at_once: int
+) -> None:
+    tables = catalogue.trie().on("cpu")
+    normalise: Normalise = "children" if how == "children" else "vocabulary"
+    options = BeamOptions(
+        beams=beams, normalise=normalise, decoding=how if how in ("free", "exact") else "constrained"
+    )
+    expected = search(RandomModel(), tables, options, end_token=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beam, "_AT_ONCE", at_once)
+        found = search(Projecting(), tables, options, end_token=0)
+    assert found.groups.tolist() == expected.groups.tolist()
+    torch.testing.assert_close(found.log_probs, expected.log_probs)
 
 
 @settings(deadline=None, max_examples=40)

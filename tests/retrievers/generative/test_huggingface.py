@@ -15,7 +15,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from retrievers.generative.beam import Beams, beam_search, exact_scores
+from retrievers.generative.beam import Beams, Projection, beam_search, exact_scores, whole
 from retrievers.generative.huggingface import HuggingFaceStepper, encode
 from retrievers.generative.trie import Trie
 
@@ -173,9 +173,30 @@ def test_columns_are_those_of_all_the_models_logits(model: PreTrainedModel) -> N
     head = model.get_output_embeddings().weight
     columns = [torch.arange(40, 50), torch.tensor([7, 3, 80])]
     encoded = encode(model, *questions())
-    whole, narrow = HuggingFaceStepper(model, encoded), HuggingFaceStepper(model, encoded, columns)
-    torch.testing.assert_close(narrow.start(), whole.start()[:, columns[0]])
+    wide, narrow = HuggingFaceStepper(model, encoded), HuggingFaceStepper(model, encoded, columns)
+    torch.testing.assert_close(narrow.start(), wide.start()[:, columns[0]])
     tokens, parents = torch.tensor([[2, 9, 0]] * 6), torch.zeros(6, 3, dtype=torch.long)
-    found, expected = narrow.step(tokens, parents), whole.step(columns[0][tokens], parents)
-    torch.testing.assert_close(found, expected[..., columns[1]])
+    found, expected = narrow.step(tokens, parents), wide.step(columns[0][tokens], parents)
+    torch.testing.assert_close(whole(found), whole(expected)[..., columns[1]])
     assert model.get_output_embeddings().weight is head
+
+
+@torch.no_grad()
+def test_what_a_model_does_to_its_logits_after_the_head_is_kept(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = type(model).forward
+
+    def capped(self: PreTrainedModel, *arguments: Any, **options: Any) -> Any:
+        output = forward(self, *arguments, **options)
+        output.logits = output.logits.tanh()  # as models with a soft cap do
+        return output
+
+    encoded, steps = encode(model, *questions()), (torch.tensor([[2, 9]] * 6), torch.zeros(6, 2, dtype=torch.long))
+    plain = HuggingFaceStepper(model, encoded)
+    first, second = plain.start(), plain.step(*steps)
+    assert isinstance(second, Projection)
+    monkeypatch.setattr(type(model), "forward", capped)
+    stepper = HuggingFaceStepper(model, encoded)
+    torch.testing.assert_close(stepper.start(), first.tanh())
+    torch.testing.assert_close(stepper.step(*steps), whole(second).tanh())
