@@ -74,7 +74,7 @@ def run(
     from bench.leaderboard.figures import figures, write_figures
     from bench.leaderboard.table import tables
     from bench.results import read_result
-    from bench.runner.plan import make_plan
+    from bench.runner.plan import left_out, make_plan
     from bench.terminal import ProgressDisplay, console, plan_table
 
     registry.load_files(plugin)
@@ -82,6 +82,8 @@ def run(
     screen = console()
     datasets = _open(chosen.datasets, screen)
     cells = make_plan(chosen, datasets, out, device, plugin)
+    for line in left_out(chosen, datasets):
+        screen.print(line, markup=False)
     if dry_run:
         screen.print(plan_table(cells))
         return

@@ -13,13 +13,17 @@ _FOLDER = Path(__file__).parent / "suites"
 
 
 class SystemEntry(BaseModel):
-    """A retriever with its options, under the name that tables show."""
+    """A retriever with its options, under the name that tables show.
+
+    needs_split: leave the system out of collections that have no such split to learn from
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     retriever: str
     name: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
+    needs_split: str = ""
 
     @property
     def label(self) -> str:

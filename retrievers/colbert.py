@@ -93,7 +93,7 @@ class ColBERT(FineTuned):
             self._finetune(collection, texts)
         full = FullWindows()
         with tempfile.TemporaryFile() as file:
-            with self._reading_once(texts), full.counted(self.encoder, self._document_tokens):
+            with self._reading_once(texts, self.encoder), full.counted(self.encoder, self._document_tokens):
                 lengths = self._write_vectors(texts, file)
             order = np.argsort(lengths, kind="stable")
             self._sort_vectors(file, lengths, order)

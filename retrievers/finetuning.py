@@ -36,6 +36,10 @@ class FineTuned(ModelOptions, Retriever):
     finetune: Literal["none", "in-batch", "hard-negatives", "pairwise"] = Field(
         "none", description="train first, against the batch's other documents, mined ones too, or only one mined each"
     )
+    finetune_weights: Literal["all", "projection"] = Field(
+        "all",
+        description="finetune: all weights, or a linear map of the token states of an encoder that stays as it is",
+    )
     training_split: str = Field("train", description="finetune: the split whose queries are learned from")
     finetune_epochs: int = Field(3, ge=1, description="finetune: times that each training query is seen")
     finetune_rate: float = Field(5e-5, gt=0, description="finetune: highest learning rate, from which it falls to 0")
@@ -84,25 +88,30 @@ class FineTuned(ModelOptions, Retriever):
     @abstractmethod
     def _document_prompt(self) -> str: ...
 
-    def _reading_once(self, texts: DistinctTexts) -> AbstractContextManager[None]:
-        """While it is open, documents that a system with the same weights has read are not read again."""
-        if self.trained:
+    def _reading_once(self, texts: DistinctTexts, reader: "BaseModel") -> AbstractContextManager[None]:
+        """While it is open, the reader does not read documents that a system with the same weights has read."""
+        if self.trained and self.finetune_weights == "all":
             return nullcontext()
-        return reading_once(self.encoder, self.model, texts, self._document_prompt, self.workplace, self.progress)
+        return reading_once(reader, self.model, texts, self._document_prompt, self.workplace, self.progress)
 
     def _finetune(self, collection: Collection, texts: DistinctTexts) -> None:
         """Give the encoder new weights, trained in float32, and note how it went."""
-        from retrievers.training import held_out_evaluator, train
+        from retrievers.training import add_projection, freeze, held_out_evaluator, train
 
         labelled = labelled_queries(collection, self.training_split, texts.place)
         learned, held = hold_out(labelled, self.finetune_held_out, self.seed)
         pool = ranked_pool(held, texts.place, self.finetune_pool, self.seed)
         examples = self._examples(collection, texts, learned)
+        if self.finetune_weights == "projection":
+            add_projection(self.encoder)
         student = copy.deepcopy(self.encoder).float()
+        if self.finetune_weights == "projection":
+            freeze(student[0])
         self._cut(student, self.finetune_max_tokens)
         method, schedule = self._method(student), self._schedule()
         evaluator = held_out_evaluator(method, held, pool, texts, schedule)
-        course = train(student, method, examples, texts, evaluator, schedule, self.progress)
+        with self._reading_once(texts, student):
+            course = train(student, method, examples, texts, evaluator, schedule, self.progress)
         self.encoder.load_state_dict(student.state_dict())
         sizes = {"examples": len(examples), "held_out_queries": len(held), "held_out_documents": len(pool)}
         self._course = {"training_queries": len(learned), **sizes, **course}

@@ -96,7 +96,7 @@ class SBERT(FineTuned):
         full = FullWindows()
         vectors = scratch_array((len(texts), self._dimension), np.float32)
         done = 0
-        with self._reading_once(texts), full.counted(self.encoder, token_limit(self.encoder)):
+        with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
             for part in texts.encode(self._encode_documents, self.batch_size, self.progress):
                 vectors[done : done + len(part)] = part
                 done += len(part)

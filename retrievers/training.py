@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from datasets import Dataset
 from sentence_transformers.base import BaseModel
+from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.base.trainer import BaseTrainer
 from sentence_transformers.base.training_args import BaseTrainingArguments
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
@@ -128,6 +130,30 @@ def train(
         "held_out_mrr@10_before": course.epochs[0]["held_out_mrr@10"],
         "held_out_mrr@10_after": course.epochs[course.chosen]["held_out_mrr@10"],
     }
+
+
+def add_projection(model: BaseModel) -> None:
+    """Put a linear map, which starts as the identity, between a model's transformer and what comes after it.
+
+    Raises BenchError for a model that does not begin with a transformer.
+    """
+    transformer = model[0]
+    if not isinstance(transformer, Transformer):
+        raise BenchError("the model gives no vector per token to project; set finetune_weights=all")
+    size = transformer.get_embedding_dimension()
+    identity = torch.eye(size, dtype=model.dtype)
+    states = "token_embeddings"
+    projection = Dense(size, size, False, nn.Identity(), init_weight=identity, module_input_name=states)
+    model.insert(1, projection.to(model.device))
+
+
+def freeze(module: nn.Module) -> None:
+    """Keep a part of a model as it is while the rest is trained, and without dropout."""
+
+    def stay(module: nn.Module, _: Any) -> None:
+        module.eval()
+
+    module.requires_grad_(False).register_forward_pre_hook(stay)
 
 
 def _without_card(trainer: type[BaseTrainer]) -> type[BaseTrainer]:

@@ -72,17 +72,35 @@ def make_plan(
     device: str | None = None,
     plugin_files: Sequence[Path] = (),
 ) -> list[Cell]:
-    """All cells of the suite on opened datasets, in the order of the suite.
+    """All cells of the suite on opened datasets, in the order of the suite, without what is `left_out`.
 
-    Raises BenchError for unknown retrievers, tasks and options, and for a task's weights that cannot be
-    found. A retriever's weights that cannot be found are the problem of their cell alone.
+    Raises BenchError if none is left, for unknown retrievers, tasks and options, and for a task's weights that
+    cannot be found. A retriever's weights that cannot be found are the problem of their cell alone.
     """
-    return [
+    cells = [
         _cell(entry, dataset, seed, suite.tasks, out, device, tuple(plugin_files))
         for dataset in datasets
         for entry in suite.systems
+        if _can_learn(entry, dataset)
         for seed in suite.seeds
     ]
+    if not cells:
+        raise BenchError(f"nothing to run: {'; '.join(left_out(suite, datasets))}; choose a dataset that has it")
+    return cells
+
+
+def left_out(suite: Suite, datasets: Sequence[Dataset]) -> list[str]:
+    """Which systems are left out of which collections, and why."""
+    return [
+        f"{entry.label} is left out of {dataset.collection.name}, which has no split '{entry.needs_split}'"
+        for dataset in datasets
+        for entry in suite.systems
+        if not _can_learn(entry, dataset)
+    ]
+
+
+def _can_learn(entry: SystemEntry, dataset: Dataset) -> bool:
+    return not entry.needs_split or entry.needs_split in dataset.collection.training_view().splits
 
 
 def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retriever:

@@ -13,11 +13,13 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from bench import token_states
 from bench.collection import Collection, Document, Rules, read_collection
 from bench.collection_writer import CollectionWriter
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings
+from bench.workplace import Workplace
 from retrievers import training
 from retrievers.colbert import ColBERT
 from retrievers.finetuning import FineTuned
@@ -244,3 +246,59 @@ def test_the_pairwise_loss_is_colberts(tiny: str) -> None:
     pairs = torch.stack([scores[[0, 1], [0, 1]], scores[[0, 1], [2, 3]]], dim=1)
     expected = -torch.log_softmax(pairs, dim=1)[:, 0].mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+PROJECTION = {"finetune": "in-batch", "finetune_weights": "projection", "finetune_rate": 0.02}
+
+
+@pytest.mark.parametrize("kind", [SBERT, ColBERT])
+def test_a_projection_learns_while_the_encoder_stays_as_it_is(
+    kind: type[FineTuned], tiny: str, collection: Collection, tmp_path: Path
+) -> None:
+    retriever = fitted(kind, tiny, collection, **PROJECTION)
+    course = retriever.facts()["finetuning"]
+    assert course["held_out_mrr@10_after"] > course["held_out_mrr@10_before"] + 0.02
+    plain = made(kind, tiny).encoder
+    for tuned, before in zip(retriever.encoder[0].parameters(), plain[0].parameters(), strict=True):
+        assert torch.equal(tuned, before)
+    retriever.save(tmp_path)
+    loaded = made(kind, tiny, **PROJECTION)
+    loaded.load(tmp_path)
+    assert same(answer(retriever, collection), answer(loaded, collection))
+    assert retriever.facts() == loaded.facts()
+
+
+@pytest.mark.parametrize("kind", [SBERT, ColBERT])
+def test_a_projection_starts_as_the_model_as_it_came(
+    kind: type[FineTuned], tiny: str, collection: Collection
+) -> None:
+    retriever = fitted(kind, tiny, collection, **PROJECTION | {"finetune_rate": 1e-30})
+    plain = fitted(kind, tiny, collection)
+    for ours, expected in zip(answer(retriever, collection), answer(plain, collection), strict=True):
+        assert ours[1].tolist() == expected[1].tolist()
+        np.testing.assert_allclose(ours[2], expected[2], rtol=1e-5)
+
+
+def test_a_projection_learns_from_the_states_that_other_systems_keep(
+    tiny: str, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = PROJECTION | {"finetune_max_tokens": 256}
+    common = Workplace(tmp_path / "checkpoints", tmp_path / "common")
+    plain, projected = made(SBERT, tiny), made(ColBERT, tiny, **options)
+    plain.work_in(common)
+    plain.fit(collection.training_view())
+    with monkeypatch.context() as patch:
+        patch.setattr(token_states, "_write", lambda *_: pytest.fail("read the documents again"))
+        projected.work_in(common)
+        projected.fit(collection.training_view())
+    monkeypatch.setattr(token_states, "MOST_TOKENS", 0)
+    reading = fitted(ColBERT, tiny, collection, **options)
+    kept, read = (retriever.facts()["finetuning"]["epochs"][1:] for retriever in (projected, reading))
+    assert kept == [pytest.approx(epoch, rel=1e-3) for epoch in read]
+
+
+def test_a_model_without_token_states_has_nothing_to_project(collection: Collection, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(find_weights(MINILM).folder)._tokenizer
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu").save(str(tmp_path))
+    with pytest.raises(BenchError, match="set finetune_weights=all"):
+        fitted(SBERT, str(tmp_path), collection, **PROJECTION)
