@@ -154,8 +154,9 @@ def reading_once(
 ) -> Iterator[None]:
     """While the block runs, the model reads none of these documents that it, or another like it, has read before.
 
-    Its transformer is given the kept states; what comes after it (pooling, projection, masks) is computed as ever.
-    The weights have to be those called `name`. Without effect on a model that does not begin with a transformer.
+    Its transformer is given the kept states, and reads only what a batch has beside them; what comes after it
+    (pooling, projection, masks) is computed as ever. Its weights have to be those called `name`, and cannot learn.
+    Without effect on a model that does not begin with a transformer.
     """
     from sentence_transformers.base.modules import Transformer
 
@@ -176,10 +177,15 @@ def reading_once(
 
     def recall(features: dict[str, Any], **arguments: Any) -> dict[str, Any]:
         known = [kept.of(one) for one in _sequences(features) or ()] if kept else []
-        states = [one for one in known if one is not None]
-        if not states or len(states) < len(known):
+        new = [row for row, states in enumerate(known) if states is None]
+        if len(new) == len(known):
             return forward(features, **arguments)
-        padded = _padded(states, features["attention_mask"])
+        if new:
+            some = _rows(features, new)
+            read = forward(some, **arguments)["token_embeddings"].float().cpu()
+            for row, states, mask in zip(new, read, some["attention_mask"].bool().cpu(), strict=True):
+                known[row] = states[mask].numpy()
+        padded = _padded([states for states in known if states is not None], features["attention_mask"])
         return {**features, "token_embeddings": padded.to(model.device, model.dtype)}
 
     transformer.forward = recall
@@ -215,6 +221,16 @@ def _sequences(features: Mapping[str, Any]) -> list[list[int]] | None:
         return None
     masks = features["attention_mask"].bool()
     return [ids[mask].tolist() for ids, mask in zip(features["input_ids"], masks, strict=True)]
+
+
+def _rows(features: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
+    """Some texts of a batch, padded no further than the longest of them."""
+    import torch
+
+    width = features["attention_mask"][rows].any(dim=0)
+    return {
+        name: value[rows][:, width] if isinstance(value, torch.Tensor) else value for name, value in features.items()
+    }
 
 
 def _padded(states: Sequence[np.ndarray], mask: "torch.Tensor") -> "torch.Tensor":

@@ -278,10 +278,12 @@ def test_the_model_is_left_as_it_was_even_after_a_failure(
     assert len(batches_read) == 2
 
 
-def test_a_text_that_was_not_announced_is_read_with_those_beside_it(
-    model: SentenceTransformer, workplace: MakeWorkplace
+def test_only_a_text_that_was_not_announced_is_read(
+    model: SentenceTransformer, workplace: MakeWorkplace, batches_read: list[tuple[int, int]]
 ) -> None:
-    asked = [TEXTS[0], "Something new."]
+    asked = ["Something new.", TEXTS[0], "Two more of them, of another length.", TEXTS[1]]
     with reading_once(model, MINILM, TEXTS, "", workplace()):
+        batches_read.clear()
         found = model.encode(asked)
+        assert batches_read == [(2, max(map(len, sequences(asked[::2]))))]
     np.testing.assert_allclose(found, model.encode(asked), atol=1e-6)
