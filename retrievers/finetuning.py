@@ -96,17 +96,15 @@ class FineTuned(ModelOptions, Retriever):
 
     def _finetune(self, collection: Collection, texts: DistinctTexts) -> None:
         """Give the encoder new weights, trained in float32, and note how it went."""
-        from retrievers.training import add_projection, freeze, held_out_evaluator, train
+        from retrievers.training import held_out_evaluator, learn_projection, train
 
         labelled = labelled_queries(collection, self.training_split, texts.place)
         learned, held = hold_out(labelled, self.finetune_held_out, self.seed)
         pool = ranked_pool(held, texts.place, self.finetune_pool, self.seed)
         examples = self._examples(collection, texts, learned)
         if self.finetune_weights == "projection":
-            add_projection(self.encoder)
+            learn_projection(self.encoder)
         student = copy.deepcopy(self.encoder).float()
-        if self.finetune_weights == "projection":
-            freeze(student[0])
         self._cut(student, self.finetune_max_tokens)
         method, schedule = self._method(student), self._schedule()
         evaluator = held_out_evaluator(method, held, pool, texts, schedule)

@@ -132,14 +132,15 @@ def train(
     }
 
 
-def add_projection(model: BaseModel) -> None:
-    """Put a linear map, which starts as the identity, between a model's transformer and what comes after it.
+def learn_projection(model: BaseModel) -> None:
+    """Let the model learn a linear map alone, which starts as the identity, between its transformer and what follows.
 
-    Raises BenchError for a model that does not begin with a transformer.
+    The transformer stays as it is, also without dropout. Raises BenchError for a model that does not begin with one.
     """
     transformer = model[0]
     if not isinstance(transformer, Transformer):
         raise BenchError("the model gives no vector per token to project; set finetune_weights=all")
+    transformer.requires_grad_(False).register_forward_pre_hook(_stay_in_eval)
     size = transformer.get_embedding_dimension()
     identity = torch.eye(size, dtype=model.dtype)
     states = "token_embeddings"
@@ -147,13 +148,8 @@ def add_projection(model: BaseModel) -> None:
     model.insert(1, projection.to(model.device))
 
 
-def freeze(module: nn.Module) -> None:
-    """Keep a part of a model as it is while the rest is trained, and without dropout."""
-
-    def stay(module: nn.Module, _: Any) -> None:
-        module.eval()
-
-    module.requires_grad_(False).register_forward_pre_hook(stay)
+def _stay_in_eval(module: nn.Module, _: Any) -> None:
+    module.eval()
 
 
 def _without_card(trainer: type[BaseTrainer]) -> type[BaseTrainer]:
