@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from bench.catalogue import Dataset
+    from bench.collections.catalogue import Dataset
     from bench.suite import Suite
 
 app = typer.Typer(
@@ -140,7 +140,7 @@ def show(
     `show docids dsi --document ID` fits or loads the retriever, and shows the document's identifier with those that
     begin most like it.
     """
-    from bench.cards import find_card
+    from bench.collections.cards import find_card
     from bench.suite import read_suite
     from bench.terminal import card_table, console, options_table, suite_table
 
@@ -430,7 +430,7 @@ def _suite(
 
 
 def _open(specs: Sequence[str], screen: "Console") -> "list[Dataset]":
-    from bench.catalogue import open_dataset
+    from bench.collections.catalogue import open_dataset
     from bench.terminal import dataset_line
 
     opened = []
@@ -451,7 +451,7 @@ def _listing(what: str) -> list[tuple[str, str]]:
     if what in kinds:
         return [(name, plugin.summary()) for name, plugin in registry.plugins(kinds[what]).items()]  # type: ignore[arg-type]
     if what == "datasets":
-        from bench.cards import cards
+        from bench.collections.cards import cards
 
         return [(name, card.title) for name, card in cards().items()]
     if what == "suites":

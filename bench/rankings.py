@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from bench.collection import Documents, Query
+from bench.collections.collection import Documents, Query
 from bench.errors import BenchError
 
 if TYPE_CHECKING:

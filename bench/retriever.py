@@ -1,26 +1,20 @@
 """The interface that a retriever plugin implements."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.options import Options
+from bench.progress import Progress, no_progress
 from bench.rankings import Rankings
 from bench.workplace import Workplace
 
 if TYPE_CHECKING:
     import numpy as np
-
-Progress = Callable[[str, int, int], None]
-"""Called with a phase ("encoding"), how much of it is done and how much there is."""
-
-
-def no_progress(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 class Retriever(Options, ABC):
@@ -70,6 +64,15 @@ class Retriever(Options, ABC):
     def trained(self) -> bool:
         """Whether `fit` learns from the training queries or interactions. Options may decide it."""
         return False
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the seed changes nothing, so that one fit stands for all seeds. Options may decide it."""
+        return False
+
+    def components(self) -> "Sequence[Retriever]":
+        """The systems that this one is composed of, unfitted; their code, options and weights are part of its own."""
+        return ()
 
     @property
     def saves(self) -> bool:

@@ -14,9 +14,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from bench.cards import Card
-    from bench.catalogue import Dataset
-    from bench.collection import Collection
+    from bench.collections.cards import Card
+    from bench.collections.catalogue import Dataset
+    from bench.collections.collection import Collection
     from bench.leaderboard.imported import ImportedRow
     from bench.registry import Plugin
     from bench.runner.asking import Hit, Named

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.digests import digest_code, digest_data
 from bench.models import find_weights
-from bench.retriever import Progress, no_progress
+from bench.progress import Progress, no_progress
 from bench.workplace import Workplace
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from bench.collection import Collection, Documents, Query
+from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
 from bench.rankings import Rankings
 from bench.textfiles import new_text_file, parse_number, read_rows

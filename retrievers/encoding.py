@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from bench.errors import BenchError
-from bench.retriever import Progress
+from bench.progress import Progress
 
 if TYPE_CHECKING:
     from sentence_transformers.base import BaseModel

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bench.collection import Collection, Document, Rules, read_collection
-from bench.collection_writer import CollectionWriter
-from bench.sources.recbole import RecBole
-from bench.sources.sequences import Item
+from bench.collections.collection import Collection, Document, Rules, read_collection
+from bench.collections.sources.recbole import RecBole
+from bench.collections.sources.sequences import Item
+from bench.collections.writer import CollectionWriter
 
 MakeCollection = Callable[..., Collection]
 

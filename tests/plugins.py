@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from bench.collection import Collection, Documents, Query
+from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
 

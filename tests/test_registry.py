@@ -69,7 +69,9 @@ def test_two_plugins_of_one_name_are_refused_and_both_are_named(monkeypatch: pyt
     genuine = registry._installed("retriever")
     clash = registry.Plugin("retriever", other.name, other.value, "the package elsewhere")
     monkeypatch.setattr(registry, "_installed", lambda kind: (*genuine, clash))
-    with pytest.raises(BenchError, match=r"retrievers\.bm25:BM25 of the package retrieval-bench and elsewhere"):
+    with pytest.raises(
+        BenchError, match=r"retrievers\.lexical\.bm25:BM25 of the package retrieval-bench and elsewhere"
+    ):
         registry.plugins("retriever")
 
 

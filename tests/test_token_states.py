@@ -14,16 +14,17 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
 from bench import token_states
-from bench.collection import Collection, Query
-from bench.judges import MaxSimJudge
+from bench.collections.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, find_weights, open_model
-from bench.retriever import Retriever, no_progress
+from bench.progress import no_progress
+from bench.retriever import Retriever
+from bench.tasks.judges import MaxSimJudge
 from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, read_in_batches, reading_once
 from bench.workplace import Workplace, common_folder
-from retrievers.colbert import ColBERT
-from retrievers.dsi import DSI
-from retrievers.finetuning import FineTuned
-from retrievers.sbert import SBERT
+from retrievers.dense.sbert import SBERT
+from retrievers.generative.dsi import DSI
+from retrievers.late_interaction.colbert import ColBERT
+from retrievers.learning.finetuning import FineTuned
 
 MakeCollection = Callable[..., Collection]
 MakeWorkplace = Callable[[], Workplace]

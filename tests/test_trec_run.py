@@ -12,7 +12,7 @@ import pytrec_eval
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BadLine, BenchError
 from bench.rankings import Rankings
 from bench.trec import read_run, write_qrels, write_run

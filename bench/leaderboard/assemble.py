@@ -21,8 +21,7 @@ from bench.leaderboard.board import (
 )
 from bench.leaderboard.cells import CellRecord, TaskRecord, published_id, without_paths
 from bench.leaderboard.rows import hardware, mean_costs, mean_counts, shared_weights, shown_measures
-from bench.runner.plan import open_task
-from bench.scores.significance import (
+from bench.measures.significance import (
     ALPHA,
     Comparison,
     compare_all,
@@ -32,6 +31,7 @@ from bench.scores.significance import (
     mean_over_seeds,
     rank_intervals,
 )
+from bench.runner.plan import open_task
 from bench.suite import Suite, TaskEntry
 
 _LOWER_IS_BETTER = "fail@"

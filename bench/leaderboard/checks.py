@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.catalogue import Dataset, open_dataset
+from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.references import Held, hold, read_references
 from bench.leaderboard.verify import Check, Published, read_published, verify, worst

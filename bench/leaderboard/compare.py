@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.catalogue import Dataset
-from bench.collection import Query
+from bench.collections.catalogue import Dataset
+from bench.collections.collection import Query
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.cells import CellRecord, TaskRecord, is_cell, read_cell
 from bench.leaderboard.imported import score_run
+from bench.measures.significance import Comparison, compare_all, flips_for
 from bench.runner.plan import open_task
-from bench.scores.significance import Comparison, compare_all, flips_for
 from bench.tasks import Task
 
 _EQUAL = 1e-9

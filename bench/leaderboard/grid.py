@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bench.errors import BenchError
 from bench.leaderboard.board import NOT_RUN, Block, Row, RowFigure
 from bench.leaderboard.text import amount, count, fraction
-from bench.scores.measures import Measure
+from bench.measures.measures import Measure
 
 DISTURBED = "†"
 """Stands at a cost that was measured while other work took part of the processor."""

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.leaderboard.formats import as_json

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.catalogue import Dataset, open_dataset
+from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
 from bench.results import read_result
 from bench.runner.local import Watcher, run_cells

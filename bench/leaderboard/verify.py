@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.catalogue import Dataset
+from bench.collections.catalogue import Dataset
 from bench.digests import digest_file
 from bench.errors import BenchError
 from bench.leaderboard.assemble import make_board

@@ -6,14 +6,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.catalogue import Dataset
-from bench.collection import Document, Query
+from bench.collections.catalogue import Dataset
+from bench.collections.collection import Document, Query
 from bench.errors import BenchError
-from bench.retriever import Progress, Retriever
+from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
+from bench.progress import Progress
+from bench.retriever import Retriever
 from bench.runner.cell import fit_or_load
 from bench.runner.cost import PeakMemory
 from bench.runner.plan import construct, make_plan
-from bench.scores.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.store import locked
 from bench.suite import Suite, SystemEntry
 

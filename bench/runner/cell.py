@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench import registry
-from bench.collection import Collection, Query, Rules, read_collection
+from bench.collections.collection import Collection, Query, Rules, read_collection
+from bench.progress import Progress
 from bench.rankings import Rankings
-from bench.retriever import Progress, Retriever
+from bench.retriever import Retriever
 from bench.runner.cost import PeakMemory, Stopwatch, as_cost, measure_latency
 from bench.runner.environment import manifest
 from bench.runner.plan import Cell, PlannedTask

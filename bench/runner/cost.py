@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from bench.collection import Query
+from bench.collections.collection import Query
 from bench.retriever import Retriever
 
 _STATUS = Path("/proc/self/status")

@@ -17,10 +17,10 @@ from typing import Protocol
 
 from bench.errors import BenchError
 from bench.machine import usable_cores
+from bench.measures.effectiveness import warm_up
 from bench.runner.cell import run_cell
 from bench.runner.cost import Stopwatch
 from bench.runner.plan import Cell
-from bench.scores.effectiveness import warm_up
 from bench.store import locked, write_text
 
 _COMPILED_ALREADY = 3.0

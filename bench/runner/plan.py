@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.catalogue import Dataset
+from bench.collections.catalogue import Dataset
 from bench.digests import digest_code, digest_data, digest_file
 from bench.errors import BenchError
 from bench.models import find_weights

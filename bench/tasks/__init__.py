@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
+from bench.measures.interval import bootstrap_interval
 from bench.options import Options
 from bench.rankings import Rankings
-from bench.scores.interval import bootstrap_interval
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.collection import Document
+from bench.collections.collection import Document
 from bench.sentences import sentences
 
 THIRDS = ("start", "middle", "end")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.tasks.chunks import THIRDS, Chunk, chunks, documents_with

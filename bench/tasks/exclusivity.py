@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.tasks.probes import Asked, Draw, OwnDocument
 

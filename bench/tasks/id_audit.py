@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.collection import Collection, Document, read_collection
-from bench.collection_writer import CollectionWriter
+from bench.collections.collection import Collection, Document, read_collection
+from bench.collections.writer import CollectionWriter
+from bench.measures.interval import bootstrap_interval
 from bench.retriever import Retriever
-from bench.scores.interval import bootstrap_interval
 from bench.tasks import Task
 
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.measures.collisions import expected, sid_level
+from bench.measures.effectiveness import Judgements
+from bench.measures.measures import Measure
 from bench.rankings import Rankings
-from bench.scores.collisions import expected, sid_level
-from bench.scores.effectiveness import Judgements
-from bench.scores.measures import Measure
 from bench.tasks.search import Search, audited_values
 
 

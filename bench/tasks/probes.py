@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from bench.collection import Collection, Qrels, Query
+from bench.collections.collection import Collection, Qrels, Query
+from bench.measures.audit import audit, audited
+from bench.measures.effectiveness import Judgements, evaluate
+from bench.measures.measures import Measure
 from bench.rankings import Rankings
-from bench.scores.audit import audit, audited
-from bench.scores.effectiveness import Judgements, evaluate
-from bench.scores.measures import Measure
 from bench.tasks import Figure, Judged, Task
 
 MEASURES = ("Hits@1", "Hits@10", "MRR@10")

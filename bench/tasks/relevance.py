@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.judges import MAXSIM, open_judge
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings
 from bench.tasks import Figure, Judged
+from bench.tasks.judges import MAXSIM, open_judge
 from bench.tasks.probes import Probe
 from bench.tasks.search import judged_positions
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.measures.audit import audit, audited
+from bench.measures.effectiveness import Judgements, evaluate, judged_share, tie_bounds, tied_at
+from bench.measures.measures import Measure
 from bench.rankings import Rankings
-from bench.scores.audit import audit, audited
-from bench.scores.effectiveness import Judgements, evaluate, judged_share, tie_bounds, tied_at
-from bench.scores.measures import Measure
 from bench.tasks import Figure, Judged, Task
 
 

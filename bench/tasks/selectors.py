@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.models import MINILM, ModelOptions, open_model
 from bench.sentences import terms, textrank, tf_idf
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
-from bench.retriever import Progress
+from bench.progress import Progress
 from bench.token_states import keep_states, made_by, read_in_batches
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded

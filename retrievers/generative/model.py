@@ -12,8 +12,8 @@ from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.encoders import TextEncoder
 from retrievers.generative.huggingface import HuggingFaceDecoder
 from retrievers.generative.options import BeamOptions, DecoderOptions
-from retrievers.generative.training import Learner
 from retrievers.generative.trie import TrieTables
+from retrievers.learning.training import Learner
 
 
 class IdentifierModel(Learner):

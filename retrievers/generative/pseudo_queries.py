@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights
 from bench.options import Options
-from bench.retriever import Progress
+from bench.progress import Progress
 from bench.sentences import sentences
 from bench.workplace import Workplace
 from retrievers.generative.examples import best, training_queries
@@ -170,8 +170,8 @@ def _trained_writer(
 
     from retrievers.generative.encoders import kept_states
     from retrievers.generative.model import IdentifierModel
-    from retrievers.generative.training import Batch, Course, batches_by_length, train
     from retrievers.generative.trie import Trie
+    from retrievers.learning.training import Batch, Course, batches_by_length, train
 
     tables = Trie.build(targets, [len(words) + 1] * targets.shape[1]).on(encoder.device)
     model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words), seed=seed)

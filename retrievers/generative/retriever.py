@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from retrievers.generative.decoder import Encoded
     from retrievers.generative.encoders import TextEncoder
-    from retrievers.generative.training import Batch
+    from retrievers.learning.training import Batch
 
 _TOKENS_READ = 256
 """A document's vector is the mean state of so many tokens from its beginning, the marks around it included."""
@@ -217,7 +217,7 @@ class GenerativeRetriever(
     def _train(self, examples: Examples, counts: dict[str, Any], kept: Sequence[Example]) -> None:
         import torch
 
-        from retrievers.generative.training import Course, batches_by_length, chosen_epoch, train
+        from retrievers.learning.training import Course, batches_by_length, chosen_epoch, train
 
         tokens = self._prompted(examples)
         lengths = np.array(list(map(len, tokens)))
@@ -254,7 +254,7 @@ class GenerativeRetriever(
 
     def _evaluation(self, kept: Sequence[Example]) -> "Callable[[], dict[str, float]]":
         """Measures how the model answers held-out queries."""
-        from retrievers.generative.training import held_out_figures
+        from retrievers.learning.training import held_out_figures
 
         relevant: dict[tuple[int, ...], set[int]] = {}
         for tokens, row in kept:
@@ -310,7 +310,7 @@ class GenerativeRetriever(
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
-        from retrievers.generative.training import storable
+        from retrievers.learning.training import storable
 
         self._named.save(folder)
         save_file(storable(self._model.learned()), folder / "model.safetensors")

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.models import MINILM
 from bench.options import Options
+from bench.progress import Progress
 from bench.rankings import Rankings
-from bench.retriever import Progress, Retriever
+from bench.retriever import Retriever
 from retrievers.generative.examples import Example, Examples, Lists
 
 _SCALE = 20.0
@@ -40,8 +41,8 @@ class Teacher:
     def __init__(
         self, kind: Literal["sbert", "colbert"], model: str, collection: Collection, progress: Progress
     ) -> None:
-        from retrievers.colbert import ColBERT
-        from retrievers.sbert import SBERT
+        from retrievers.dense.sbert import SBERT
+        from retrievers.late_interaction.colbert import ColBERT
 
         self._retriever: Retriever = SBERT(model=model) if kind == "sbert" else ColBERT(model=model)
         self._retriever.report_to(lambda phase, done, total: progress(f"teacher: {phase}", done, total))

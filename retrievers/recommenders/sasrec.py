@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.models import pick_device
 from retrievers.recommenders.sequences import Recommender, known_items, training_sequences

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.retriever import Retriever

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.retriever import Progress
+from bench.progress import Progress
 
 _INITIAL = 0.1
 """Standard deviation of the vectors of items and positions at the start; a smaller one learns more slowly."""

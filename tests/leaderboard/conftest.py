@@ -7,7 +7,7 @@ import pytest
 from finished_cells import PLUGINS, Finished, run_here, tiny_suite
 
 from bench import registry
-from bench.catalogue import open_dataset
+from bench.collections.catalogue import open_dataset
 from bench.runner.plan import make_plan
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.catalogue import Dataset
-from bench.retriever import no_progress
+from bench.collections.catalogue import Dataset
+from bench.progress import no_progress
 from bench.runner.cell import run_cell
 from bench.runner.local import run_cells
 from bench.runner.plan import Cell

@@ -8,7 +8,7 @@ import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 from rich.console import Console
 
-from bench.catalogue import open_dataset
+from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.leaderboard.compare import compare, comparison_view, dataset_of, read_side
 

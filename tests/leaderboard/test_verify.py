@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 
-from bench.catalogue import Dataset, open_dataset
+from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
 from bench.leaderboard import publish as publishing
 from bench.leaderboard.cells import read_cells

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
-from bench.collection import Collection, Document, Rules, read_collection
-from bench.collection_writer import CollectionWriter
+from bench.collections.collection import Collection, Document, Rules, read_collection
+from bench.collections.writer import CollectionWriter
 from bench.models import MINILM, find_weights
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.retriever import no_progress
+from bench.progress import no_progress
 from retrievers.encoding import DistinctTexts, Holders, query_batches, scratch_array
 
 TEXTS = st.lists(st.sampled_from(["", "tea", "jam", "toast and jam", "Tee", "été", "\ud800"]), min_size=1)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection
 from bench.retriever import Retriever
-from retrievers.bm25 import BM25
-from retrievers.colbert import ColBERT
-from retrievers.sbert import SBERT
+from retrievers.dense.sbert import SBERT
+from retrievers.late_interaction.colbert import ColBERT
+from retrievers.lexical.bm25 import BM25
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import registry
-from bench.catalogue import open_dataset
+from bench.collections.catalogue import open_dataset
 from bench.results import CellResult, read_result
 from bench.runner.local import run_cells
 from bench.runner.plan import Cell, make_plan

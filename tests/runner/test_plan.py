@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.catalogue import Dataset, open_dataset
+from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
 from bench.runner.plan import left_out, make_plan
 from bench.suite import Suite, SystemEntry

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from bench import registry
-from bench.catalogue import open_dataset
+from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.results import read_result

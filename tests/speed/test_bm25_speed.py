@@ -10,9 +10,9 @@ import Stemmer
 from pytest_benchmark.fixture import BenchmarkFixture
 from timing import seconds
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection, Query
-from retrievers.bm25 import BM25
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection, Query
+from retrievers.lexical.bm25 import BM25
 
 K = 100
 

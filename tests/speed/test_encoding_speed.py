@@ -10,11 +10,11 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import maxsim as library_maxsim
 from timing import seconds
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection
 from bench.models import MINILM, find_weights
-from retrievers.maxsim import maxsim
-from retrievers.sbert import SBERT
+from retrievers.dense.sbert import SBERT
+from retrievers.late_interaction.maxsim import maxsim
 
 Tokens = list[np.ndarray]
 

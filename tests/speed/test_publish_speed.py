@@ -11,7 +11,7 @@ from timing import seconds
 
 from bench.leaderboard.cells import read_cells
 from bench.leaderboard.publish import publish, select
-from bench.scores.significance import randomisation_p
+from bench.measures.significance import randomisation_p
 from bench.suite import Suite, SystemEntry, TaskEntry
 
 

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.collection import Qrels
+from bench.collections.collection import Qrels
+from bench.measures.effectiveness import Judgements, evaluate, warm_up
+from bench.measures.measures import Measure
 from bench.rankings import Rankings
-from bench.scores.effectiveness import Judgements, evaluate, warm_up
-from bench.scores.measures import Measure
 
 QUERIES, HITS, JUDGED, DOCUMENTS = 5_000, 100, 5, 20_000
 

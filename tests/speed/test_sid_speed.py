@@ -11,16 +11,16 @@ from timing import seconds
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
-from bench.retriever import no_progress
+from bench.progress import no_progress
 from bench.workplace import Workplace
 from retrievers.generative.beam import Stepper, beam_search
 from retrievers.generative.docids import Identifiers, with_collision_numbers
 from retrievers.generative.options import CourseOptions, DecoderOptions
-from retrievers.generative.training import Course, batches_by_length, train
-from retrievers.semantic_ids.decoder_only import DecoderOnly
-from retrievers.semantic_ids.encoder_decoder import EncoderDecoder
-from retrievers.semantic_ids.sequence_model import History, SequenceModel, Shape
-from retrievers.semantic_ids.windows import Windows
+from retrievers.learning.training import Course, batches_by_length, train
+from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
+from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
+from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
+from retrievers.recommenders.semantic_ids.windows import Windows
 
 ITEMS, LEVELS, CODES, BEAMS, USERS, LONGEST = 12_101, 3, 256, 20, 64, 20
 CPU = torch.device("cpu")

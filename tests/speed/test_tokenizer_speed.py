@@ -4,9 +4,9 @@ import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 from timing import seconds
 
-from bench.retriever import no_progress
-from retrievers.semantic_ids.options import TokenizerOptions
-from retrievers.semantic_ids.tokenizers import tokenize
+from bench.progress import no_progress
+from retrievers.recommenders.semantic_ids.options import TokenizerOptions
+from retrievers.recommenders.semantic_ids.tokenizers import tokenize
 
 ITEMS, DIMENSION, KINDS = 12_101, 384, 200
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.collection import Document
+from bench.collections.collection import Document
 from bench.tasks.chunks import chunks, documents_with
 
 WORDS = st.lists(st.sampled_from(["salt", "oil", "leek", "rye"]), max_size=8)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bench.collection import Collection, Document, Query
+from bench.collections.collection import Collection, Document, Query
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.collection import Collection, Query
+from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.tasks.id_audit import audit_ids, rename_items

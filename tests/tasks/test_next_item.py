@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection, Query
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.results import read_result

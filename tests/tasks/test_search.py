@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.tasks.search import Search

@@ -7,7 +7,7 @@ import networkx
 import numpy as np
 import pytest
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.tasks.selectors import by_attention, by_textrank, by_tf_idf

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.sentences import sentences
 from retrievers.generative.examples import (
     Example,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.collection import Collection
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
 from bench.sentences import sentences

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.collection import Query
+from bench.collections.collection import Query
 from bench.rankings import Rankings
 from retrievers.generative.examples import Example, Examples
 from retrievers.generative.teacher import Teacher, keep_found, with_lists

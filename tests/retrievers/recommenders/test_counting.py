@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection, Query
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.retriever import Retriever
 from bench.tasks.next_item import NextItem

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from bench.catalogue import open_dataset
-from bench.collection import Collection, Query
+from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.tasks.next_item import NextItem
 from retrievers.recommenders import transformer

@@ -1,0 +1,168 @@
+"""What a cell leaves on disk: one set of typed, versioned models. Nobody else knows file names or keys.
+
+A cell's folder holds `manifest.json` once the system is fitted, `failure.json` if it ended badly, and for each
+finished task a folder below `tasks` with `result.json`, `run.trec.gz`, `rankings.parquet` and `queries.parquet`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.measures.measure import Count, Figure, Instrument, Measure
+
+FORMAT: Literal[2] = 2
+"""Version of everything below; a record of another one is not read."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class Machine(_Record):
+    """What costs were measured on; two compare only where processor, threads and accelerator are equal."""
+
+    processor: str
+    cores: int
+    memory_gb: float
+    system: str
+    threads: int
+    accelerator: str
+
+
+class Identity(_Record):
+    """Which cell it is: one system on one collection with one seed.
+
+    deterministic: the seed changes nothing, so that one cell stands for all seeds
+    imported: a third party's run that was only scored here
+    key: digest of `key_parts`, and so of all that the answers depend on
+    key_parts: collection, options, code, weights, versions; empty where they are not known
+    """
+
+    system: str
+    retriever: str
+    family: str
+    trained: bool
+    deterministic: bool = False
+    imported: bool = False
+    options: dict[str, Any]
+    weights: dict[str, str]
+    collection: str
+    fingerprint: str
+    rules: dict[str, Any]
+    seed: int
+    key: str
+    key_parts: dict[str, Any] = Field(default_factory=dict)
+
+
+class Environment(_Record):
+    """What ran, where, and by which command (as a shell takes it)."""
+
+    versions: dict[str, str] = Field(default_factory=dict)
+    revision: dict[str, Any] = Field(default_factory=dict)
+    machine: Machine | None = None
+    command: str = ""
+
+
+class FitCost(_Record):
+    """What it cost to fit; None where that is not known.
+
+    reused_seconds: part of `seconds` that other systems had spent on shared work
+    others_share: share of the processor that other work took meanwhile, 0 to 1
+    """
+
+    seconds: float | None = None
+    reused_seconds: float | None = None
+    processor_seconds: float | None = None
+    others_share: float | None = None
+    peak_memory_mb: float | None = None
+    index_bytes: int | None = None
+
+
+class TaskCost(_Record):
+    """What it cost to answer; None where that is not known, e.g. of a system elsewhere.
+
+    memory_mb: what the system needed on top of the loaded libraries, without what scored it
+    latency_queries: how many single queries the percentiles are of
+    """
+
+    queries_per_second: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    latency_queries: int | None = None
+    memory_mb: float | None = None
+    others_share: float | None = None
+
+
+class Manifest(_Record):
+    """What a fit left. An imported run has one without costs and environment."""
+
+    format: Literal[2] = FORMAT
+    cell: Identity
+    facts: dict[str, Any] = Field(default_factory=dict)
+    cost: FitCost = FitCost()
+    environment: Environment = Environment()
+
+
+class Failure(_Record):
+    """Why a cell ended badly."""
+
+    format: Literal[2] = FORMAT
+    cell: Identity
+    reason: str
+    seconds: float
+
+
+class TaskResult(_Record):
+    """What a task said of a cell, without the values of each query.
+
+    measures: the exam's, the primary one first; columns: names of those that tables show
+    """
+
+    format: Literal[2] = FORMAT
+    task: str
+    options: dict[str, Any]
+    definition: str
+    queries: int
+    depth: int
+    timed: bool
+    measures: list[Measure]
+    columns: list[str]
+    instrument: Instrument | None = None
+    figures: list[Figure]
+    counts: list[Count] = Field(default_factory=list)
+    cost: TaskCost = TaskCost()
+    environment: Environment = Environment()
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task's result with the values behind it, as read from the task's folder.
+
+    query_ids, values, units: as in `bench.tasks.exam.Evaluation`
+    name: of the folder: the task and a part of its key
+    """
+
+    result: TaskResult
+    query_ids: Sequence[str]
+    values: Mapping[str, np.ndarray]
+    units: Sequence[str] | None
+    name: str
+    run_file: Path
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """One cell as it lies on disk. `manifest` is None if it was never fitted, `failure` if nothing went wrong."""
+
+    identity: Identity
+    manifest: Manifest | None
+    failure: Failure | None
+    tasks: Sequence[TaskRecord]
+    folder: Path
+    changed: float = field(compare=False, default=0.0)
+    """When it was written, in seconds; the newest of equal cells is the one that counts."""

@@ -1,0 +1,299 @@
+"""What is searched and what is known about it: documents, queries and judgements, immutable and columnar.
+
+A collection lies in a folder of Arrow files that are memory-mapped, so that eight million passages do
+not become eight million Python objects. `bench.collections.writer` makes such a folder.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from bench.digests import digest_data
+from bench.errors import BenchError
+from bench.options import Options
+
+Gains = Literal["linear", "exponential", "binary"]
+
+T = TypeVar("T")
+
+
+class Document(NamedTuple):
+    """One unit of retrieval. `title` may be empty; `body` may repeat it."""
+
+    id: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question. `history` holds item ids, oldest first; it is empty for search."""
+
+    id: str
+    text: str
+    history: tuple[str, ...] = ()
+
+
+class Rules(Options):
+    """How a collection's content is read and judged. Any of these may follow a source: `beir:folder?split=dev`."""
+
+    text: str = Field(
+        "{title} {text}",
+        pattern=r"\{(title|text)\}",
+        description="what a system reads of a document: {title} and {text} joined",
+    )
+    split: str = Field("test", description="the split whose queries are asked and judged")
+    minimum_relevance: int = Field(1, ge=1, description="lowest grade that counts as relevant in binary measures")
+    gains: Gains = Field("linear", description="gain of a grade g in nDCG: g, 2^g - 1, or 1 if relevant")
+    exclude_self: bool = Field(False, description="a document with the query's own id is never an answer")
+    unknown_judgements: Literal["refuse", "drop"] = Field(
+        "refuse", description="judgements on documents or queries that the collection lacks"
+    )
+    language: str = Field("english", description="language of the text: stop words and stemmer follow it")
+
+    def render(self, document: Document) -> str:
+        """The text that a system reads; an absent title leaves no blank behind."""
+        parts = {"{title}": document.title, "{text}": document.body}
+        return re.sub(r"\{title\}|\{text\}", lambda mark: parts[mark[0]], self.text).strip()
+
+
+@dataclass(frozen=True)
+class Qrels:
+    """Judgements of one split, by query.
+
+    `rows[offsets[i]:offsets[i + 1]]` are the rows of the documents judged for query `query_ids[i]`,
+    and `grades` their grades. Every query of the split has an entry, if an empty one.
+    """
+
+    query_ids: Sequence[str]
+    offsets: np.ndarray
+    rows: np.ndarray
+    grades: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def of(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Document rows and grades judged for the query at `position`."""
+        span = slice(self.offsets[position], self.offsets[position + 1])
+        return self.rows[span], self.grades[span]
+
+    def with_relevant(self, minimum_relevance: int) -> np.ndarray:
+        """Mask over `query_ids`: which have a document of at least this grade."""
+        counts = np.zeros(len(self.query_ids), dtype=np.int64)
+        owners = np.repeat(np.arange(len(self.query_ids)), np.diff(self.offsets))
+        np.add.at(counts, owners, self.grades >= minimum_relevance)
+        return counts > 0
+
+    def take(self, positions: np.ndarray) -> "Qrels":
+        """The judgements of some queries, in the order of `positions`."""
+        lengths = np.diff(self.offsets)[positions]
+        picked = (
+            np.concatenate([np.arange(self.offsets[p], self.offsets[p + 1]) for p in positions])
+            if len(positions)
+            else np.zeros(0, dtype=np.int64)
+        )
+        return Qrels(
+            query_ids=[self.query_ids[p] for p in positions],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            rows=self.rows[picked],
+            grades=self.grades[picked],
+        )
+
+
+class Texts(Sequence[str]):
+    """The documents' texts as systems read them, decoded from disk when asked for."""
+
+    _BATCH = 4096
+
+    def __init__(self, documents: "Documents", rules: Rules) -> None:
+        self._documents = documents
+        self._rules = rules
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @overload
+    def __getitem__(self, key: int) -> str: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[str]: ...
+    def __getitem__(self, key: int | slice) -> str | list[str]:
+        if isinstance(key, slice):
+            return [self._rules.render(document) for document in self._documents[key]]
+        return self._rules.render(self._documents[key])
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), self._BATCH):
+            yield from self[start : start + self._BATCH]
+
+
+class Documents(Sequence[Document]):
+    """The documents in their order; a document's position is its row."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    @overload
+    def __getitem__(self, key: int) -> Document: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[Document]: ...
+    def __getitem__(self, key: int | slice) -> Document | list[Document]:
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
+            if step != 1:
+                return [self[row] for row in range(start, stop, step)]
+            part = self._table.slice(start, max(stop - start, 0))
+            columns = (part.column(name).to_pylist() for name in Document._fields)
+            return list(map(Document, *columns))
+        row = range(len(self))[key]
+        return Document(*(self._table.column(name)[row].as_py() for name in Document._fields))
+
+    def ids(self, rows: np.ndarray | Sequence[int] | None = None) -> list[str]:
+        """Document ids of `rows`, or of all documents."""
+        column = self._table.column("id")
+        return (column if rows is None else column.take(pa.array(rows, type=pa.int64()))).to_pylist()
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Row by document id."""
+        return {document_id: row for row, document_id in enumerate(self.ids())}
+
+    @cached_property
+    def id_order(self) -> np.ndarray:
+        """Shape [documents]: the place of each document's id among all ids, sorted as text."""
+        order = pc.sort_indices(self._table.column("id")).to_numpy()
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        return places
+
+    @cached_property
+    def ids_need_quoting(self) -> bool:
+        """Whether some id holds white space, which the TREC formats cannot carry unquoted."""
+        spaces = r"[\s\p{Z}\x{0B}\x{1C}-\x{1F}\x{85}]"  # what str.isspace knows
+        return bool(pc.any(pc.match_substring_regex(self._table.column("id"), spaces)).as_py())
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Documents, queries by split and judgements by split, with a fingerprint over all of it in order.
+
+    `documents`, `texts()`, `queries(split)` and `qrels(split)` are what a retriever uses. The view that
+    `fit` is handed has no `test` split (`training_view`).
+
+    A recommendation collection has items for documents and a query for each user, whose one relevant document is
+    what comes after the history. Of a user's sequence, `test` asks for the last item, `valid` for the one before
+    and `train` for the one before that: a history of `train` with its target is what may be fitted; `valid` only
+    selects.
+    """
+
+    name: str
+    documents: Documents
+    rules: Rules
+    digest: str
+    split_queries: Mapping[str, Sequence[Query]] = field(repr=False)
+    split_qrels: Mapping[str, Qrels] = field(repr=False)
+    notes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """How the content was made, by name, for the foot of a table: "users left out": 12."""
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the content and of the rules by which it is read and judged."""
+        return digest_data({"content": self.digest, "rules": self.rules.options()})
+
+    @property
+    def splits(self) -> list[str]:
+        return sorted(self.split_queries)
+
+    def texts(self) -> Texts:
+        """The text of every document, in order, as the rules assemble it."""
+        return Texts(self.documents, self.rules)
+
+    def queries(self, split: str | None = None) -> Sequence[Query]:
+        """Queries of a split, by default the one that is evaluated. Raises BenchError if there is none."""
+        return self._of_split(self.split_queries, split)
+
+    def qrels(self, split: str | None = None) -> Qrels:
+        """Judgements of a split, by default the one that is evaluated. Raises BenchError if there is none."""
+        return self._of_split(self.split_qrels, split)
+
+    def relevant(self, split: str) -> Iterator[tuple[Query, np.ndarray]]:
+        """The queries of a split, each with the rows of its relevant documents; none where there is no such split."""
+        if split in self.split_queries:
+            qrels = self.qrels(split)
+            for position, query in enumerate(self.queries(split)):
+                rows, grades = qrels.of(position)
+                yield query, rows[grades >= self.rules.minimum_relevance]
+
+    def _of_split(self, by_split: Mapping[str, T], split: str | None) -> T:
+        wanted = split or self.rules.split
+        if wanted not in by_split:
+            raise BenchError(
+                f"{self.name} has no split '{wanted}': it has {', '.join(self.splits) or 'none'}; "
+                "choose one with ?split=NAME"
+            )
+        return by_split[wanted]
+
+    def training_view(self) -> "Collection":
+        """The same documents without the queries and judgements that decide the figures."""
+        hidden = {self.rules.split, "test"}
+        return Collection(
+            name=self.name,
+            documents=self.documents,
+            rules=self.rules,
+            digest=self.digest,
+            split_queries={s: q for s, q in self.split_queries.items() if s not in hidden},
+            split_qrels={s: q for s, q in self.split_qrels.items() if s not in hidden},
+            notes=self.notes,
+        )
+
+
+def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
+    """Open a folder that `CollectionWriter` made; documents stay on disk."""
+    queries = _read_table(folder / "queries.arrow")
+    qrels = _read_table(folder / "qrels.arrow")
+    notes = folder / "notes.json"
+    split_queries: dict[str, list[Query]] = {}
+    for split, query_id, text, history in zip(*(c.to_pylist() for c in queries.columns), strict=True):
+        split_queries.setdefault(split, []).append(Query(query_id, text, tuple(history)))
+    return Collection(
+        name=name,
+        documents=Documents(_read_table(folder / "documents.arrow")),
+        rules=rules,
+        digest=(folder / "digest").read_text().strip(),
+        split_queries=split_queries,
+        split_qrels={s: _split_qrels(qrels, s, [q.id for q in asked]) for s, asked in split_queries.items()},
+        notes=json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {},
+    )
+
+
+def _read_table(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _split_qrels(table: pa.Table, split: str, query_ids: list[str]) -> Qrels:
+    part = table.filter(pc.equal(table.column("split"), split))
+    position = {query_id: i for i, query_id in enumerate(query_ids)}
+    owners = np.array([position[query_id] for query_id in part.column("query").to_pylist()], dtype=np.int64)
+    order = np.argsort(owners, kind="stable")
+    return Qrels(
+        query_ids=query_ids,
+        offsets=np.searchsorted(owners[order], np.arange(len(query_ids) + 1)),
+        rows=part.column("document").to_numpy()[order],
+        grades=part.column("grade").to_numpy()[order],
+    )

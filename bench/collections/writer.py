@@ -1,0 +1,139 @@
+"""Makes a collection's folder from a stream of documents, queries and judgements, checking each as it comes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from bench.collections.collection import Document
+from bench.errors import BenchError
+
+_DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("body", pa.string())])
+_QUERIES = pa.schema(
+    [("split", pa.string()), ("id", pa.string()), ("text", pa.string()), ("history", pa.list_(pa.string()))]
+)
+_QRELS = pa.schema([("split", pa.string()), ("query", pa.string()), ("document", pa.int64()), ("grade", pa.int64())])
+
+
+class CollectionWriter:
+    """Writes documents first, then queries, then judgements, into `folder`.
+
+    Every method takes `where`, the place that a complaint should name ("corpus.jsonl:12"). Raises
+    BenchError for an empty or repeated id, an empty query, a repeated judgement, and a judgement on an
+    unknown document or query unless `drop_unknown` is set; dropped ones are counted in `dropped`.
+    """
+
+    def __init__(self, folder: Path, drop_unknown: bool = False) -> None:
+        self.dropped = 0
+        self._drop_unknown = drop_unknown
+        self._folder = folder
+        self._digest = hashlib.sha256()
+        self._rows: dict[str, int] = {}
+        self._splits: dict[str, set[str]] = {}
+        self._judged: set[tuple[str, str, int]] = set()
+        self._documents = _Table(folder / "documents.arrow", _DOCUMENTS)
+        self._notes: dict[str, Any] = {}
+        self._queries = _Table(folder / "queries.arrow", _QUERIES)
+        self._qrels = _Table(folder / "qrels.arrow", _QRELS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in (self._documents, self._queries, self._qrels):
+            table.close(complete=error is None)
+        if error is None:
+            if not self._rows:
+                raise BenchError("the collection has no documents; check the source's path")
+            (self._folder / "digest").write_text(self._digest.hexdigest() + "\n")
+            if self._notes:
+                notes = json.dumps(self._notes, ensure_ascii=False)
+                (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
+
+    def document(self, document: Document, where: str) -> None:
+        """Append a document."""
+        if not document.id:
+            raise BenchError(f"{where}: a document without an id; give every document an id")
+        if document.id in self._rows:
+            raise BenchError(f"{where}: document id '{document.id}' occurs twice; ids must be unique")
+        self._hash(where, "document", *document)
+        self._rows[document.id] = len(self._rows)
+        self._documents.append(document)
+
+    def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] | None = None) -> None:
+        """Append a query to a split; one query may be in several splits. One with a history needs no text."""
+        if not query_id:
+            raise BenchError(f"{where}: a query without an id; give every query an id")
+        if not text.strip() and history is None:
+            raise BenchError(f"{where}: query '{query_id}' has no text; remove it or write its text")
+        known = self._splits.setdefault(split, set())
+        if query_id in known:
+            raise BenchError(f"{where}: query id '{query_id}' occurs twice in split '{split}'; ids must be unique")
+        self._hash(where, "query", split, query_id, text, *(history or ()))
+        known.add(query_id)
+        self._queries.append((split, query_id, text, list(history or ())))
+
+    def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
+        """Append a judgement of a document for a query of the split."""
+        row = self._rows.get(document_id)
+        if row is None or query_id not in self._splits.get(split, ()):
+            unknown = f"document '{document_id}'" if row is None else f"query '{query_id}'"
+            if not self._drop_unknown:
+                raise BenchError(
+                    f"{where}: a judgement on the unknown {unknown}; correct it, or leave such "
+                    "judgements out with ?unknown_judgements=drop"
+                )
+            self.dropped += 1
+            return
+        if (split, query_id, row) in self._judged:
+            raise BenchError(f"{where}: document '{document_id}' is judged twice for query '{query_id}'")
+        self._hash(where, "judgement", split, query_id, document_id, str(grade))
+        self._judged.add((split, query_id, row))
+        self._qrels.append((split, query_id, row, grade))
+
+    def note(self, name: str, value: str | int) -> None:
+        """Keep a fact on how the content was made, for the foot of a table; it is no part of the fingerprint."""
+        self._notes[name] = value
+
+    def _hash(self, where: str, *fields: str) -> None:
+        try:
+            encoded = [text.encode("utf-8") for text in fields]
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise BenchError(f"{where}: half a character ({half!a}); write whole Unicode characters") from None
+        self._digest.update(b"".join(part for data in encoded for part in (len(data).to_bytes(8, "little"), data)))
+
+
+class _Table:
+    """An Arrow file that is written in batches of rows."""
+
+    _BATCH = 16_384
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, schema)
+        self._rows: list[Sequence[Any]] = []
+
+    def append(self, row: Sequence[Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= self._BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = zip(*self._rows, strict=True)
+        arrays = [pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
+        self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._rows.clear()
+
+    def close(self, complete: bool) -> None:
+        if complete and self._rows:
+            self._flush()
+        self._writer.close()
+        self._sink.close()

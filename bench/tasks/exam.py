@@ -1,0 +1,100 @@
+"""A task bound to a collection: what is asked, how deep, and what answers are worth."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.collections.collection import Collection, Query
+from bench.measures.interval import figure_of
+from bench.measures.measure import Count, Figure, Instrument, Measure
+from bench.rankings import Rankings
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a task says of one system's answers.
+
+    rankings: the answers in their canonical order, from which everything else is computed
+    values: for each measure's name an array of shape [queries]; NaN where a query has no value. Measures that say
+        nothing about this system are not there
+    figures: the mean of each of them, in the same order
+    counts: facts beside the means
+    units: shape [queries], what the queries of one unit have in common (e.g. the document that they are made of), so
+        that they are not independent; None where each query is a unit
+    """
+
+    rankings: Rankings
+    values: Mapping[str, np.ndarray]
+    figures: Sequence[Figure]
+    counts: Sequence[Count] = ()
+    units: Sequence[str] | None = None
+
+    @property
+    def query_ids(self) -> Sequence[str]:
+        return self.rankings.query_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exam(ABC):
+    """A task bound to a collection. The same for every system: questions, depth, judgements and definition.
+
+    depth: documents that are kept of each answer
+    measures: every measure that `evaluate` may give; the first is the primary one, by which systems are ranked
+    columns: names of the measures that tables show, the primary one first
+    definition: what the figures mean on this collection, in a line for the table's foot
+    hides_histories: whether what the history of a question holds is never an answer to it
+    timed: whether single queries are timed
+    instrument: the model that is measured with, if any
+    units: what questions have in common, as in `Evaluation`
+    """
+
+    collection: Collection
+    queries: Sequence[Query]
+    depth: int
+    measures: Sequence[Measure]
+    columns: Sequence[str]
+    definition: str
+    hides_histories: bool = False
+    timed: bool = False
+    instrument: Instrument | None = None
+    units: Sequence[str] | None = field(default=None, repr=False)
+
+    @property
+    def primary(self) -> Measure:
+        """The measure by which systems are ranked."""
+        return self.measures[0]
+
+    @property
+    def reach(self) -> int:
+        """How many documents to ask for, so that `depth` are left without those that are never an answer."""
+        longest = max(len(query.history) for query in self.queries) if self.hides_histories else 0
+        return self.depth + int(self.collection.rules.exclude_self) + longest
+
+    def final(self, answers: Rankings) -> Rankings:
+        """Answers in their canonical order, cut at `depth`, without documents that are never an answer.
+
+        Raises BenchError for answers that are not to these questions, or that hold a mistake.
+        """
+        documents = self.collection.documents
+        if self.hides_histories:
+            answers = answers.without_histories(self.queries, documents)
+        return answers.canonical(self.queries, documents, self.depth, self.collection.rules.exclude_self)
+
+    def evaluate(self, answers: Rankings, groups: np.ndarray | None = None) -> Evaluation:
+        """Mask, order, audit and measure answers to `queries`, in whatever order each one lists its documents.
+
+        `groups` has, for a system whose documents may share identifiers, equal numbers for documents that do; shape
+        [documents]. Raises BenchError for answers that hold a mistake and for figures that contradict each other.
+        """
+        rankings = self.final(answers)
+        values, counts = self.measured(rankings, groups)
+        figures = [figure_of(name, found, self.units) for name, found in values.items()]
+        return Evaluation(rankings, values, figures, counts, self.units)
+
+    @abstractmethod
+    def measured(
+        self, rankings: Rankings, groups: np.ndarray | None
+    ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
+        """Audited values of canonical rankings, as in `Evaluation`, and counts."""

@@ -1,0 +1,1 @@
+"""Systems that compare each token vector of a query with those of a document."""

@@ -1,0 +1,1 @@
+"""What systems that learn share: examples, training, the choice of the epoch."""

@@ -1,0 +1,123 @@
+"""BM25 (Robertson and Zaragoza 2009) with the variants that the field uses."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+from retrievers.lexical.engines import ENGINES, Engine, Formula, Variant
+from retrievers.lexical.terms import Analyser, Vocabulary
+
+AUTO = "auto"
+
+_CELLS = 2**24
+"""Scores held at once, which bounds a batch of queries."""
+
+
+class BM25(Retriever):
+    """BM25: sums idf times saturated term frequency over the terms of the query.
+
+    The defaults are Lucene's: its formula, k1 = 1.2 and b = 0.75 (Anserini takes 0.9 and 0.4). Only documents that
+    hold a term of the query are returned, even where a variant gives others a score, so a query of unknown terms has
+    no answer. A term that the query repeats counts as often.
+
+    Lucene's ranking is ATIRE's with another idf (never 0); Robertson's idf is floored at 0; BM25+ and BM25L
+    (Lv and Zhai 2011) bound the weight of an occurrence from below by `delta`. See `bm25_engines` for where the two
+    libraries agree.
+    """
+
+    family = "sparse"
+
+    engine: Literal["bm25s", "rank-bm25"] = Field("bm25s", description="library that computes the scores")
+    variant: Variant = Field(
+        "lucene", description="formula; okapi only with rank-bm25, which has bm25+ and bm25l too"
+    )
+    k1: float = Field(1.2, gt=0, description="how slowly repeated terms saturate; near 0, repetition hardly counts")
+    b: float = Field(0.75, ge=0, le=1, description="how far long documents are discounted")
+    delta: float | None = Field(
+        None, gt=0, description="least weight of an occurrence in bm25+ (None: 1) and bm25l (None: 0.5)"
+    )
+    epsilon: float = Field(0.25, ge=0, description="okapi: a negative idf becomes this share of the mean idf")
+    stop_words: str = Field(AUTO, description="language of the stop words, none, or auto for the collection's")
+    stemmer: str = Field(AUTO, description="language of the Snowball stemmer, none, or auto for the collection's")
+    token_pattern: str = Field(
+        r"(?u)\b\w+\b", description=r"regular expression of a word; (?u)\b\w\w+\b drops words of one letter"
+    )
+
+    @field_validator("variant")
+    @classmethod
+    def _engine_has_it(cls, variant: Variant, info: ValidationInfo) -> Variant:
+        engine = info.data.get("engine", "bm25s")
+        if variant not in ENGINES[engine].variants:
+            raise ValueError(f"the engine {engine} has only {', '.join(ENGINES[engine].variants)}")
+        return variant
+
+    @field_validator("token_pattern")
+    @classmethod
+    def _pattern_finds_words(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        if groups > 1:
+            raise ValueError("more than one group; write (?:...) for those that are not the word")
+        return pattern
+
+    def fit(self, collection: Collection) -> None:
+        self._start(collection.rules.language, Vocabulary())
+        documents: list[list[int]] = []
+        for text in collection.texts():
+            documents.append(self._vocabulary.add(self._analyser.terms(text)))
+            if len(documents) % 1000 == 0:
+                self.progress("reading terms", len(documents), len(collection))
+        if not len(self._vocabulary):
+            raise BenchError(
+                f"no document of {collection.name} holds a term; change token_pattern, stop_words or both"
+            )
+        self.progress("indexing", 0, 1)
+        self._index.index(documents, len(self._vocabulary))
+        self.progress("indexing", 1, 1)
+
+    def _start(self, language: str, vocabulary: Vocabulary) -> None:
+        self._language = language
+        self._vocabulary = vocabulary
+        self._analyser = Analyser(self.token_pattern, self._resolve(self.stop_words), self._resolve(self.stemmer))
+        delta = self.delta or (1.0 if self.variant == "bm25+" else 0.5)
+        self._index: Engine = ENGINES[self.engine](Formula(self.variant, self.k1, self.b, delta, self.epsilon))
+
+    def _resolve(self, language: str) -> str:
+        return self._language if language == AUTO else language
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        batch = max(1, _CELLS // self._index.documents)
+        parts = []
+        for start in range(0, len(queries), batch):
+            asked = queries[start : start + batch]
+            terms = [self._vocabulary.known(self._analyser.terms(query.text)) for query in asked]
+            parts.append(Rankings.from_scores(asked, self._index.scores(terms), k))
+            self.progress("retrieving", start + len(asked), len(queries))
+        return Rankings.concatenate(parts)
+
+    def save(self, folder: Path) -> None:
+        self._index.save(folder)
+        words = {"language": self._language, "terms": list(self._vocabulary)}
+        (folder / "terms.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        words = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
+        self._start(words["language"], Vocabulary(words["terms"]))
+        self._index.load(folder)
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "stop_words": self._resolve(self.stop_words),
+            "stemmer": self._resolve(self.stemmer),
+            "terms": len(self._vocabulary),
+        }

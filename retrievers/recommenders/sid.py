@@ -1,0 +1,282 @@
+"""Semantic-ID recommendation: items named by codes of their text, and a model that writes what comes next.
+
+Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRID, arXiv 2507.22224) are options.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from bench.collections.collection import Collection, Query
+from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_dtype
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+from bench.token_states import reading_once
+from retrievers.generative.docids import Identifiers, with_collision_numbers
+from retrievers.generative.options import BeamOptions, CourseOptions, DecoderOptions
+from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
+from retrievers.recommenders.semantic_ids.options import TokenizerOptions
+from retrievers.recommenders.semantic_ids.tokenizers import tokenize
+from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
+from retrievers.recommenders.sequences import known_items, training_sequences
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from retrievers.learning.training import Batch
+    from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel
+
+
+class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOptions, Retriever):
+    """Writes the identifier of the item that comes next, code by code; only the order of the history is read.
+
+    The weights that are kept are those with the highest MRR@10 on users of the split `valid`, whose items are
+    otherwise not learnt; where that split is the one that is asked, those of the last epoch. A history without a
+    known item gets no answer.
+    """
+
+    family = "generative"
+
+    model: str = Field(MINILM, description="name or folder of the sentence encoder that reads the items' text")
+    architecture: Literal["encoder-decoder", "decoder-only"] = Field(
+        "decoder-only", description="an encoder of the history and a decoder, or one causal transformer over both"
+    )
+    reading: Literal["codes", "items"] = Field(
+        "codes", description="encoder-decoder: each code of the history is a position, or the sum of an item's codes"
+    )
+    sliding: Sliding = Field(
+        "prefixes", description="learn a sequence's last item alone, each from all before it, or from drawn windows"
+    )
+    longest: int = Field(20, ge=1, description="latest items of a history that are read")
+    user_bins: int = Field(0, ge=0, description="users share so many vectors, by a hash of their ids; 0: none")
+    encoder_layers: int = Field(2, ge=1, description="encoder-decoder: layers of the encoder")
+    collisions: Collisions = Field(
+        "extra-token", description="items that share an identifier: one more token, one drawn for each answer, or all"
+    )
+    valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")
+
+    head: Literal["shared", "prefix"] = Field(
+        "shared", description="output vectors: one per token of a level, or one per prefix"
+    )
+    dimension: int = Field(64, ge=1, description="of the model's states")
+    feed_forward: int = Field(256, ge=1, description="hidden units of a layer's feed-forward part")
+    layers: int = Field(2, ge=1, description="of the decoder")
+    beams: int = Field(50, ge=1, description="prefixes kept at each step; also the most identifiers returned")
+    epochs: int = Field(20, ge=0, le=10_000, description="passes over the training windows; 0: as it starts")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
+    vector_rate: float = Field(1.0, ge=0, description="head=prefix: of the output vectors, times the learning rate")
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "SID":
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} is no multiple of heads {self.heads}")
+        if self.reading == "items" and self.architecture == "decoder-only":
+            raise ValueError("reading=items is for the encoder-decoder; a decoder-only model reads what it writes")
+        return self
+
+    @property
+    def trained(self) -> bool:
+        return True
+
+    def fit(self, collection: Collection) -> None:
+        sequences = training_sequences(collection)
+        self._rows = collection.documents.rows
+        vectors = self._item_vectors(collection) if self.reads_text else np.zeros((len(collection), 1), np.float32)
+        codes = tokenize(self, vectors, sequences, self.seed, self.progress)
+        self._groups = _groups(codes.identifiers)
+        shared = len(codes.identifiers) - (int(self._groups.max()) + 1)
+        extra = self.collisions == "extra-token" and shared > 0
+        self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
+        self._hold(_made_unique(codes.identifiers, self.seed) if extra else codes.identifiers)
+        self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
+
+    def _item_vectors(self, collection: Collection) -> np.ndarray:
+        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none."""
+        folder = self.workplace.shared(
+            {"item vectors": find_weights(self.model).digest, "of": collection.fingerprint, "at": self.precision},
+            lambda folder: np.save(folder / "vectors.npy", self._encoded(collection)),
+        )
+        return np.load(folder / "vectors.npy", allow_pickle=False)
+
+    def _encoded(self, collection: Collection) -> np.ndarray:
+        from retrievers.dense.sbert import SBERT
+
+        encoder = SBERT(model=self.model, device=self.device, precision=self.precision, batch_size=self.batch_size)
+        texts = collection.texts()
+        with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
+            vectors = encoder.embed(texts)
+        vectors[[not text.strip() for text in texts]] = 0
+        return vectors
+
+    def _hold(self, identifiers: Identifiers) -> None:
+        """Build the model that writes the identifiers, with its weights as they start."""
+        import torch
+
+        from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
+        from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
+        from retrievers.recommenders.semantic_ids.sequence_model import Shape
+
+        device = torch.device(pick_device(self.device))
+        self._identifiers = identifiers
+        tables = identifiers.trie().on(device)
+        codes = torch.from_numpy(identifiers.tokens.astype(np.int64)).to(device)
+        shape = Shape(self, tables, codes, self.longest, self.user_bins)
+        self._model: SequenceModel = (
+            DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
+            if self.architecture == "decoder-only"
+            else EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
+        ).to(device)
+
+    def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:
+        import torch
+
+        from retrievers.learning.training import Course, batches_by_length, chosen_epoch, train
+
+        windows = Windows(sequences, self.sliding, self.longest, whole=self.architecture == "decoder-only")
+        asked = [query for query in collection.queries("train") if query.history]
+        bins = self._bins(asked)
+
+        def epoch(generator: np.random.Generator) -> "list[Batch]":
+            owners, starts, ends = windows.epoch(generator)
+            batches = batches_by_length(ends - starts, self.training_batch)
+            return [(owners[part], starts[part], ends[part]) for part in batches]
+
+        def loss(batch: "Batch") -> "Tensor":
+            owners, starts, ends = batch
+            return self._model.loss(
+                self._history(windows.of(owners, starts, ends), bins[owners]), self.label_smoothing
+            )
+
+        with torch.random.fork_rng():
+            kind = torch.device(pick_device(self.device)).type
+            course = Course(
+                epoch,
+                loss,
+                self._evaluation(collection),
+                self,
+                self.seed,
+                bfloat16=pick_dtype(self.precision, kind) == torch.bfloat16,
+            )
+            history = train(self._model, course, self.workplace, self.progress)
+        self._counts |= {"training_windows": len(windows), "history": history, "chosen": chosen_epoch(history)}
+
+    def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
+        """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
+        from retrievers.learning.training import held_out_figures
+
+        if "valid" not in collection.splits:
+            return None
+        queries, targets = collection.queries("valid"), collection.qrels("valid").rows
+        some = np.random.default_rng(self.seed).permutation(len(queries))[: self.valid_users]
+        asked, wanted = [queries[place] for place in some.tolist()], targets[some]
+
+        def evaluate() -> dict[str, float]:
+            ranks = np.zeros(len(asked))
+            for place, (rows, _) in enumerate(self._answers(asked)):
+                found = np.flatnonzero(rows[:10] == wanted[place])
+                ranks[place] = found[0] + 1 if len(found) else np.inf
+            return held_out_figures(ranks)
+
+        return evaluate
+
+    def _bins(self, queries: Sequence[Query]) -> np.ndarray:
+        hashes = [crc32(query.id.encode()) % max(1, self.user_bins) for query in queries]
+        return np.array(hashes, dtype=np.int64)
+
+    def _history(self, items: Sequence[np.ndarray], bins: np.ndarray) -> "History":
+        from retrievers.recommenders.semantic_ids.sequence_model import History
+
+        return History.of(items, bins, self._model.tables.device)
+
+    def _answers(self, queries: Sequence[Query], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Item rows and scores for each query, best first; nothing for a history without a known item."""
+        import torch
+
+        from retrievers.generative.beam import Validity, search
+
+        self._validity = Validity()
+        trie = self._model.tables.trie
+        bins = self._bins(queries)
+        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
+        for start in range(0, len(queries), self.batch_size):
+            span = range(start, min(start + self.batch_size, len(queries)))
+            known = [place for place in span if len(histories[place])]
+            found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+            if known:
+                with torch.no_grad():
+                    history = self._history([histories[place] for place in known], bins[known])
+                    beams = search(self._model.stepper(history), self._model.tables, self)
+                self._validity += Validity.of(beams, trie, k)
+                ids = [queries[place].id for place in known]
+                found = dict(zip(known, answers_of(beams, trie, self.collisions, ids, self.seed), strict=True))
+            for place in span:
+                yield found.get(place, (np.zeros(0, dtype=np.int64), np.zeros(0)))
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        hits = []
+        for rows, scores in self._answers(queries, k):
+            hits.append((rows[:k], scores[:k]))
+            self.progress("retrieving", len(hits), len(queries))
+        return Rankings.from_hits(queries, hits)
+
+    def answer_facts(self) -> dict[str, Any]:
+        return {f"{name} answers": rate for name, rate in self._validity.rates().items()}
+
+    def docids(self) -> Sequence[tuple[str, ...]]:
+        return [tuple(map(str, row[row >= 0].tolist())) for row in self._identifiers.tokens]
+
+    def identifier_groups(self) -> np.ndarray:
+        return self._groups
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        from retrievers.learning.training import storable
+
+        self._identifiers.save(folder)
+        np.save(folder / "groups.npy", self._groups)
+        save_file(storable(self._model.learned()), folder / "model.safetensors")
+        (folder / "items.json").write_text(json.dumps(list(self._rows)), encoding="utf-8")
+        (folder / "facts.json").write_text(json.dumps(self._counts))
+
+    def load(self, folder: Path) -> None:
+        from safetensors.torch import load_file
+
+        items = json.loads((folder / "items.json").read_text(encoding="utf-8"))
+        self._rows = {item: row for row, item in enumerate(items)}
+        self._groups = np.load(folder / "groups.npy", allow_pickle=False)
+        self._counts = json.loads((folder / "facts.json").read_text())
+        self._hold(Identifiers.load(folder))
+        self._model.restore(load_file(folder / "model.safetensors"))
+        self._model.eval()
+
+    def weights(self) -> list[str]:
+        return [self.model] if self.reads_text else []
+
+    def facts(self) -> dict[str, Any]:
+        tables = self._model.tables
+        return {
+            "device": str(tables.device),
+            "parameters_learned": sum(weight.numel() for weight in self._model.learned().values()),
+            "identifier_levels": tables.levels,
+            "identifiers": tables.trie.groups,
+            "largest_group": int(np.diff(tables.trie.group_indptr).max()),
+            **self._counts,
+        }
+
+
+def _groups(identifiers: Identifiers) -> np.ndarray:
+    """Shape [items]: a number for each item, equal for those that share an identifier."""
+    return np.unique(identifiers.tokens, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _made_unique(identifiers: Identifiers, seed: int) -> Identifiers:
+    """With one more token, numbered in an order drawn at random: the catalogue's own may tell what comes next."""
+    order = np.random.default_rng([seed, 1]).permutation(len(identifiers))
+    drawn = with_collision_numbers(Identifiers(identifiers.tokens[order], identifiers.vocabularies))
+    return Identifiers(drawn.tokens[np.argsort(order)], drawn.vocabularies)

@@ -1,0 +1,185 @@
+"""DSI on a small collection: what it learns, what it keeps, and how it goes on after an interruption."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.workplace import Workplace
+from retrievers.generative.dsi import DSI
+
+QUICK = {"device": "cpu", "dimension": 32, "feed_forward": 64, "epochs": 3, "chunks": 1, "training_batch": 16}
+
+
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """States that all of these tests share, so that each text is read once."""
+    return tmp_path_factory.mktemp("common")
+
+
+@pytest.fixture
+def fit(learnable: Collection, common: Path, tmp_path: Path) -> Any:
+    def fit(**options: Any) -> DSI:
+        retriever = DSI(**{**QUICK, **options})
+        retriever.work_in(Workplace(tmp_path / "checkpoints", common))
+        retriever.fit(learnable.training_view())
+        return retriever
+
+    return fit
+
+
+def answer(retriever: DSI, collection: Collection, k: int = 10) -> Rankings:
+    asked = collection.queries("test")
+    return retriever.retrieve(asked, k).canonical(asked, collection.documents, k)
+
+
+def assert_same(first: Rankings, second: Rankings) -> None:
+    assert np.array_equal(first.rows, second.rows)
+    assert np.array_equal(first.scores, second.scores)
+
+
+@pytest.mark.parametrize("docid", ["atomic", "naive", "semantic"])
+def test_it_finds_the_documents_whose_beginnings_it_has_learned(fit: Any, learnable: Collection, docid: str) -> None:
+    retriever = fit(
+        docid=docid, start="random", epochs=30, learning_rate=5e-3, vector_rate=1, held_out=0, leaf_size=5, branch=3
+    )
+    asked = [Query(str(row), text) for row, text in enumerate(learnable.texts())]
+    found = retriever.retrieve(asked, 1).canonical(asked, learnable.documents, 1)
+    assert np.mean([len(rows) and rows[0] == row for row, (_, rows, _) in enumerate(found)]) > 0.6
+
+
+def test_started_from_the_documents_vectors_it_answers_before_it_is_trained(fit: Any, learnable: Collection) -> None:
+    found = answer(fit(docid="atomic", epochs=0), learnable)
+    relevant = [learnable.qrels("test").of(position)[0][0] for position in range(10)]
+    assert np.mean([wanted in rows[:5] for (_, rows, _), wanted in zip(found, relevant, strict=True)]) > 0.5
+
+
+@pytest.mark.parametrize("docid", ["atomic", "semantic"])
+def test_enough_beams_find_what_exact_scoring_finds(fit: Any, learnable: Collection, docid: str) -> None:
+    beams = fit(docid=docid, branch=3, leaf_size=5, beams=30)
+    exact = beams.model_copy(update={"decoding": "exact"})
+    for name in ("_model", "_named"):
+        setattr(exact, name, getattr(beams, name))
+    first, second = answer(beams, learnable, 30), answer(exact, learnable, 30)
+    assert len(first.rows) == 300
+    assert np.array_equal(first.rows, second.rows)
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
+
+
+def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: Collection) -> None:
+    retriever = fit(branch=3, leaf_size=5, head="shared", decoding="free", epochs=1)
+    answer(retriever, learnable)
+    facts = retriever.answer_facts()
+    assert 0 < facts["invalid answers"] < 1
+    assert facts["short answers"] > 0
+    constrained = fit(branch=3, leaf_size=5, head="shared", epochs=1)
+    answer(constrained, learnable)
+    assert constrained.answer_facts() == {"invalid answers": 0, "duplicate answers": 0, "short answers": 0}
+
+
+def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, tmp_path: Path) -> None:
+    retriever = fit()
+    retriever.save(tmp_path)
+    loaded = DSI(**QUICK)
+    loaded.load(tmp_path)
+    assert_same(answer(retriever, learnable), answer(loaded, learnable))
+    assert loaded.docids() == retriever.docids()
+    assert loaded.facts() == retriever.facts()
+
+
+def test_the_seed_decides_everything(fit: Any, learnable: Collection) -> None:
+    assert_same(answer(fit(seed=1), learnable), answer(fit(seed=1), learnable))
+    assert not np.array_equal(answer(fit(seed=1), learnable).scores, answer(fit(seed=2), learnable).scores)
+
+
+class Interruption(Exception):
+    pass
+
+
+def test_an_interrupted_training_goes_on_to_the_same_end(
+    fit: Any, learnable: Collection, common: Path, tmp_path: Path
+) -> None:
+    whole = fit()
+    retriever = DSI(**QUICK)
+    retriever.work_in(Workplace(tmp_path / "again", common))
+
+    def interrupt(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 3 of") and done == 2:
+            raise Interruption
+
+    retriever.report_to(interrupt)
+    with pytest.raises(Interruption):
+        retriever.fit(learnable.training_view())
+    again = DSI(**QUICK)
+    epochs = []
+    again.report_to(lambda phase, *_: epochs.append(phase.split(",")[0]))
+    again.work_in(Workplace(tmp_path / "again", common))
+    again.fit(learnable.training_view())
+    assert {phase for phase in epochs if " of 3" in phase} == {"epoch 3 of 3"}
+    assert again.workplace.reused_seconds > 0
+    assert_same(answer(whole, learnable), answer(again, learnable))
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_checkpoint_is_the_best_on_held_out_training_queries(fit: Any) -> None:
+    facts = fit(held_out=0.5, epochs=4).facts()
+    best = max(figures["MRR@10"] for figures in facts["history"])
+    assert facts["chosen"]["MRR@10"] == best
+    assert [figures["epoch"] for figures in facts["history"]] == [0, 1, 2, 3, 4]
+    assert facts["training_queries"] == facts["held_out_queries"] == 10
+
+
+def test_without_training_queries_it_learns_from_documents_and_takes_the_last_epoch(fit: Any) -> None:
+    facts = fit(training_split="no such split").facts()
+    assert facts["training_queries"] == facts["held_out_queries"] == 0
+    assert facts["chosen"]["epoch"] == 3
+
+
+def test_nothing_to_learn_from_is_refused(fit: Any) -> None:
+    with pytest.raises(BenchError, match="nothing to train on.*give some parts"):
+        fit(training_split="no such split", parts=[])
+
+
+@pytest.mark.parametrize(("weights", "moves"), [("frozen", False), ("tuned", True)])
+def test_a_tuned_encoder_moves_and_a_frozen_one_stays(fit: Any, weights: str, moves: bool) -> None:
+    untouched, trained = fit(epochs=0), fit(encoder_weights=weights, epochs=1, held_out=0, parts=["first"])
+    before, after = (next(one.encoder.model.encoder.parameters()) for one in (untouched, trained))
+    assert (not np.array_equal(before.detach().numpy(), after.detach().numpy())) == moves
+    assert trained.facts()["encoder"] == weights
+
+
+def test_an_encoder_decoder_writes_identifiers_of_its_own_tokens(
+    fit: Any, learnable: Collection, tiny_t5: Path, tmp_path: Path
+) -> None:
+    options = {"model": str(tiny_t5), "parts": ["first"], "first_tokens": 16, "branch": 3, "leaf_size": 5}
+    retriever = fit(**options, epochs=15, learning_rate=5e-3, held_out=0)
+    history = retriever.facts()["history"]
+    assert history[-1]["loss"] < 0.8 * history[1]["loss"]
+    found = answer(retriever, learnable)
+    assert (found.lengths == 10).all()
+    (tmp_path / "saved").mkdir()
+    retriever.save(tmp_path / "saved")
+    loaded = DSI(**{**QUICK, **options})
+    loaded.load(tmp_path / "saved")
+    assert_same(found, answer(loaded, learnable))
+
+
+def test_an_encoder_decoder_cannot_be_frozen(fit: Any, tiny_t5: Path) -> None:
+    with pytest.raises(BenchError, match="leave encoder_weights at auto"):
+        fit(model=str(tiny_t5), encoder_weights="frozen")
+
+
+def test_a_teacher_filters_parts_and_gives_lists(fit: Any) -> None:
+    every = fit(epochs=1).facts()["document_parts"]
+    taught = fit(epochs=1, filter="sbert", filter_depth=1, distil=0.5, distil_depth=3).facts()
+    assert 0 < taught["parts_that_the_teacher_found"] < every == taught["document_parts"]
+
+
+def test_weights_are_those_that_the_options_use() -> None:
+    assert DSI(model="m", teacher_model="t").weights() == ["m"]
+    assert DSI(model="m", teacher_model="t", distil=0.5, doc2query="d").weights() == ["m", "t", "d"]
+    assert DSI(model="m", teacher_model="t", filter="colbert").weights() == ["m", "t"]

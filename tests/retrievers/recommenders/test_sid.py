@@ -1,0 +1,188 @@
+"""The semantic-ID recommender as a whole: that it learns an order, whatever its parts, and what it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+from bench.tasks.id_audit import audit_ids
+from bench.tasks.next_item import NextItem
+from bench.workplace import Workplace
+from retrievers.recommenders.sid import SID
+
+MakeSequences = Callable[..., Collection]
+
+TINY: dict[str, Any] = {
+    "tokenizer": "random",
+    "codes": 4,
+    "levels": 2,
+    "dimension": 16,
+    "layers": 1,
+    "encoder_layers": 1,
+    "heads": 2,
+    "feed_forward": 32,
+    "dropout": 0.0,
+    "training_batch": 16,
+    "epochs": 20,
+    "learning_rate": 0.02,
+    "beams": 12,
+}
+
+
+def fitted(collection: Collection, **options: Any) -> SID:
+    system = SID(**{**TINY, **options})
+    system.fit(collection.training_view())
+    return system
+
+
+def reached(system: SID, collection: Collection, measure: str = "Recall@5") -> float:
+    task = NextItem(mask_history="no")
+    questions = task.questions(collection)
+    answers = system.retrieve(questions, task.reach(collection, questions))
+    judged = task.judge(collection, task.final(answers, collection, questions))
+    return next(figure.value for figure in judged.figures if figure.measure == measure)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"head": "prefix"},
+        {"sliding": "all", "user_bins": 3, "epochs": 24},
+        {"decoding": "exact"},
+        {"architecture": "encoder-decoder", "epochs": 6},
+        {"architecture": "encoder-decoder", "reading": "items", "epochs": 6},
+        {"levels": 1, "codes": 12},
+        {"tokenizer": "collaborative"},
+        {"tokenizer": "hierarchical"},
+    ],
+    ids=str,
+)
+def test_it_learns_what_comes_next(months: Collection, options: dict[str, Any]) -> None:
+    assert reached(fitted(months, **options), months) > 0.9
+
+
+def test_the_text_of_the_items_names_them(make_sequences: MakeSequences) -> None:
+    """Items with the same text cannot be told apart by their codes; one more token does."""
+    words = ["join two paths", "split a path", "open a file", "close a file", "sort a list", "reverse a list"]
+    walks = {f"u{n}": [words[(n + step) % 6] for step in range(5 + n % 5)] for n in range(24)}
+    collection = make_sequences(walks)
+    system = fitted(collection, tokenizer="residual-k-means", codes=2, levels=2, epochs=30, training_batch=4)
+    assert len(set(system.docids())) == 6
+    assert system.facts()["extra_token"]
+    assert reached(system, collection, "MRR@10") > 0.9
+
+
+@pytest.mark.parametrize("collisions", ["random-pick", "expected"])
+def test_items_that_share_an_identifier_share_its_credit(months: Collection, collisions: str) -> None:
+    alone = fitted(months, tokenizer="residual-k-means", codes=2, levels=1, collisions="extra-token", beams=24)
+    shared = fitted(months, tokenizer="residual-k-means", codes=2, levels=1, collisions=collisions, beams=24)
+    np.testing.assert_array_equal(alone.identifier_groups(), shared.identifier_groups())
+    assert len(set(alone.docids())) == 12
+    assert len(set(shared.docids())) == len(set(shared.identifier_groups().tolist())) < 12
+    assert reached(alone, months) > reached(shared, months)
+    rows, _ = shared.retrieve([Query("u", "", ("month-01", "month-02"))], 12).of(0)
+    found = len(shared.identifier_groups()) if collisions == "expected" else len(set(shared.docids()))
+    assert len(rows) == found
+
+
+def test_free_beams_tell_how_often_they_wrote_no_identifier(months: Collection) -> None:
+    free = fitted(months, decoding="free", epochs=1, beams=16)
+    free.retrieve(months.queries(), 10)
+    assert 0 < free.answer_facts()["invalid answers"] < 1
+    constrained = fitted(months, epochs=1)
+    constrained.retrieve(months.queries(), 10)
+    assert constrained.answer_facts()["invalid answers"] == 0
+
+
+@pytest.mark.parametrize("tokenizer", ["sequential", "collaborative"])
+def test_other_item_ids_change_nothing_beyond_chance(months: Collection, tmp_path: Path, tokenizer: str) -> None:
+    audit = audit_ids(lambda: SID(**{**TINY, "tokenizer": tokenizer}), months, NextItem(mask_history="no"), tmp_path)
+    assert not audit.leaks, audit
+
+
+def test_items_without_text_are_named_and_found_too(make_sequences: MakeSequences) -> None:
+    """Their vectors are zeros: they share codes, and the extra token tells them apart."""
+    items = ["-", "--", "join two paths", "open a file"]
+    walks = {f"u{n}": [items[(n + step) % 4] for step in range(5 + n % 5)] for n in range(20)}
+    collection = make_sequences(walks)
+    system = fitted(collection, tokenizer="residual-k-means", codes=2, levels=2, epochs=30, training_batch=4)
+    assert system.facts()["tokenizer"]["items_without_vector"] == 2
+    assert reached(system, collection, "MRR@10") > 0.9
+
+
+def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) -> None:
+    system = fitted(months)
+    system.save(tmp_path)
+    again = SID(**TINY)
+    again.load(tmp_path)
+    before, after = (one.retrieve(months.queries(), 5) for one in (system, again))
+    np.testing.assert_array_equal(before.rows, after.rows)
+    np.testing.assert_array_equal(before.scores, after.scores)
+    assert again.facts() == system.facts()
+
+
+def test_the_seed_decides(months: Collection) -> None:
+    first, second, other = (fitted(months, epochs=2, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.scores, second.scores)
+    assert not np.array_equal(first.scores, other.scores)
+
+
+class Interruption(Exception):
+    pass
+
+
+def test_an_interrupted_training_goes_on_to_the_same_end(months: Collection, tmp_path: Path) -> None:
+    whole = fitted(months, epochs=4)
+
+    def interrupt(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 3 of") and done == 2:
+            raise Interruption
+
+    for tell in (interrupt, None):
+        system = SID(**{**TINY, "epochs": 4})
+        system.work_in(Workplace(tmp_path / "checkpoints", tmp_path / "common"))
+        if tell:
+            system.report_to(tell)
+            with pytest.raises(Interruption):
+                system.fit(months.training_view())
+    system.fit(months.training_view())
+    np.testing.assert_array_equal(
+        whole.retrieve(months.queries(), 5).scores, system.retrieve(months.queries(), 5).scores
+    )
+
+
+def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> None:
+    system = fitted(months, epochs=1)
+    answers = system.retrieve([Query("a", "", ("elsewhere",)), Query("b", "", ("elsewhere", "month-03"))], 5)
+    assert answers.lengths.tolist() == [0, 5]
+
+
+def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequences) -> None:
+    names = [f"month-{number:02}" for number in range(12)]
+    walks = {f"u{s}": [names[(s + step) % 12] for step in range(6)] for s in range(12)}
+    system = fitted(make_sequences(walks, split="valid"), epochs=3)
+    assert system.facts()["chosen"]["epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dimension": 10, "heads": 4}, "dimension 10 is no multiple of heads 4"),
+        ({"layers": 0}, "Input should be greater than or equal to 1"),
+        ({"reading": "items"}, "reading=items is for the encoder-decoder"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((BenchError, ValueError), match=message):
+        SID(**{**TINY, "architecture": "decoder-only", **options})
+
+
+def test_sequences_of_one_training_item_are_refused(make_sequences: MakeSequences) -> None:
+    short = make_sequences({"u1": ["a", "b", "c"], "u2": ["c", "a", "b"]})
+    with pytest.raises(BenchError, match="has no sequences to learn from"):
+        fitted(short, codes=4)
