@@ -1,0 +1,158 @@
+"""The leaderboard of one suite as data: every table, page and proof is a view on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.measures.measure import Count, Instrument, Measure
+
+FORMAT = 2
+NOT_RUN = "not run"
+BANDS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
+"""Into which a query's value falls: exactly 0, above it up to a bound, exactly 1."""
+
+
+@dataclass(frozen=True)
+class RowFigure:
+    """A mean over queries (and seeds), its 95 % interval over queries, and its spread over seeds."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    spread: float | None = None
+    """Standard deviation over seeds; None with one seed."""
+
+
+@dataclass(frozen=True)
+class RowCost:
+    """Means over seeds, and of the shares that other work took of the processor the largest; None: not known."""
+
+    fit_seconds: float | None = None
+    fit_processor_seconds: float | None = None
+    fit_others_share: float | None = None
+    index_bytes: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    queries_per_second: float | None = None
+    memory_mb: float | None = None
+    others_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system on one task. `problem` is the reason why it has no figures, or not those of all seeds."""
+
+    system: str
+    retriever: str
+    family: str
+    trained: bool
+    deterministic: bool
+    imported: bool
+    seeds: Sequence[int]
+    """Those it was run with; the one of a deterministic system stands for all."""
+
+    cells: Sequence[str]
+    """Names of the cells, one for each seed, by which run files and manifests are found."""
+
+    problem: str = ""
+    shares_weights_with: str = ""
+    """The instrument that has the system's own weights: its role and name."""
+
+    hardware: str = ""
+    figures: Mapping[str, RowFigure] = field(default_factory=dict)
+    """By the measure's name; a measure that says nothing of this system is not there."""
+
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    """By name; values are means over seeds."""
+
+    cost: RowCost = RowCost()
+    best_rank: int | None = None
+    worst_rank: int | None = None
+    groups: Sequence[str] = ()
+    distribution: Sequence[float] = ()
+    """Share of the queries in each of BANDS, by the primary measure."""
+
+    @property
+    def done(self) -> bool:
+        return bool(self.figures)
+
+    @property
+    def among_best(self) -> bool:
+        """Whether no system is significantly better."""
+        return self.best_rank == 1
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two systems of a block by the primary measure: the first minus the second."""
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    effect: float | None
+    p: float
+    corrected: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """One task on one collection. Rows run from the best mean on; failed ones are last."""
+
+    task: str
+    options: Mapping[str, Any]
+    definition: str
+    queries: int
+    instrument: Instrument | None
+    measures: Sequence[Measure]
+    """Every measure that some row has; the first is the primary one, by which systems are ranked and tested."""
+
+    columns: Sequence[str]
+    """Names of the measures that tables show, the primary one first."""
+
+    timed: bool
+    test: str
+    """How the groups were found."""
+
+    rows: Sequence[Row]
+    pairs: Sequence[Pair]
+
+    @property
+    def primary(self) -> Measure:
+        return self.measures[0]
+
+    @property
+    def shown(self) -> list[Measure]:
+        """The measures of `columns`."""
+        by_name = {measure.name: measure for measure in self.measures}
+        return [by_name[name] for name in self.columns]
+
+
+@dataclass(frozen=True)
+class CollectionBoard:
+    """All tasks of the suite on one collection."""
+
+    name: str
+    fingerprint: str
+    rules: Mapping[str, Any]
+    hardware: Sequence[str]
+    """What costs were measured on; they compare only within one."""
+
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A suite's leaderboard."""
+
+    suite: str
+    title: str
+    systems: Sequence[Mapping[str, str]]
+    tasks: Sequence[Mapping[str, Any]]
+    seeds: Sequence[int]
+    """What the suite asks for; a system or seed that is missing is shown as such."""
+
+    collections: Sequence[CollectionBoard]
+    format: int = FORMAT
