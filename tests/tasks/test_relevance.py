@@ -145,7 +145,7 @@ def test_the_sample_is_the_tasks_own(numbers: Collection, judge: Reads) -> None:
 
 def test_a_collection_too_small_to_draw_from_is_refused(numbers: Collection) -> None:
     with pytest.raises(BenchError, match="60 documents, but the task relevance needs 102"):
-        Relevance(draws=90).on(numbers).queries
+        Relevance(draws=90).on(numbers)
 
 
 def test_the_judge_and_its_weights_stand_beside_the_figures(numbers: Collection, judge: Reads) -> None:
