@@ -59,6 +59,7 @@ class Rules(Options):
         "refuse", description="judgements on documents or queries that the collection lacks"
     )
     language: str = Field("english", description="language of the text: stop words and stemmer follow it")
+    primary: str = Field("", description="measure by which systems are ranked, e.g. Recall@2; empty: the task's own")
 
     def render(self, document: Document) -> str:
         """The text that a system reads; an absent title leaves no blank behind."""
@@ -213,11 +214,19 @@ class Collection:
     @property
     def fingerprint(self) -> str:
         """Digest of the content and of the rules by which it is read and judged."""
-        return digest_data({"content": self.digest, "rules": self.rules.options()})
+        rules = self.rules.options()
+        if not rules["primary"]:
+            del rules["primary"]
+        return digest_data({"content": self.digest, "rules": rules})
 
     @property
     def splits(self) -> list[str]:
         return sorted(self.split_queries)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether its queries are users with histories, so that it is asked what comes next."""
+        return any(query.history for query in self.split_queries.get(self.rules.split, ()))
 
     def texts(self) -> Texts:
         """The text of every document, in order, as the rules assemble it."""
