@@ -97,7 +97,9 @@ def test_sequences_are_asked_what_comes_next_unless_a_task_is_named(
     calls = make_sequences({"u": ["open", "read", "close", "exit"], "v": ["open", "close", "exit", "read"]})
     chosen = choose(datasets=["x"], retrievers=["bm25"], measures=["Recall@5"])
     assert [(task.task, task.options) for task in chosen.on(texts).tasks] == [("search", {"measured": ["Recall@5"]})]
-    assert [(task.task, task.options) for task in chosen.on(calls).tasks] == [("next_item", {"measured": ["Recall@5"]})]
+    assert [(task.task, task.options) for task in chosen.on(calls).tasks] == [
+        ("next_item", {"measured": ["Recall@5"]})
+    ]
     named = choose(datasets=["x"], retrievers=["bm25"], tasks=["search"])
     assert [task.task for task in named.on(calls).tasks] == ["search"]
 
@@ -107,7 +109,10 @@ def test_sequences_are_asked_what_comes_next_unless_a_task_is_named(
     [
         ({}, "nothing to run: give --suite NAME"),
         ({"datasets": ["limit"]}, "nothing to run"),
-        ({"suite": "dsi", "retrievers": ["bm52"]}, r"unknown system of suite dsi 'bm52': did you mean bm25.*--plugin"),
+        (
+            {"suite": "dsi", "retrievers": ["bm52"]},
+            r"unknown system of suite dsi 'bm52': did you mean bm25.*--plugin",
+        ),
         ({"datasets": ["limit"], "retrievers": ["bm52"]}, "unknown retriever 'bm52'"),
         ({"suite": "dsi", "retrievers": ["bm25", "bm25"]}, "--retriever bm25 is given 2 times"),
         ({"datasets": ["limit"], "retrievers": ["bm25", "bm25"]}, "--retriever bm25 is given 2 times"),

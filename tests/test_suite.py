@@ -36,7 +36,9 @@ def test_a_suite_of_ones_own_is_read_from_its_path(tmp_path: Path) -> None:
 
 
 def test_defaults_go_to_every_system_that_has_them_and_its_own_go_before(tmp_path: Path) -> None:
-    text = BASE.replace("[[systems]]", "[defaults]\nb = 0.4\nk1 = 1\n\n[[systems]]\nretriever = 'sif'\n\n[[systems]]", 1)
+    text = BASE.replace(
+        "[[systems]]", "[defaults]\nb = 0.4\nk1 = 1\n\n[[systems]]\nretriever = 'sif'\n\n[[systems]]", 1
+    )
     suite = read_suite(_written(tmp_path, text))
     assert _options(suite) == {"sif": {}, "bm25": {"b": 0.4, "k1": 1}, "long": {"b": 0, "k1": 1}}
 
@@ -49,7 +51,9 @@ def test_a_default_that_no_system_has_is_refused(tmp_path: Path) -> None:
 
 def test_a_suite_extends_another_by_path(tmp_path: Path) -> None:
     _written(tmp_path, BASE, "words.toml")
-    own = 'extends = "words.toml"\nseeds = [5]\n[[systems]]\nretriever = "bm25"\nname = "long"\noptions = { k1 = 2 }\n'
+    own = (
+        'extends = "words.toml"\nseeds = [5]\n[[systems]]\nretriever = "bm25"\nname = "long"\noptions = { k1 = 2 }\n'
+    )
     own += '[[systems]]\nretriever = "sif"\n[[tasks]]\ntask = "relevance"\n'
     suite = read_suite(_written(tmp_path, own))
     assert (suite.title, suite.datasets, suite.seeds) == ("Words", ["limit"], [5])

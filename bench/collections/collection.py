@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from bench.collections.seal import check_seal
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
@@ -272,7 +273,8 @@ class Collection:
 
 
 def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
-    """Open a folder that `CollectionWriter` made; documents stay on disk."""
+    """Open a folder that `CollectionWriter` made; documents stay on disk. Raises BenchError if it is damaged."""
+    check_seal(folder)
     queries = _read_table(folder / "queries.arrow")
     qrels = _read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
