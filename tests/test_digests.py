@@ -49,7 +49,7 @@ def test_a_change_in_another_package_that_no_version_covers_changes_it(package: 
 
 
 def test_comments_docstrings_and_descriptions_change_nothing(package: Path) -> None:
-    text = '"""{0}"""\nfrom pydantic import Field\nclass A:\n    """{0}"""\n    size: int = Field(1, description="{0}")\n'
+    text = '"""{0}"""\nfrom pydantic import Field\nclass A:\n    """{0}"""\n    n: int = Field(1, description="{0}")\n'
     digests = set()
     for word in ("one", "two"):
         (package / "basket.py").write_text(text.format(word) + f"    '''{word}'''  # {word}\n")

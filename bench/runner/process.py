@@ -15,7 +15,7 @@ from bench.runner.cost import Stopwatch
 from bench.runner.plan import Cell, PlannedTask, explain
 from bench.store import locked, remove_drafts
 
-_PATIENCE = 20.0
+_PATIENCE = 3.0
 """Seconds to wait for a process of an earlier run that is about to end."""
 
 
