@@ -115,9 +115,9 @@ class Rankings:
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """One answer from the answers to consecutive batches of queries."""
-        sizes = {part.documents for part in parts}
-        if len(sizes - {None}) > 1:
-            raise BenchError(f"batches scored {short(sorted(sizes - {None}))} documents; score the same in each")
+        sizes = {part.documents for part in parts if part.documents is not None}
+        if len(sizes) > 1:
+            raise BenchError(f"batches scored {short(sorted(sizes))} documents; score the same ones in each")
         starts = np.cumsum([0, *(len(part.rows) for part in parts)])
         offsets = [part.offsets[1:] + start for part, start in zip(parts, starts, strict=False)]
         return cls(
@@ -125,7 +125,7 @@ class Rankings:
             offsets=np.concatenate([[0], *offsets]).astype(np.int64),
             rows=_join([part.rows for part in parts], np.int64),
             scores=_join([part.scores for part in parts], np.float64),
-            documents=max(sizes - {None}, default=None),
+            documents=max(sizes, default=None),
         )
 
     def __len__(self) -> int:
@@ -224,8 +224,8 @@ class Rankings:
     def _check(self, documents: Documents) -> None:
         if self.documents not in (None, len(documents)):
             raise BenchError(
-                f"scores for {self.documents:,} documents, but the collection has {len(documents):,}; give one column "
-                "for each, in the collection's order (a part of them: from_scores(..., first=ROW))"
+                f"scores for {self.documents:,} documents, but the collection has {len(documents):,}; give one "
+                "column for each, in the collection's order (for a part of them: from_scores(..., first=ROW))"
             )
         self._refuse((self.rows < 0) | (self.rows >= len(documents)), "a document that is not in the collection")
         self._refuse(~np.isfinite(self.scores), "a score that is not a finite number")
@@ -330,7 +330,11 @@ def _refuse_type(dtype: Any, kinds: str, what: str, wanted: str) -> None:
 
 
 def _is_sparse(scores: Any) -> bool:
-    return hasattr(scores, "tocsr")
+    if isinstance(scores, np.ndarray):
+        return False
+    from scipy.sparse import issparse
+
+    return issparse(scores)
 
 
 def _matched(scores: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:

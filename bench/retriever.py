@@ -55,12 +55,8 @@ class Retriever(Options, ABC):
         return super().__new__(cls)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        if "__init__" in vars(cls):
-            raise BenchError(
-                f"{cls.__name__} has an __init__ of its own; declare what it takes as typed options of the class "
-                "(`k1: float = 1.2`), and do the work in fit"
-            )
+    def __pydantic_init_subclass__(cls, **named: Any) -> None:
+        super().__pydantic_init_subclass__(**named)
         for name, guard in _GUARDS.items():
             method = getattr(cls, name, None)
             if method is not None and not hasattr(method, "unguarded"):
@@ -70,23 +66,19 @@ class Retriever(Options, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         known = type(self).model_fields
-        if name in known:
-            value = getattr(type(self).from_options(type(self).__name__, {**self._chosen, name: value}), name)
-        elif not (self._calls or name.startswith("_") or name in vars(self) or hasattr(type(self), name)):
+        own = name in known or name.startswith("_") or name in vars(self) or hasattr(type(self), name)
+        if not own and not self._calls:
             raise UnknownName(f"option of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
-    @property
-    def _chosen(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
-
     def __repr__(self) -> str:
-        given = {
-            name: value
-            for name, value in self._chosen.items()
-            if value != type(self).model_fields[name].get_default(call_default_factory=True)
+        fields = type(self).model_fields.items()
+        chosen = {
+            name: getattr(self, name)
+            for name, field in fields
+            if getattr(self, name) != field.get_default(call_default_factory=True)
         }
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
 
     __str__ = __repr__
 

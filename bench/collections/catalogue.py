@@ -19,7 +19,7 @@ from bench.progress import Progress, no_progress
 from bench.store import cache_root, locked, new_folder, write_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """An opened dataset: its collection, the folder that holds it, and its card if it has one."""
 
@@ -28,6 +28,9 @@ class Dataset:
     folder: Path
     card: Card | None
     dropped_judgements: int = 0
+
+    def __repr__(self) -> str:
+        return repr(self.collection)
 
 
 @dataclass(frozen=True)
