@@ -14,8 +14,9 @@ Nothing is imported until it is used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
+
+    from pydantic import Field
 
     from bench.collections.catalogue import Dataset
     from bench.collections.collection import Collection, Document, Query
@@ -32,6 +33,7 @@ __all__ = [
     "BenchError",
     "Collection",
     "Document",
+    "Field",
     "NotFittedError",
     "Query",
     "Rankings",
@@ -49,6 +51,7 @@ _HOMES = {
     "BenchError": "bench.errors",
     "Collection": "bench.collections.collection",
     "Document": "bench.collections.collection",
+    "Field": "pydantic",
     "NotFittedError": "bench.errors",
     "Query": "bench.collections.collection",
     "Rankings": "bench.rankings",
@@ -100,7 +103,7 @@ def evaluate(systems: Any, data: "str | Dataset | Collection", tasks: Any = (), 
 
 
 def compare(first: "Result", second: "Result", measure: str = "", seed: int = 0) -> "Comparison":
-    """Two systems of a table query by query: the difference with its interval and p, wins, losses, what moved most."""
+    """Two systems of a table query by query: the difference with its interval and p, wins and losses."""
     from bench.face.comparison import compare
 
     return compare(first, second, measure, seed)

@@ -110,7 +110,10 @@ def test_a_class_is_constructed_by_the_same_rules() -> None:
         ({"liters": 1}, "unknown option of kettle 'liters': did you mean litres"),
         ({"watts": 1}, r"unknown option of kettle 'watts': did you mean heating\.watts"),
         ({"heating.wats": 1}, r"unknown option of kettle\.heating 'wats': did you mean watts"),
-        ({"heating.watts": 1}, r"kettle\.heating\.watts: give a whole number greater than or equal to 100 \(given 1\)"),
+        (
+            {"heating.watts": 1},
+            r"kettle\.heating\.watts: give a whole number greater than or equal to 100 \(given 1\)",
+        ),
         ({"heating.stages": "half"}, r"kettle\.heating\.stages: give a list, as \[0\.1, 0\.2\]"),
         ({"heating": "hot"}, r"kettle\.heating is a group of options: write kettle\.heating\.watts=VALUE"),
         ({"litres": 0.1, "whistle": "low"}, r"kettle: a kettle of less than 0\.2 litres cannot whistle low"),
