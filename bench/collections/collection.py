@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from bench.collections.seal import check_seal
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
@@ -225,6 +226,11 @@ class Collection:
     def splits(self) -> list[str]:
         return sorted(self.split_queries)
 
+    @property
+    def sequential(self) -> bool:
+        """Whether its queries are users with histories, so that it is asked what comes next."""
+        return any(query.history for query in self.split_queries.get(self.rules.split, ()))
+
     def texts(self) -> Texts:
         """The text of every document, in order, as the rules assemble it."""
         return Texts(self.documents, self.rules)
@@ -269,7 +275,8 @@ class Collection:
 
 
 def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
-    """Open a folder that `CollectionWriter` made; documents stay on disk."""
+    """Open a folder that `CollectionWriter` made; documents stay on disk. Raises BenchError if it is damaged."""
+    check_seal(folder)
     queries = _read_table(folder / "queries.arrow")
     qrels = _read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
