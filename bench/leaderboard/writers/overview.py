@@ -1,12 +1,11 @@
-"""results/index.html and results/README.md: every published suite, with its best systems and all their figures."""
+"""results/index.html: every published suite, all its systems by all its tasks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench.leaderboard.board import Block, Board, Row
 from bench.leaderboard.columns import absence
-from bench.leaderboard.text import fraction, markdown
-from bench.leaderboard.writers.page import findings
+from bench.leaderboard.text import fraction
 from bench.leaderboard.writers.templating import template
 
 
@@ -31,30 +30,6 @@ class _Matrix(NamedTuple):
 def as_overview_page(boards: Sequence[Board]) -> str:
     """The page over all suites. Equal boards give equal text."""
     return template("overview.html").render(matrices=[_matrix(board) for board in boards])
-
-
-def as_overview_markdown(boards: Sequence[Board]) -> str:
-    """The same for readers of the repository: the best of each task."""
-    head = "# Results\n\nPublished leaderboards, each with the run files and manifests that prove it.\n\n"
-    lines = [line for board in boards for line in _lines(board)]
-    if not lines:
-        return head + "None is published yet.\n"
-    table = ["| suite | collection | task | measure | best | as good | systems | not done |", "|---|---|---|---|---|---|---:|---:|"]
-    return head + "\n".join(table + lines) + "\n"
-
-
-def _lines(board: Board) -> Iterator[str]:
-    for found in findings(board):
-        systems = len(found.block.rows)
-        cells = [
-            f"[{markdown(board.suite)}]({board.suite}/README.md)",
-            *map(markdown, (found.collection, found.block.task, found.block.primary.column)),
-            f"{markdown(found.best)} {fraction(found.figure.value)}",
-            f"{found.as_good} of {found.others} others",
-            str(systems),
-            str(systems - found.others - 1),
-        ]
-        yield "| " + " | ".join(cells) + " |"
 
 
 def _matrix(board: Board) -> _Matrix:

@@ -1,19 +1,21 @@
-"""What `bench verify` prints."""
+"""What `bench verify` prints, line by line as it is found."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError, UnknownName
-from bench.leaderboard.references import Held, hold, read_references
-from bench.leaderboard.verify import Check, Published, read_published, verify, worst
-from bench.terminal import ProgressDisplay, console
+from bench.leaderboard.published import Published, read_published
+from bench.terminal.console import add, console, table, text
+from bench.terminal.progress import ProgressDisplay
+from bench.verification.check import Check, worst
+from bench.verification.references import Held, hold, read_references
+from bench.verification.verify import verify
 
 _STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "failed": "red", "not run": "dim"}
 
@@ -29,16 +31,22 @@ def print_checks(folder: Path, places: Sequence[str], everything: bool) -> bool:
         for check in verify(published, datasets):
             checks.append(check)
             if everything or check.verdict != "OK":
-                screen.print(_line(check))
+                screen.print(check_line(check))
+    screen.print(summary(folder, checks))
+    return worst(checks) == "FAIL"
+
+
+def check_line(check: Check) -> Text:
+    """One check."""
+    line = text(f"{check.verdict:<5}", style=_STYLES[check.verdict])
+    return line + text(check.what + (f": {check.detail}" if check.detail else ""))
+
+
+def summary(folder: Path, checks: Sequence[Check]) -> Text:
+    """How many of each verdict."""
     counts = Counter(check.verdict for check in checks)
-    summary = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in ("OK", "near", "FAIL"))
-    screen.print(Text(f"{folder}: {summary}", style=_STYLES[worst(checks)]))
-    return counts["FAIL"] > 0
-
-
-def _line(check: Check) -> Text:
-    line = Text.assemble((f"{check.verdict:<5}", _STYLES[check.verdict]), check.what)
-    return line.append(f": {check.detail}" if check.detail else "")
+    told = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in ("OK", "near", "FAIL"))
+    return text(f"{folder}: {told}", style=_STYLES[worst(checks)])
 
 
 def _open(published: Published, places: Sequence[str]) -> dict[str, Dataset | BenchError]:
@@ -53,11 +61,11 @@ def _open(published: Published, places: Sequence[str]) -> dict[str, Dataset | Be
     return opened
 
 
-def _place(text: str, known: Sequence[str]) -> tuple[str, str]:
+def _place(place: str, known: Sequence[str]) -> tuple[str, str]:
     for name in known:
-        if text.startswith(f"{name}="):
-            return name, text.removeprefix(f"{name}=")
-    raise UnknownName("collection", text.partition("=")[0], known, "(write --dataset NAME=SOURCE)")
+        if place.startswith(f"{name}="):
+            return name, place.removeprefix(f"{name}=")
+    raise UnknownName("collection", place.partition("=")[0], known, "(write --dataset NAME=SOURCE)")
 
 
 def print_references(path: Path | None, data: Path, out: Path) -> bool:
@@ -73,32 +81,27 @@ def print_references(path: Path | None, data: Path, out: Path) -> bool:
             for held in hold(references, data, out, display):
                 found.append(held)
     finally:
-        screen.print(_references_table(found))
+        screen.print(references_table(found))
         _print_absent(found, screen)
     return any(one.verdict in ("FAIL", "failed") for one in found)
 
 
-def _references_table(found: Sequence[Held]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in ("system", "dataset", "measure"):
-        table.add_column(header)
-    for header in ("published", "ours", "difference", "tolerance"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("source", style="dim")
+def references_table(found: Sequence[Held]) -> Table:
+    """Others' figures beside ours."""
+    numbers = ("published", "ours", "difference", "tolerance")
+    made = table(("system", "dataset", "measure", *numbers, "verdict", "source"), right=numbers)
     for one in found:
         reference = one.reference
         ours = ("-", "-") if one.ours is None else (f"{one.ours:.4f}", f"{one.difference:+.4f}")
-        verdict = Text(one.verdict, style=_STYLES[one.verdict])
-        named = escape(reference.name), escape(one.where), reference.measure
         figures = f"{reference.value:.4f}", *ours, f"{reference.tolerance:g}"
-        table.add_row(*named, *figures, verdict, escape(reference.source))
-    return table
+        verdict = text(one.verdict, style=_STYLES[one.verdict])
+        add(made, reference.name, one.where, reference.measure, *figures, verdict, text(reference.source, style="dim"))
+    return made
 
 
 def _print_absent(found: Sequence[Held], screen: Console) -> None:
     for (verdict, problem), names in _by_problem(found).items():
-        screen.print(Text(f"{verdict}: {', '.join(names)}: {problem}", style=_STYLES[verdict]))
+        screen.print(text(f"{verdict}: {', '.join(names)}: {problem}", style=_STYLES[verdict]))
 
 
 def _by_problem(found: Sequence[Held]) -> dict[tuple[str, str], list[str]]:
