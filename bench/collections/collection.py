@@ -59,6 +59,7 @@ class Rules(Options):
         "refuse", description="judgements on documents or queries that the collection lacks"
     )
     language: str = Field("english", description="language of the text: stop words and stemmer follow it")
+    primary: str = Field("", description="measure by which systems are ranked, e.g. Recall@2; empty: the task's own")
 
     def render(self, document: Document) -> str:
         """The text that a system reads; an absent title leaves no blank behind."""
@@ -213,7 +214,8 @@ class Collection:
     @property
     def fingerprint(self) -> str:
         """Digest of the content and of the rules by which it is read and judged."""
-        return digest_data({"content": self.digest, "rules": self.rules.options()})
+        rules = {name: value for name, value in self.rules.options().items() if value or name != "primary"}
+        return digest_data({"content": self.digest, "rules": rules})
 
     @property
     def splits(self) -> list[str]:

@@ -1,36 +1,143 @@
-"""How far a mean over queries may be off: the percentile bootstrap."""
+"""How far a mean over queries may be off: one bootstrap for figures, for means over seeds and for differences.
 
-from collections.abc import Sequence
+Queries that are made of one document, or otherwise belong together, are one unit: a resample draws whole units. All
+resamples of so many units are the same, so that whoever computes an interval of the same values gets the same one.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import exp, factorial, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from bench.measures.measure import Figure
 
+_RESAMPLES = 2000
+_STREAM = b"bootstrap"
+"""Beside the seed, so that draws do not follow those of a system that was given the same seed."""
+
+KEPT = 1000
+_AT_ONCE = 2_000_000
+TAILS = (0.025, 0.975)
+_Z = 1.959963984540054
+"""The normal distribution's quantile of 97.5 %."""
+
 
 class Interval(NamedTuple):
-    """Bounds of a confidence interval."""
+    """Bounds of a 95 % confidence interval."""
 
     low: float
     high: float
 
 
-def bootstrap_interval(
-    values: np.ndarray, seed: int = 0, confidence: float = 0.95, resamples: int = 2000
-) -> Interval:
-    """Percentile bootstrap interval of the mean of `values`, shape [queries] (Efron 1979).
+class Units:
+    """What queries have in common, as places: queries of one unit are not independent.
 
-    Queries are drawn with replacement; the same values and seed give the same interval.
+    places: shape [queries], the unit of each query, from 0
+    sizes: shape [units], how many queries each has
     """
-    generator = np.random.default_rng(seed)
-    block = max(1, 2_000_000 // len(values))
-    means = [
-        values[generator.integers(len(values), size=(min(block, resamples - start), len(values)))].mean(axis=1)
-        for start in range(0, resamples, block)
-    ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+
+    def __init__(self, queries: int, units: Sequence[str] | None = None) -> None:
+        if units is None:
+            self.places = np.arange(queries)
+            self.sizes = np.ones(queries, dtype=np.int64)
+        else:
+            _, first, places = np.unique(np.asarray(units, dtype=object), return_index=True, return_inverse=True)
+            self.places = np.argsort(np.argsort(first))[places]  # in the order of their first queries
+            self.sizes = np.bincount(self.places)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sums over each unit's queries, shape [..., units], of values of shape [..., queries]."""
+        if len(self.sizes) == values.shape[-1]:
+            return values
+        order = np.argsort(self.places, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+        return np.add.reduceat(values[..., order], starts, axis=-1)
+
+
+def interval_of(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
+    """The 95 % interval of the mean of `values`, shape [queries], none of them NaN: the bootstrap's.
+
+    Where all values are 0 or 1 that would be too narrow near both ends, and of no width at them: there it is Wilson's
+    (1927), with the number of independent queries that has the units' variance (Korn and Graubard 1998), or with the
+    number of units where that variance is 0.
+    """
+    if np.isin(values, (0.0, 1.0)).all():
+        return _wilson(values, Units(len(values), units))
+    return bootstrap_interval(values, units)
+
+
+def bootstrap_interval(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
+    """The 95 % percentile bootstrap interval of the mean of `values`, shape [queries] (Efron 1979); whole units are
+    drawn."""
+    mean = values.mean()
+    low, high = mean + np.quantile(resampled_means(values - mean, Units(len(values), units)), TAILS)
     return Interval(float(low), float(high))
+
+
+def _wilson(values: np.ndarray, units: Units) -> Interval:
+    """Wilson's score interval of a share, for queries in units."""
+    share = float(values.mean())
+    n = _independent(values, share, units)
+    centre, half = share + _Z**2 / (2 * n), _Z * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    scale = 1 + _Z**2 / n
+    low = 0.0 if share == 0 else (centre - half) / scale
+    high = 1.0 if share == 1 else (centre + half) / scale
+    return Interval(low, high)
+
+
+def _independent(values: np.ndarray, share: float, units: Units) -> float:
+    """How many independent queries have as much variance as these; no more than there are."""
+    if len(units) == len(values):
+        return len(values)
+    if share in (0, 1) or len(units) == 1:
+        return len(units)
+    off = units.sums(values) - share * units.sizes
+    variance = float((off**2).sum()) / len(values) ** 2 * len(units) / (len(units) - 1)
+    return min(share * (1 - share) / variance, len(values)) if variance > 0 else len(values)
+
+
+def resampled_means(values: np.ndarray, units: Units) -> np.ndarray:
+    """The means over each resample, shape [..., resamples], of values of shape [..., queries]."""
+    sums = units.sums(values)
+    sizes = units.sizes.astype(np.float64)
+    parts = [_kept_resamples(len(units))] if len(units) <= KEPT else _resamples(len(units))
+    return np.concatenate([_means(sums, sizes, part) for part in parts], axis=-1)
+
+
+def _means(sums: np.ndarray, sizes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    weights = drawn.T.astype(np.float64)
+    return sums @ weights / (sizes @ weights)
+
+
+@lru_cache(maxsize=4)
+def _kept_resamples(units: int) -> np.ndarray:
+    """How often each unit is drawn, shape [resamples, units]: each resample draws as many as there are."""
+    drawn = np.random.default_rng([0, *_STREAM]).integers(units, size=(_RESAMPLES, units))
+    drawn += np.arange(_RESAMPLES)[:, np.newaxis] * units
+    counts = np.bincount(drawn.ravel(), minlength=_RESAMPLES * units).reshape(_RESAMPLES, units)
+    return counts.astype(np.min_scalar_type(counts.max()))
+
+
+def _resamples(units: int) -> Iterator[np.ndarray]:
+    """The same for many units, in parts: each is drawn a number of times that is Poisson's with mean 1, to which the
+    multinomial numbers come near (Hanley and MacGibbon 2006), and which costs a look into a table."""
+    generator = np.random.default_rng([0, *_STREAM])
+    size = max(1, _AT_ONCE // units)
+    for start in range(0, _RESAMPLES, size):
+        shape = (min(size, _RESAMPLES - start), units)
+        yield _poisson_table()[generator.integers(2**16, size=shape, dtype=np.uint16)]
+
+
+@lru_cache(maxsize=1)
+def _poisson_table() -> np.ndarray:
+    """Shape [65536]: the quantiles of the Poisson distribution with mean 1."""
+    cumulated = np.cumsum([exp(-1) / factorial(count) for count in range(12)])
+    return np.searchsorted(cumulated, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
 
 
 def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = None) -> Figure:
@@ -38,9 +145,9 @@ def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = No
 
     `units` name what queries have in common, as in `bench.tasks.exam.Evaluation`.
     """
-    del units
-    known = values[~np.isnan(values)]
-    if not len(known):
+    known = ~np.isnan(values)
+    if not known.any():
         return Figure(measure, float("nan"), 0, float("nan"), float("nan"))
-    interval = bootstrap_interval(known)
-    return Figure(measure, float(known.mean()), len(known), interval.low, interval.high)
+    of_known = None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
+    interval = interval_of(values[known], of_known)
+    return Figure(measure, float(values[known].mean()), int(known.sum()), interval.low, interval.high)

@@ -1,13 +1,12 @@
-"""A block of the leaderboard as columns and entries, the same for every format."""
+"""A block of the leaderboard as columns, entries and notes, the same for every format."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from bench.errors import BenchError
-from bench.leaderboard.board import NOT_RUN, Block, Row, RowFigure
+from bench.leaderboard.board import NOT_RUN, Block, Row, RowCost, RowFigure
 from bench.leaderboard.text import amount, count, fraction
-from bench.measures.measures import Measure
+from bench.measures.measure import Count, Measure
 
 DISTURBED = "†"
 """Stands at a cost that was measured while other work took part of the processor."""
@@ -19,6 +18,9 @@ _SHARES = {"fit_seconds": "fit_others_share"} | dict.fromkeys(
     ("p50_ms", "p99_ms", "queries_per_second"), "others_share"
 )
 """Costs that other work changes, with the name of the share of the processor that it took."""
+
+Kind = Literal["rank", "primary", "quality", "fact", "count", "cost"]
+"""What a column tells. A narrow format drops whole kinds, from the last on; the system's name stands before all."""
 
 
 class Entry(NamedTuple):
@@ -37,6 +39,7 @@ class Column:
     header: str
     meaning: str
     entry: Callable[[Row], Entry]
+    kind: Kind
     numeric: bool = True
 
 
@@ -50,18 +53,21 @@ def columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure],
 
     `hardware` is what rows are marked by, where there are several; `beside` says what stands at a primary figure.
     """
-    ranked = any(row.best_rank is not None for row in block.rows)
-    found = [Column("rank", block.test or "the only system", _rank)] if ranked else []
-    found += [Column("trained", "whether the system learns from the training queries", _trained, numeric=False)]
+    return list(_columns(block, hardware, beside))
+
+
+def _columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure], str]) -> Iterator[Column]:
+    if any(row.best_rank is not None for row in block.rows):
+        yield Column("rank", block.test or "the only system", _rank, "rank")
+    yield Column("trained", "whether the system learns from the training queries", _trained, "fact", numeric=False)
     if any(len(row.seeds) > 1 for row in block.rows):
-        found.append(_seeds(block.primary))
-    found += [_quality(measure, beside if measure == block.primary else None) for measure in block.columns]
-    found += [
-        _count(header, name)
-        for header, name in block.count_columns.items()
-        if any(name in row.counts for row in block.rows)
-    ]
-    return found + (_costs(hardware) if block.timed else [])
+        yield _seeds(block.primary)
+    for measure in block.shown:
+        yield _quality(measure, beside if measure == block.primary else None, measure == block.primary)
+    counted = {one.name: one for row in block.rows for one in row.counts.values() if one.header}
+    yield from map(_count, counted.values())
+    if block.timed:
+        yield from _costs(hardware)
 
 
 def _rank(row: Row) -> Entry:
@@ -76,26 +82,29 @@ def _trained(row: Row) -> Entry:
     return Entry("imported" if row.imported else "yes" if row.trained else "no")
 
 
-def _seeds(primary: str) -> Column:
+def _seeds(primary: Measure) -> Column:
     def entry(row: Row) -> Entry:
-        figure = row.figures.get(primary)
+        if row.deterministic:
+            return Entry("any", 1, "the seed changes nothing: one run stands for all seeds")
+        figure = row.figures.get(primary.name)
         spread = f" (±{fraction(figure.spread)})" if figure and figure.spread is not None else ""
         return Entry(f"{len(row.seeds)}{spread}" if row.seeds else "–", len(row.seeds))
 
-    return Column(
-        "seeds", f"seeds that the figures are means of, and the standard deviation of {primary} over them", entry
-    )
+    meaning = f"seeds that the figures are means of, and the standard deviation of {primary} over them"
+    return Column("seeds", meaning, entry, "fact")
 
 
-def _quality(measure: str, beside: Callable[[RowFigure], str] | None) -> Column:
+def _quality(measure: Measure, beside: Callable[[RowFigure], str] | None, primary: bool) -> Column:
     def entry(row: Row) -> Entry:
-        figure = row.figures.get(measure)
+        figure = row.figures.get(measure.name)
         if figure is None:
             return Entry("–", None, "no query has a value")
         text = fraction(figure.value) + (f" {beside(figure)}" if beside else "")
         return Entry(text, figure.value, figure_note(figure))
 
-    return Column(measure, meaning(measure), entry)
+    way = "" if measure.higher_is_better else "lower is better"
+    meaning = "; ".join(filter(None, (measure.meaning or measure.name, way)))
+    return Column(measure.column, meaning, entry, "primary" if primary else "quality")
 
 
 def interval(figure: RowFigure) -> str:
@@ -109,66 +118,48 @@ def figure_note(figure: RowFigure) -> str:
     return f"n = {figure.n:,}; 95 % {interval(figure)}{spread}"
 
 
-def meaning(measure: str) -> str:
-    """A measure's definition; a probe's measure is one of the same name on a part of the questions."""
-    name, _, group = measure.partition(" ")
-    if name.startswith("fail@"):
-        return f"share of random documents that the judge scores above the answer at rank {name[5:]}"
-    try:
-        return Measure.parse(name).words + (f"; questions: {group}" if group else "")
-    except BenchError:
-        return measure
-
-
-def _count(header: str, name: str) -> Column:
+def _count(one: Count) -> Column:
     def entry(row: Row) -> Entry:
-        value = row.counts.get(name)
-        return Entry("–") if value is None else Entry(shown(value), value)
+        found = row.counts.get(one.name)
+        return Entry("–") if found is None else Entry(_shown(found), found.value)
 
-    shown = fraction if _is_measure(name) else count
-    return Column(header, header if _is_measure(name) else f"queries: {header}", entry)
-
-
-def _is_measure(name: str) -> bool:
-    """Whether a count is a mean over queries after all, such as a diagnosis in a measure of its own."""
-    try:
-        Measure.parse(name.split()[-1])
-    except BenchError:
-        return False
-    return True
+    return Column(one.header, one.meaning or one.name, entry, "count")
 
 
-def _costs(hardware: Sequence[str]) -> list[Column]:
+def _shown(one: Count) -> str:
+    """A share in the form of a measure, all else as a number."""
+    return fraction(one.value) if one.kind == "share" else count(one.value)
+
+
+def _costs(hardware: Sequence[str]) -> Iterator[Column]:
     def of(header: str, meaning: str, name: str, unit: float = 1.0) -> Column:
         def entry(row: Row) -> Entry:
-            value = row.cost.get(name)
+            value = getattr(row.cost, name)
             if value is None:
                 return Entry("–")
             taken = disturbance(row, name)
             note = f"other work took {taken:.0%} of the processor meanwhile" if taken else ""
             return Entry(f"{amount(value / unit)}{DISTURBED if taken else ''}", value / unit, note)
 
-        return Column(header, f"{meaning}; compare it within one hardware only", entry)
+        return Column(header, f"{meaning}; compare it within one hardware only", entry, "cost")
 
     def mark(row: Row) -> Entry:
         return Entry(str(hardware.index(row.hardware) + 1) if row.hardware else "–", None, row.hardware)
 
-    marks = [Column("hardware", "what the costs were measured on, by number", mark)] if len(hardware) > 1 else []
-    return [
-        *marks,
-        of("fit s", "seconds to build the index or to train", "fit_seconds"),
-        of("p50 ms", "median latency of single queries after warm-up", "p50_ms"),
-        of("p99 ms", "99th percentile of the latency of single queries", "p99_ms"),
-        of("q/s", "queries a second in one batch", "queries_per_second"),
-        of("memory MB", "peak memory beyond the loaded libraries", "added_memory_mb"),
-        of("disk MB", "size of the saved index", "index_bytes", unit=1e6),
-    ]
+    if len(hardware) > 1:
+        yield Column("hardware", "what the costs were measured on, by number", mark, "cost")
+    yield of("fit s", "seconds to build the index or to train", "fit_seconds")
+    yield of("p50 ms", "median latency of single queries after warm-up", "p50_ms")
+    yield of("p99 ms", "99th percentile of the latency of single queries", "p99_ms")
+    yield of("q/s", "queries a second in one batch", "queries_per_second")
+    yield of("memory MB", "peak memory beyond the loaded libraries", "memory_mb")
+    yield of("disk MB", "size of the saved index", "index_bytes", unit=1e6)
 
 
 def disturbance(row: Row, cost: str) -> float | None:
     """The share of the processor that other work took while a cost was measured, where it misleads."""
-    taken = row.cost.get(_SHARES.get(cost, "")) or 0.0
-    return taken if taken > QUIET else None
+    taken = getattr(row.cost, _SHARES[cost]) if cost in _SHARES else None
+    return taken if taken and taken > QUIET else None
 
 
 def label(row: Row) -> str:
@@ -189,20 +180,27 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
     )
     if any(row.imported for row in block.rows):
         found.append("imported: a third party's run, scored here by the same rules; its cost is not known")
-    incomplete: dict[str, list[str]] = {}
+    found += [f"{', '.join(systems)}: {problem}" for problem, systems in _incomplete(block).items()]
+    found += [f"{m.column}: {m.meaning}; a diagnostic, no result" for m in block.shown if m.diagnostic]
+    found += dict.fromkeys(note for row in block.rows for one in row.counts.values() if (note := _note(row, one)))
+    return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed else [])
+
+
+def _incomplete(block: Block) -> dict[str, list[str]]:
+    """The systems that have figures of some seeds only, by what became of the others."""
+    found: dict[str, list[str]] = {}
     for row in block.rows:
         if row.done and row.problem:
-            incomplete.setdefault(row.problem, []).append(row.system)
-    found += [f"{', '.join(systems)}: {problem}" for problem, systems in incomplete.items()]
-    if any(name.startswith("SID-level") for row in block.rows for name in row.counts):
-        found.append(
-            "where items share identifiers, expected: Recall over all orders of the items of an identifier; "
-            "[SID-level]: Recall of identifiers in place of items, which rewards sharing: a diagnostic, no result"
-        )
-    for row in block.rows:
-        if invalid := row.counts.get("invalid answers"):
-            found.append(f"{row.system}: {invalid:.1%} of the identifiers it wrote do not exist")
-    return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed else [])
+            found.setdefault(row.problem, []).append(row.system)
+    return found
+
+
+def _note(row: Row, one: Count) -> str:
+    """What a count has to say at the foot: of the system where its value is told, else of the table."""
+    if not one.value or not one.note:
+        return ""
+    value = f"{one.value:.1%}" if one.kind == "share" else count(one.value)
+    return f"{row.system}: {one.note.replace('{value}', value)}" if "{value}" in one.note else one.note
 
 
 def _cost_notes(block: Block, hardware: Sequence[str]) -> list[str]:
@@ -217,3 +215,10 @@ def _cost_notes(block: Block, hardware: Sequence[str]) -> list[str]:
             f"{max(taken):.0%}): a quiet machine is quicker"
         )
     return found
+
+
+def known_costs(cost: RowCost) -> Iterator[tuple[str, float]]:
+    """Name and value of every cost that is known."""
+    for name, value in vars(cost).items():
+        if value is not None:
+            yield name, value
