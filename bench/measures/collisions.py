@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bench.errors import BenchError
-from bench.measures.measures import Measure
+from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 
 _GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -22,9 +22,14 @@ _GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """What the only relevant item is worth at each rank from 1, before the cut-off."""
 
 
+def defined_for_groups(measure: Effectiveness) -> bool:
+    """Whether a measure has a value where groups of items are ranked."""
+    return measure.family in _GAINS
+
+
 def sid_level(
-    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, measures: Sequence[Measure]
-) -> dict[Measure, np.ndarray]:
+    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, measures: Sequence[Effectiveness]
+) -> dict[Effectiveness, np.ndarray]:
     """Values of shape [queries] where groups are ranked in place of items, and the target's group is the target.
 
     `rankings` must be canonical. `targets` has the row of each query's only relevant item, and `groups` the number,
@@ -35,8 +40,8 @@ def sid_level(
 
 
 def expected(
-    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, measures: Sequence[Measure]
-) -> dict[Measure, np.ndarray]:
+    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, measures: Sequence[Effectiveness]
+) -> dict[Effectiveness, np.ndarray]:
     """Mean values of shape [queries] over all orders of the items within their groups.
 
     Each group stands where the first of its items does, and is expanded to all its items, found or not; so the rank
@@ -47,8 +52,8 @@ def expected(
 
 
 def _mean_gains(
-    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, sizes: np.ndarray, measures: Sequence[Measure]
-) -> dict[Measure, np.ndarray]:
+    rankings: Rankings, targets: np.ndarray, groups: np.ndarray, sizes: np.ndarray, measures: Sequence[Effectiveness]
+) -> dict[Effectiveness, np.ndarray]:
     """Means over the places of the target's group, where each group takes up as many as `sizes` says."""
     owners, found = _first_hits(rankings, groups)
     ends = np.cumsum(sizes[found])
@@ -75,9 +80,9 @@ def _first_hits(rankings: Rankings, groups: np.ndarray) -> tuple[np.ndarray, np.
     return owners[firsts], found[firsts]
 
 
-def _gains(measure: Measure, items: int) -> np.ndarray:
+def _gains(measure: Effectiveness, items: int) -> np.ndarray:
     """Shape [items + 1]: what the target is worth at each rank; nothing at rank 0, where it was not found."""
-    if measure.family not in _GAINS:
+    if not defined_for_groups(measure):
         raise BenchError(f"measure '{measure}' is not defined for groups of items; take one of {', '.join(_GAINS)}")
     gains = np.zeros(items + 1)
     last = min(measure.cutoff or items, items)

@@ -60,17 +60,22 @@ class Units:
 
 
 def interval_of(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
-    """The 95 % interval of the mean of `values`, shape [queries], none of them NaN.
+    """The 95 % interval of the mean of `values`, shape [queries], none of them NaN: the bootstrap's.
 
-    The percentile bootstrap over units (Efron 1979). Where all values are 0 or 1 it would be too narrow near both
-    ends, and of no width at them: there it is Wilson's (1927), with the number of independent queries that has the
-    units' variance (Korn and Graubard 1998), or with the number of units where that variance is 0.
+    Where all values are 0 or 1 that would be too narrow near both ends, and of no width at them: there it is Wilson's
+    (1927), with the number of independent queries that has the units' variance (Korn and Graubard 1998), or with the
+    number of units where that variance is 0.
     """
-    grouped = Units(len(values), units)
     if np.isin(values, (0.0, 1.0)).all():
-        return _wilson(values, grouped)
+        return _wilson(values, Units(len(values), units))
+    return bootstrap_interval(values, units)
+
+
+def bootstrap_interval(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
+    """The 95 % percentile bootstrap interval of the mean of `values`, shape [queries] (Efron 1979); whole units are
+    drawn."""
     mean = values.mean()
-    low, high = mean + np.quantile(resampled_means(values - mean, grouped), TAILS)
+    low, high = mean + np.quantile(resampled_means(values - mean, Units(len(values), units)), TAILS)
     return Interval(float(low), float(high))
 
 

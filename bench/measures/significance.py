@@ -6,26 +6,24 @@ randomisation test gives another p for the same seed and may give 0, and it fail
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import product
-from math import ceil, comb
+from math import ceil, comb, sqrt
 from string import ascii_lowercase
 from typing import NamedTuple
 
 import numpy as np
 
 from bench.errors import BenchError
-from bench.measures.interval import Interval
+from bench.measures.interval import TAILS, Units, resampled_means
 
 ALPHA = 0.05
 _FEWEST_FLIPS = 10_000
 _ROUNDING = 1e-12
-_RESAMPLES = 2000
 _STREAM = b"significance"
 """Beside the seed, so that draws do not follow those of a system that was given the same seed."""
 
-_KEPT = 1000
-_TAILS = (0.025, 0.975)
+_POWER = 1.959963984540054 + 0.8416212335729143
+"""Standard errors of the smallest difference: found at 5 % (two-sided) in 80 % of cases."""
 
 
 class Comparison(NamedTuple):
@@ -38,10 +36,10 @@ class Comparison(NamedTuple):
 
     low: float
     high: float
-    """95 % percentile bootstrap interval of the difference, queries drawn in pairs."""
+    """95 % percentile bootstrap interval of the difference, units drawn in pairs."""
 
     effect: float
-    """Cohen's d_z: the difference over the standard deviation of the queries' differences; NaN where that is 0."""
+    """Cohen's d_z: the difference over the standard deviation of the units' differences; NaN where that is 0."""
 
     p: float
     corrected: float
@@ -63,21 +61,24 @@ def mean_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean(np.stack(values), axis=0)
 
 
-def compare_all(values: np.ndarray, seed: int = 0, flips: int | None = None) -> list[Comparison]:
+def compare_all(
+    values: np.ndarray, units: Sequence[str] | None = None, *, seed: int = 0, flips: int | None = None
+) -> list[Comparison]:
     """Every pair of systems, from their values of shape [systems, queries], in the order (0, 1), (0, 2), ...
 
-    Raises BenchError for a value that is not a number.
+    `units` name what queries have in common, as in `bench.tasks.exam.Evaluation`: signs are flipped, and resamples
+    drawn, for whole units. Raises BenchError for a value that is not a number.
     """
     if not np.isfinite(values).all():
         raise BenchError("systems can be compared only on queries for which all of them have a value")
     firsts, seconds = np.triu_indices(len(values), 1)
-    p = randomisation_p(values, seed, flips)
+    p = randomisation_p(values, units, seed=seed, flips=flips)
     columns = zip(
         firsts.tolist(),
         seconds.tolist(),
         (values.mean(axis=1)[firsts] - values.mean(axis=1)[seconds]).tolist(),
-        *difference_intervals(values, seed).tolist(),
-        _effects(values).tolist(),
+        *difference_intervals(values, units).tolist(),
+        _effects(values, units).tolist(),
         p.tolist(),
         holm(p).tolist(),
         strict=True,
@@ -90,21 +91,34 @@ def flips_for(systems: int) -> int:
     return max(_FEWEST_FLIPS, ceil(2 * comb(systems, 2) / ALPHA))
 
 
-def randomisation_p(values: np.ndarray, seed: int = 0, flips: int | None = None) -> np.ndarray:
+def flips_tried(units: int, systems: int) -> int:
+    """How many sign flips the test of so many systems tries on so many units: all but one, where they are few."""
+    wanted = flips_for(systems)
+    return 2**units - 1 if _all_are_tried(units, wanted) else wanted
+
+
+def _all_are_tried(units: int, flips: int) -> bool:
+    return units < 40 and 2**units - 1 <= flips
+
+
+def randomisation_p(
+    values: np.ndarray, units: Sequence[str] | None = None, *, seed: int = 0, flips: int | None = None
+) -> np.ndarray:
     """Two-sided p of the paired randomisation test for every pair, shape [pairs] (Smucker et al. 2007).
 
-    If two systems are alike, each query's difference might as well have the other sign. p = (b + 1) / (n + 1),
+    If two systems are alike, each unit's difference might as well have the other sign. p = (b + 1) / (n + 1),
     where b of n random sign flips give a mean difference at least as large as the one observed; so p is never
     0. Where all flips are no more than n, each is tried once and p is exact. All pairs share the flips: a flipped
     sum of differences is the difference of two flipped sums, and one matrix product serves every pair.
     """
     systems, queries = values.shape
+    of_units = Units(queries, units).sums(values)
     tolerance = _ROUNDING * queries * float(np.abs(values).max(initial=0))
-    observed = [np.abs(values[a + 1 :].sum(axis=1) - values[a].sum()) - tolerance for a in range(systems - 1)]
+    observed = [np.abs(of_units[a + 1 :].sum(axis=1) - of_units[a].sum()) - tolerance for a in range(systems - 1)]
     as_large = [np.zeros(len(sums), dtype=np.int64) for sums in observed]
     tried = 0
-    for signs in _sign_blocks(queries, flips or flips_for(systems), seed):
-        sums = values @ signs
+    for signs in _sign_blocks(of_units.shape[1], flips or flips_for(systems), seed):
+        sums = of_units @ signs
         tried += signs.shape[1]
         for a, least in enumerate(observed):
             differences = np.abs(sums[a + 1 :] - sums[a])
@@ -112,16 +126,16 @@ def randomisation_p(values: np.ndarray, seed: int = 0, flips: int | None = None)
     return (np.concatenate([np.zeros(0), *as_large]) + 1) / (tried + 1)
 
 
-def _sign_blocks(queries: int, flips: int, seed: int) -> Iterator[np.ndarray]:
-    """Matrices of +1 and -1, shape [queries, some flips]: all but the identity, or random ones."""
-    if queries < 40 and 2**queries - 1 <= flips:
-        every = np.array(list(product((1.0, -1.0), repeat=queries)))[1:].T
-        yield from np.array_split(every, ceil(every.shape[1] / _block(queries)) or 1, axis=1)
+def _sign_blocks(units: int, flips: int, seed: int) -> Iterator[np.ndarray]:
+    """Matrices of +1 and -1, shape [units, some flips]: all but the identity, or random ones."""
+    block = min(max(8, 2_000_000 // units // 8 * 8), 1024)  # columns held at once: a multiple of 8, some megabytes
+    if _all_are_tried(units, flips):
+        every = np.array(list(product((1.0, -1.0), repeat=units)))[1:].T
+        yield from np.array_split(every, ceil(every.shape[1] / block) or 1, axis=1)
         return
     generator = np.random.default_rng([seed, *_STREAM])
-    block = _block(queries)
     for start in range(0, flips, block):
-        bits = np.unpackbits(generator.integers(0, 256, (queries, block // 8), dtype=np.uint8), axis=1)
+        bits = np.unpackbits(generator.integers(0, 256, (units, block // 8), dtype=np.uint8), axis=1)
         yield 1.0 - 2.0 * bits[:, : flips - start]
 
 
@@ -134,53 +148,38 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def difference_intervals(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Bounds of the 95 % percentile bootstrap interval of every pair's mean difference, shape [2, pairs]."""
-    systems = len(values)
-    means = _resampled_means(values, seed)
-    bounds = [np.quantile(means[a] - means[a + 1 :], _TAILS, axis=1) for a in range(systems - 1)]
+def difference_intervals(values: np.ndarray, units: Sequence[str] | None = None) -> np.ndarray:
+    """Bounds of the 95 % percentile bootstrap interval of every pair's mean difference, shape [2, pairs].
+
+    All systems share the resamples, which are those of `bench.measures.interval`.
+    """
+    means = resampled_means(values, Units(values.shape[1], units))
+    bounds = [np.quantile(means[a] - means[a + 1 :], TAILS, axis=1) for a in range(len(values) - 1)]
     return np.concatenate([np.zeros((2, 0)), *bounds], axis=1)
 
 
-def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """The 95 % percentile bootstrap interval of the mean of `values`, shape [queries]; quick for many rows."""
-    low, high = np.quantile(_resampled_means(values, seed), _TAILS)
-    return Interval(float(low), float(high))
+def smallest_differences(values: np.ndarray, units: Sequence[str] | None = None) -> np.ndarray:
+    """The true difference that the test of each pair would find in 4 of 5 samples of so many units, shape [pairs].
+
+    Before correction, by the normal approximation: (z of .975 + z of .8) standard errors of the mean difference.
+    """
+    grouped = Units(values.shape[1], units)
+    off = grouped.sums(values) - values.mean(axis=1, keepdims=True) * grouped.sizes
+    firsts, seconds = np.triu_indices(len(values), 1)
+    number = len(grouped)
+    unbiased = sqrt(number / (number - 1)) if number > 1 else float("nan")
+    return _POWER * unbiased * np.linalg.norm(off[firsts] - off[seconds], axis=1) / values.shape[1]
 
 
-def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """The means over each resample, from values of shape [..., queries]; all systems share the draws."""
-    queries = values.shape[-1]
-    blocks = [_kept_resamples(queries, seed)] if queries <= _KEPT else _resamples(queries, seed)
-    return np.concatenate([values @ block for block in blocks], axis=-1)
-
-
-@lru_cache(maxsize=4)
-def _kept_resamples(queries: int, seed: int) -> np.ndarray:
-    return np.concatenate(list(_resamples(queries, seed)), axis=1)
-
-
-def _resamples(queries: int, seed: int) -> Iterator[np.ndarray]:
-    """How much each query weighs in each resample, shape [queries, some resamples]."""
-    generator = np.random.default_rng([seed, *_STREAM])
-    block = _block(queries)
-    for start in range(0, _RESAMPLES, block):
-        size = min(block, _RESAMPLES - start)
-        yield generator.multinomial(queries, np.full(queries, 1 / queries), size=size).T / queries
-
-
-def _block(queries: int) -> int:
-    """How many columns of a matrix with a row for each query are held at once: a multiple of 8, some megabytes."""
-    return min(max(8, 2_000_000 // queries // 8 * 8), 1024)
-
-
-def _effects(values: np.ndarray) -> np.ndarray:
-    """Cohen's d_z of every pair (Cohen 1988, chapter 2)."""
+def _effects(values: np.ndarray, units: Sequence[str] | None) -> np.ndarray:
+    """Cohen's d_z of every pair over units (Cohen 1988, chapter 2)."""
+    grouped = Units(values.shape[1], units)
+    of_units = grouped.sums(values) / grouped.sizes
     found = [np.zeros(0)]
     for a in range(len(values) - 1):
-        differences = values[a] - values[a + 1 :]
+        differences = of_units[a] - of_units[a + 1 :]
         means = differences.mean(axis=1)
-        spread = differences.std(axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(means))
+        spread = differences.std(axis=1, ddof=1) if len(grouped) > 1 else np.zeros(len(means))
         known = spread > _ROUNDING
         found.append(np.divide(means, spread, out=np.full(len(means), np.nan), where=known))
     return np.concatenate(found)

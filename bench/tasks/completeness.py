@@ -1,13 +1,13 @@
 """Does a key sentence from anywhere in a document bring that document back? (Chen et al. 2023)"""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.measures.measure import Instrument
 from bench.models import MINILM, find_weights
 from bench.tasks.chunks import THIRDS, Chunk, chunks, documents_with
 from bench.tasks.probes import Asked, Draw, OwnDocument
@@ -26,8 +26,6 @@ class Completeness(OwnDocument):
     The same documents are asked for by all three thirds. Titles are never part of a question.
     """
 
-    columns = ("Hits@1", "Hits@10", "MRR@10", "Hits@1 start", "Hits@1 middle", "Hits@1 end")
-
     selector: SelectorName = Field("tf-idf", description="what chooses the key sentence of each third")
     shortest: int = Field(5, ge=2, description="words that a sentence has at least")
     longest: int = Field(32, ge=2, description="words after which a sentence is cut into windows")
@@ -44,6 +42,14 @@ class Completeness(OwnDocument):
     def groups(self) -> Sequence[str]:
         return ["", *THIRDS]
 
+    def columns(self) -> Sequence[str]:
+        return ["Hits@1", "Hits@10", "MRR@10", *(f"Hits@1 {third}" for third in THIRDS)]
+
+    def instrument(self) -> Instrument | None:
+        if self.selector != "attention":
+            return None
+        return Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
+
     def draw(self, collection: Collection) -> Draw:
         if "{text}" not in collection.rules.text:
             raise BenchError(f"{collection.name} is read without its {{text}}, of which completeness asks sentences")
@@ -56,7 +62,7 @@ class Completeness(OwnDocument):
             for third in THIRDS
         ]
         elsewhere = _held_elsewhere(asked, collection)
-        counts = {
+        facts = {
             "documents": len(documents),
             "without a sentence in each third": looked_at - len(documents),
             "in another document too": int(elsewhere.sum()),
@@ -68,7 +74,7 @@ class Completeness(OwnDocument):
             Asked(Query(f"{chunk.third} {collection.documents[row].id}", chunk.text), row, chunk.third)
             for row, chunk in kept
         ]
-        return Draw(questions, counts | self._measured_with())
+        return Draw(questions, facts)
 
     def _sample(self, collection: Collection) -> tuple[dict[int, list[Chunk]], int]:
         """The chunks of the documents drawn, by row, and how many documents were looked at to find them."""
@@ -88,19 +94,13 @@ class Completeness(OwnDocument):
             )
         return dict(sorted(found.items())), looked_at
 
-    def _measured_with(self) -> dict[str, Any]:
-        if self.selector != "attention":
-            return {}
-        return {"selector": "all-MiniLM-L6-v2's attention", "selector_weights": find_weights(MINILM).digest}
-
-    def definition(self, collection: Collection) -> str:
-        draw = self.drawn(collection)
+    def definition(self, collection: Collection, draw: Draw) -> str:  # noqa: ARG002
         return (
             f"the sentence (or {self.longest}-word window) with the {_WORDS[self.selector]} of each third of a "
             f"document has to bring it back, the title's words left out; mean over {len(draw.asked)} sentences of "
-            f"{draw.counts['documents']} documents (seed {self.seed}); left out: "
-            f"{draw.counts['in another document too']} sentences that occur in another document too, "
-            f"{draw.counts['without a sentence in each third']} documents drawn that lack one of {self.shortest} "
+            f"{draw.facts['documents']} documents (seed {self.seed}); left out: "
+            f"{draw.facts['in another document too']} sentences that occur in another document too, "
+            f"{draw.facts['without a sentence in each third']} documents drawn that lack one of {self.shortest} "
             "words in some third"
         )
 

@@ -19,8 +19,6 @@ class Exclusivity(OwnDocument):
     asked for with every N: those that have so many words and share none of these beginnings with another.
     """
 
-    columns = ("Hits@1 N=32", "MRR@10 N=32", "Hits@1 N=32 dropped", "Hits@1 N=16", "Hits@1 N=64")
-
     lengths: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (16, 32, 64), min_length=1, description="numbers N of words asked, e.g. [16, 32]"
     )
@@ -37,14 +35,20 @@ class Exclusivity(OwnDocument):
         variants = ("", " dropped") if self.dropped else ("",)
         return [f"N={length}{variant}" for length in self.lengths for variant in variants]
 
+    def columns(self) -> Sequence[str]:
+        middle = self.lengths[len(self.lengths) // 2]
+        control = [f"Hits@1 N={middle} dropped"] if self.dropped else []
+        others = [f"Hits@1 N={length}" for length in self.lengths if length != middle]
+        return [f"Hits@1 N={middle}", f"MRR@10 N={middle}", *control, *others]
+
     def draw(self, collection: Collection) -> Draw:
-        counts: dict[str, int] = {}
+        facts: dict[str, int] = {}
         eligible = np.ones(len(collection), dtype=bool)
         for length in self.lengths:
             beginnings = _beginnings(collection.texts(), length)
             short = beginnings == b""
             shared = _repeated(beginnings) & ~short
-            counts |= {f"shorter N={length}": int(short.sum()), f"not unique N={length}": int(shared.sum())}
+            facts |= {f"shorter N={length}": int(short.sum()), f"not unique N={length}": int(shared.sum())}
             eligible &= ~short & ~shared
         rows = np.flatnonzero(eligible)
         if not len(rows):
@@ -55,7 +59,7 @@ class Exclusivity(OwnDocument):
         generator = np.random.default_rng(self.seed)
         chosen = np.sort(generator.choice(rows, min(self.sample, len(rows)), replace=False))
         asked = [one for row in chosen for one in self._questions_of(collection, int(row))]
-        return Draw(asked, {"documents": len(chosen), "eligible": len(rows)} | counts)
+        return Draw(asked, {"documents": len(chosen), "eligible": len(rows)} | facts)
 
     def _questions_of(self, collection: Collection, row: int) -> list[Asked]:
         words, document_id = collection.texts()[row].split(), collection.documents[row].id
@@ -69,15 +73,15 @@ class Exclusivity(OwnDocument):
                 asked.append(Asked(query, row, f"N={length} dropped"))
         return asked
 
-    def definition(self, collection: Collection) -> str:
-        counts = self.drawn(collection).counts
+    def definition(self, collection: Collection, draw: Draw) -> str:
+        facts = draw.facts
         lengths = "/".join(map(str, self.lengths))
-        short = "/".join(str(counts[f"shorter N={length}"]) for length in self.lengths)
-        shared = "/".join(str(counts[f"not unique N={length}"]) for length in self.lengths)
+        short = "/".join(str(facts[f"shorter N={length}"]) for length in self.lengths)
+        shared = "/".join(str(facts[f"not unique N={length}"]) for length in self.lengths)
         control = f"; dropped: {self.dropped:.0%} of these words left out at random" if self.dropped else ""
         return (
-            f"the first N words of a document's text have to bring it back; mean over {counts['documents']} of the "
-            f"{counts['eligible']:,} documents that qualify for every N (seed {self.seed}); of {len(collection):,}, "
+            f"the first N words of a document's text have to bring it back; mean over {facts['documents']} of the "
+            f"{facts['eligible']:,} documents that qualify for every N (seed {self.seed}); of {len(collection):,}, "
             f"shorter than {lengths} words: {short}, longer but with the same first words as another: {shared}"
             f"{control}; a lexical index holds every word, so bm25's row says what is there to be found"
         )

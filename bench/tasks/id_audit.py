@@ -41,24 +41,23 @@ def audit_ids(
     (three standard deviations): ties that ids decide, and what a random start makes of another order. `make` gives an
     unfitted system, the same each time. The copies are written below `folder`.
     """
-    measure = task.measures()[0]
-    given = _values(make(), collection, task, measure)
+    measure, given = _values(make(), collection, task)
     copies = []
     for copy in range(times):
         place = folder / f"renamed-{copy}"
         place.mkdir(parents=True)
-        copies.append(_values(make(), rename_items(collection, place, seed + copy), task, measure))
+        copies.append(_values(make(), rename_items(collection, place, seed + copy), task)[1])
     low, high = bootstrap_interval(given - np.mean(copies, axis=0))
     means = tuple(float(values.mean()) for values in copies)
     return IdAudit(measure, float(given.mean()), means, (high - low) / 2 + 3 * stdev(means))
 
 
-def _values(retriever: Retriever, collection: Collection, task: Task, measure: str) -> np.ndarray:
-    """Shape [queries]."""
+def _values(retriever: Retriever, collection: Collection, task: Task) -> tuple[str, np.ndarray]:
+    """The primary measure's name and its values of shape [queries]."""
     retriever.fit(collection.training_view())
-    questions = task.questions(collection)
-    answers = retriever.retrieve(questions, task.reach(collection, questions))
-    return task.judge(collection, task.final(answers, collection, questions)).per_query[measure]
+    exam = task.on(collection)
+    evaluation = exam.evaluate(retriever.retrieve(exam.queries, exam.reach))
+    return exam.primary.name, evaluation.values[exam.primary.name]
 
 
 def rename_items(collection: Collection, folder: Path, seed: int) -> Collection:

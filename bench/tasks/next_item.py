@@ -1,90 +1,131 @@
 """What comes next in a user's sequence: one relevant item in the whole catalogue, leave-one-out."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Qrels, Query
 from bench.errors import BenchError
-from bench.measures.collisions import expected, sid_level
-from bench.measures.effectiveness import Judgements
-from bench.measures.measures import Measure
+from bench.measures.collisions import defined_for_groups, expected, sid_level
+from bench.measures.judged import Judgements
+from bench.measures.measure import Count, Measure
+from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
-from bench.tasks.search import Search, audited_values
+from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
 
 
-class NextItem(Search):
+class NextItem(MeasuredTask):
     """Next-item recommendation: the last item of each user's sequence, ranked among all items."""
 
-    columns: ClassVar[tuple[str, ...]] = ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5")
-    count_columns: ClassVar[Mapping[str, str]] = {
-        **Search.count_columns,
-        "expected @10": "expected Recall@10",
-        "[SID-level @10]": "SID-level Recall@10",
-    }
+    shown: ClassVar[tuple[str, ...]] = ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5")
 
-    depth: int = Field(20, ge=10, le=10_000, description="items that are kept of each answer")
+    depth: int = Field(20, ge=10, le=10_000, description="items that are kept of each answer; at least each cut-off")
     measured: tuple[str, ...] = Field(
-        ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5"), description="measures, e.g. Hits@1"
+        shown, min_length=1, description="measures, the primary one first, e.g. Hits@1; any name of trec_eval will do"
     )
     mask_history: Literal["auto", "yes", "no"] = Field(
         "auto", description="leave items of the history out of an answer; auto: where no history repeats an item"
     )
 
-    def questions(self, collection: Collection) -> Sequence[Query]:
+    def on(self, collection: Collection) -> "NextItemExam":
         """Raises BenchError where there is no choice, no history or not one target each."""
-        if len(collection) < 2:
-            raise BenchError(f"{collection.name} has a catalogue of one item; there is nothing to choose from")
-        questions = super().questions(collection)
-        if not any(question.history for question in questions):
-            raise BenchError(
-                f"{collection.name} has no histories, so nothing comes next; ask the task search, or take a "
-                "collection of sequences such as pycalls or recbole:FOLDER"
-            )
-        relevant = collection.qrels().grades >= collection.rules.minimum_relevance
-        if relevant.sum() > len(questions):
-            raise BenchError(f"{collection.name} has several relevant items for a query; next_item takes one")
-        return questions
+        rules, qrels = collection.rules, answerable_qrels(collection)
+        queries, positions = _asked(collection, qrels)
+        depth, measures, columns = self.choice(rules.primary)
+        masked = self._masks_history(collection)
+        grouped = [kind for kind in _GROUPED if defined_for_groups(measures[0])]
+        by_group = [kind.measure(measures[0]) for kind in grouped]
+        return NextItemExam(
+            collection=collection,
+            queries=queries,
+            depth=depth,
+            measures=[*(one.measure for one in measures), *by_group],
+            columns=[*columns, *(measure.name for measure in by_group)],
+            definition=_definition(collection, len(queries), masked, depth),
+            hides_histories=masked,
+            timed=True,
+            judgements=Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains),
+            by_name=measures,
+            answerable=np.array([len(collection) - masked * len(set(query.history)) for query in queries]),
+            grouped=grouped,
+        )
 
-    def measures(self) -> list[str]:
-        return list(self.measured)
-
-    def masks_history(self, collection: Collection) -> bool:
+    def _masks_history(self, collection: Collection) -> bool:
         if self.mask_history != "auto":
             return self.mask_history == "yes"
         return all(len(set(query.history)) == len(query.history) for query in collection.queries())
 
-    def _per_query(
-        self, rankings: Rankings, judgements: Judgements, chosen: Sequence[Measure]
-    ) -> dict[str, np.ndarray]:
-        return audited_values(rankings, judgements, chosen)
 
-    def diagnose(self, collection: Collection, rankings: Rankings, groups: np.ndarray) -> dict[str, Any]:
-        """What the ranking is worth where items of one identifier count as one, and on average over their orders.
+class _Grouped(NamedTuple):
+    """What an answer of a system is worth whose items may share identifiers, by the primary measure."""
 
-        Both for the primary measure. The first rewards identifiers that many items share; it is no result.
-        """
-        judgements = self._judgements(collection)
-        targets = judgements.qrels.rows[judgements.relevant() > 0]
-        measure = Measure.parse(self.measured[0])
+    name: str
+    values: Callable[[Rankings, np.ndarray, np.ndarray, Sequence[Effectiveness]], dict[Effectiveness, np.ndarray]]
+    meaning: str
+    diagnostic: bool
+
+    def measure(self, primary: Effectiveness) -> Measure:
+        short = f"{self.name} @{primary.cutoff}" if primary.family == "Recall" and primary.cutoff else ""
+        name = f"{self.name} {primary}"
+        return Measure(name, self.meaning, diagnostic=self.diagnostic, header=short, of_answers=False)
+
+
+_GROUPED = (
+    _Grouped("expected", expected, "mean over all orders of the items that share an identifier", diagnostic=False),
+    _Grouped(
+        "SID-level",
+        sid_level,
+        "items that share an identifier count as one, which rewards sharing",
+        diagnostic=True,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextItemExam(MeasuredExam):
+    """Histories with what comes next; of a system whose items share identifiers, also what that hides."""
+
+    grouped: Sequence[_Grouped]
+
+    def measured(
+        self, rankings: Rankings, groups: np.ndarray | None
+    ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
+        values, counts = super().measured(rankings, groups)
+        return {**values, **({} if groups is None else self._by_group(rankings, groups))}, counts
+
+    def _by_group(self, rankings: Rankings, groups: np.ndarray) -> dict[str, np.ndarray]:
+        qrels, primary = self.judgements.qrels, self.by_name[0]
+        targets = qrels.rows[self.judgements.relevant(qrels.grades)]
         return {
-            f"{kind} {measure}": float(values(rankings, targets, groups, [measure])[measure].mean())
-            for kind, values in (("expected", expected), ("SID-level", sid_level))
+            kind.measure(primary).name: kind.values(rankings, targets, groups, [primary])[primary]
+            for kind in self.grouped
         }
 
-    def _answerable(self, collection: Collection) -> int | np.ndarray:
-        hidden = self.masks_history(collection)
-        return np.array([len(collection) - hidden * len(set(query.history)) for query in self.questions(collection)])
 
-    def definition(self, collection: Collection) -> str:
-        asked, split = len(self.questions(collection)), collection.rules.split
-        masked = "left out of" if self.masks_history(collection) else "allowed in"
-        rules = (
-            f"leave-one-out ({split}): each of {asked:,} users has one relevant item among all {len(collection):,}, "
-            f"the one that comes next; items of the history are {masked} the answer; systems are fitted on sequences "
-            "without their last two items; a missing answer counts 0; ties are broken by item id; first "
-            f"{self.depth} items"
+def _asked(collection: Collection, qrels: Qrels) -> tuple[list[Query], np.ndarray]:
+    """The queries that something comes next to, and their positions."""
+    if len(collection) < 2:
+        raise BenchError(f"{collection.name} has a catalogue of one item; there is nothing to choose from")
+    queries, positions = collection.queries(), judged_positions(collection, qrels)
+    asked = [queries[position] for position in positions]
+    if not any(query.history for query in asked):
+        raise BenchError(
+            f"{collection.name} has no histories, so nothing comes next; ask the task search, or take a "
+            "collection of sequences such as pycalls or recbole:FOLDER"
         )
-        return "; ".join([rules, *(f"{name}: {value}" for name, value in collection.notes.items())])
+    if (qrels.grades >= collection.rules.minimum_relevance).sum() > len(asked):
+        raise BenchError(f"{collection.name} has several relevant items for a query; next_item takes one")
+    return asked, positions
+
+
+def _definition(collection: Collection, asked: int, masked: bool, depth: int) -> str:
+    rules = (
+        f"leave-one-out ({collection.rules.split}): each of {asked:,} users has one relevant item among all "
+        f"{len(collection):,}, the one that comes next; items of the history are "
+        f"{'left out of' if masked else 'allowed in'} the answer; systems are fitted on sequences without their last "
+        f"two items; a missing answer counts 0; ties are broken by item id; first {depth} items"
+    )
+    return "; ".join([rules, *(f"{name}: {value}" for name, value in collection.notes.items())])

@@ -6,19 +6,21 @@ Chen et al. 2023, "Understanding Differential Search Index for Text Retrieval", 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from bench.collections.collection import Collection, Qrels, Query
-from bench.measures.audit import audit, audited
-from bench.measures.effectiveness import Judgements, evaluate
-from bench.measures.measures import Measure
+from bench.measures.audit import audited_values
+from bench.measures.judged import Judgements
+from bench.measures.measure import Count, Instrument, Measure
+from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
-from bench.tasks import Figure, Judged, Task
+from bench.tasks import Task
+from bench.tasks.exam import Exam
+from bench.tasks.measured import unanswered
 
-MEASURES = ("Hits@1", "Hits@10", "MRR@10")
+MEASURES = tuple(map(Effectiveness.parse, ("Hits@1", "Hits@10", "MRR@10")))
 
 
 class Probe(Task):
@@ -40,10 +42,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Draw:
-    """All questions, and what is to be known of how they were drawn."""
+    """All questions, and how many documents or questions were drawn and left out, by reason."""
 
     asked: Sequence[Asked]
-    counts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, int] = field(default_factory=dict)
 
     def qrels(self) -> Qrels:
         """Each question with its one relevant document."""
@@ -56,11 +58,12 @@ class Draw:
 
 
 class OwnDocument(Probe):
-    """Questions made of documents; the right answer is the document that a question is made of."""
+    """Questions made of documents; the right answer is the document that a question is made of.
+
+    The questions of one document are one unit.
+    """
 
     sample: int = Field(200, ge=1, description="documents that questions are made of, at most")
-
-    _drawn: dict[str, Draw] = PrivateAttr(default_factory=dict)
 
     @abstractmethod
     def draw(self, collection: Collection) -> Draw:
@@ -70,35 +73,57 @@ class OwnDocument(Probe):
     def groups(self) -> Sequence[str]:
         """The kinds of questions that have figures, named after them; "" stands for all questions."""
 
-    def drawn(self, collection: Collection) -> Draw:
-        """What `draw` gave, drawn once."""
-        if collection.fingerprint not in self._drawn:
-            self._drawn[collection.fingerprint] = self.draw(collection)
-        return self._drawn[collection.fingerprint]
+    @abstractmethod
+    def columns(self) -> Sequence[str]:
+        """Names of the measures that tables show, the primary one first."""
 
-    def questions(self, collection: Collection) -> Sequence[Query]:
-        return [one.query for one in self.drawn(collection).asked]
+    @abstractmethod
+    def definition(self, collection: Collection, draw: Draw) -> str:
+        """What the figures mean, in a line for the table's foot."""
 
-    def measures(self) -> list[str]:
-        return [_name(measure, group) for group in self.groups() for measure in MEASURES]
+    def instrument(self) -> Instrument | None:
+        """The model that chooses the questions, if any."""
+        return None
 
-    def judge(self, collection: Collection, rankings: Rankings) -> Judged:
-        draw = self.drawn(collection)
-        chosen = [Measure.parse(name) for name in MEASURES]
-        values = evaluate(rankings, Judgements(draw.qrels()), audited(chosen))
-        audit(values, rankings.query_ids)
-        of_question = np.array([one.group for one in draw.asked])
-        per_query = {
-            _name(str(measure), group): np.where((of_question == group) | (group == ""), values[measure], np.nan)
+    def on(self, collection: Collection) -> "OwnDocumentExam":
+        draw, columns = self.draw(collection), self.columns()
+        by_name = {
+            _name(str(one), group): Measure(_name(str(one), group), f"{one.words}{f'; {group}' if group else ''}")
             for group in self.groups()
-            for measure in chosen
+            for one in MEASURES
         }
-        return Judged(
-            figures=[Figure.of(name, found) for name, found in per_query.items()],
-            query_ids=rankings.query_ids,
-            per_query=per_query,
-            counts={"unanswered": int((rankings.lengths == 0).sum()), **draw.counts},
+        return OwnDocumentExam(
+            collection=collection,
+            queries=[one.query for one in draw.asked],
+            depth=self.depth,
+            measures=[by_name[name] for name in dict.fromkeys([columns[0], *by_name])],
+            columns=columns,
+            definition=self.definition(collection, draw),
+            instrument=self.instrument(),
+            units=[collection.documents[one.row].id for one in draw.asked],
+            draw=draw,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnDocumentExam(Exam):
+    """Questions of several kinds, each made of the one document that answers it."""
+
+    draw: Draw = field(repr=False)
+
+    def measured(
+        self,
+        rankings: Rankings,
+        groups: np.ndarray | None,  # noqa: ARG002
+    ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
+        values = audited_values(rankings, Judgements(self.draw.qrels()), MEASURES)
+        kinds = np.array([one.group for one in self.draw.asked])
+        by_name = {}
+        for measure in self.measures:
+            kind, _, group = measure.name.partition(" ")
+            by_name[measure.name] = np.where((kinds == group) | (group == ""), values[kind], np.nan)
+        facts = [Count(name, number, kind="amount") for name, number in self.draw.facts.items()]
+        return by_name, [unanswered(rankings), *facts]
 
 
 def _name(measure: str, group: str) -> str:
