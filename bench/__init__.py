@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bench.collections.collection import Collection, Document, Query
     from bench.errors import BenchError, NotFittedError
     from bench.face.comparison import Comparison
-    from bench.face.table import Result, Table
+    from bench.face.results import Result
+    from bench.face.table import Table
     from bench.hits import Hits
     from bench.rankings import Rankings
     from bench.retriever import Retriever
@@ -102,8 +103,31 @@ def evaluate(systems: Any, data: "str | Dataset | Collection", tasks: Any = (), 
     return evaluate(systems, data, tasks, device)
 
 
-def compare(first: "Result", second: "Result", measure: str = "", seed: int = 0) -> "Comparison":
-    """Two systems of a table query by query: the difference with its interval and p, wins and losses."""
+def compare(first: "Result", second: "Result", measure: str = "", task: str = "", seed: int = 0) -> "Comparison":
+    """Two systems of a table query by query: the difference with its interval and p, wins and losses.
+
+    measure: the one that is tested; by default the task's primary one. task: by default the first
+    """
     from bench.face.comparison import compare
 
-    return compare(first, second, measure, seed)
+    return compare(first, second, measure, task, seed)
+
+
+def run(suite: str = "", **choice: Any) -> "Table":
+    """Run a suite, or any systems on any datasets, in processes of their own, with their costs.
+
+    Takes what `bench run` takes: see `bench.face.suites.run`. Finished cells are reused.
+    """
+    from bench.face.suites import run
+
+    return run(suite, **choice)
+
+
+def publish(suite: str, to: "str | Path" = "results", cells: Any = ("runs",), **choice: Any) -> "Table":
+    """Write a suite's leaderboard from finished cells alone: tables, page, answers and manifests.
+
+    Takes what `bench publish` takes: see `bench.face.suites.publish`.
+    """
+    from bench.face.suites import publish
+
+    return publish(suite, to, cells, **choice)

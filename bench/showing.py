@@ -1,15 +1,17 @@
-"""Small tables of results, for a terminal without colours and for a notebook."""
+"""Small tables of texts, for a Python session and for a notebook."""
 
 from collections.abc import Sequence
 from html import escape
 
-_BEYOND = "..."
+from bench.visible import visible
+
+_BEYOND = " ..."
 
 
 def plain(text: str, width: int = 0) -> str:
-    """Text on one line, without characters that steer a terminal, cut at `width` characters (0: as it is)."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if not width or len(line) <= width else line[: width - len(_BEYOND)].rstrip() + _BEYOND
+    """Text on one line, cut at `width` characters (0: whole); what would steer a terminal is seen instead."""
+    line = visible(" ".join(text.split()))
+    return line if not width or len(line) <= width else line[: width - len(_BEYOND)] + _BEYOND
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
@@ -27,14 +29,15 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int, caption: str = "") -> str:
     """The same as an HTML table; every text is escaped."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        sides = ["left" if place < left else "right" for place in range(len(cells))]
-        return "".join(
-            f'<{tag} style="text-align: {side}">{escape(plain(cell))}</{tag}>'
-            for side, cell in zip(sides, cells, strict=True)
-        )
-
-    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
     title = f"<caption>{escape(plain(caption))}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{line(header, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(_html_line(row, "td", left) for row in rows)
+    return f"<table>{title}<thead>{_html_line(header, 'th', left)}</thead><tbody>{body}</tbody></table>"
+
+
+def _html_line(cells: Sequence[str], tag: str, left: int) -> str:
+    sides = ("left" if place < left else "right" for place in range(len(cells)))
+    parts = (
+        f'<{tag} style="text-align: {side}">{escape(plain(cell))}</{tag}>'
+        for side, cell in zip(sides, cells, strict=True)
+    )
+    return f"<tr>{''.join(parts)}</tr>"

@@ -1,162 +1,110 @@
-"""Two systems of a table side by side, query by query."""
+"""Two results side by side, query by query."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bench.collections.collection import Query
 from bench.errors import BenchError, UnknownName
-from bench.face.table import Result
-from bench.measures import significance
-from bench.showing import html_table, plain, text_table
+from bench.face.results import Result
+from bench.leaderboard import compare as sides
+from bench.leaderboard.compare import Comparisons, MeasureComparison, Side
+from bench.showing import html_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_EQUAL = 1e-9
 _MOVED = 5
-
-
-class Line(NamedTuple):
-    """Two systems by one measure, over the queries for which both have a value; difference: first minus second."""
-
-    task: str
-    measure: str
-    first: float
-    second: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    wins: int
-    losses: int
-    ties: int
-
-
-class Moved(NamedTuple):
-    """A query with its value in each of two systems."""
-
-    query: Query
-    first: float
-    second: float
-
-    @property
-    def difference(self) -> float:
-        return self.first - self.second
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two systems by every measure that both have, diagnostic ones aside, and their queries by the first of them.
+    """Two systems by every measure that both have. `comparison[MEASURE]` is one; it shows itself as on the screen."""
 
-    p is of the paired randomisation test, the interval the 95 % percentile bootstrap over queries drawn in pairs.
-    """
+    found: Comparisons
 
-    names: tuple[str, str]
-    lines: Sequence[Line]
-    moved: Sequence[Moved]
-
-    def __getitem__(self, measure: str) -> Line:
-        found = {line.measure: line for line in reversed(self.lines)}
-        if measure not in found:
-            raise UnknownName("measure", measure, found)
-        return found[measure]
+    def __getitem__(self, measure: str) -> MeasureComparison:
+        by_name = {one.measure: one for one in self.found.measures}
+        if measure not in by_name:
+            raise UnknownName("measure", measure, by_name)
+        return by_name[measure]
 
     def frame(self) -> "pd.DataFrame":
-        """A pandas frame with a row for each measure."""
+        """A pandas frame with a row for each measure; the difference is the first minus the second."""
         import pandas as pd
 
-        return pd.DataFrame(self.lines, columns=list(Line._fields))
+        names = [side.name for side in self.found.sides]
+        counts = ("wins", "losses", "ties")
+        tested = ("difference", "low", "high", "effect", "p")
+        rows = [
+            {"measure": one.measure, **dict(zip(names, one.means, strict=True))}
+            | {name: getattr(one.test, name) for name in tested}
+            | {name: getattr(one, name) for name in counts}
+            for one in self.found.measures
+        ]
+        return pd.DataFrame(rows)
 
     def per_query(self) -> "pd.DataFrame":
-        """A pandas frame of the queries by the first measure, from the best for the first system on."""
+        """A pandas frame of the queries by the first measure, from those on where the first system is better."""
         import pandas as pd
 
-        rows = [(one.query.id, one.query.text, one.first, one.second, one.difference) for one in self.moved]
-        return pd.DataFrame(rows, columns=["query", "text", *self.names, "difference"])
+        first, second = self.found.sides
+        measure = self.found.measures[0].measure
+        frame = pd.DataFrame(
+            {
+                "query": list(first.query_ids),
+                "text": [query.text for query in first.exam.queries],
+                first.name: first.values[measure],
+                second.name: second.values[measure],
+                "difference": first.values[measure] - second.values[measure],
+            }
+        )
+        return frame.sort_values("difference", ascending=False, ignore_index=True)
 
     def __repr__(self) -> str:
-        return "\n\n".join(text_table(*table) for table in (self._lines(), self._moved()))
+        from bench.terminal.comparison import comparison_view
+        from bench.terminal.drawn import drawn
+
+        return drawn(comparison_view(self.found))
 
     def _repr_html_(self) -> str:
-        return "".join(html_table(*table) for table in (self._lines(), self._moved()))
-
-    def _lines(self) -> tuple[list[str], list[list[str]], int]:
-        header = ["measure", *self.names, "difference", "95 %", "p", "wins", "losses", "ties"]
+        names = [side.name for side in self.found.sides]
         rows = [
             [
-                line.measure,
-                f"{line.first:.3f}",
-                f"{line.second:.3f}",
-                f"{line.difference:+.3f}",
-                f"{line.low:+.3f} to {line.high:+.3f}",
-                f"{line.p:.4f}",
-                *(f"{count:,}" for count in (line.wins, line.losses, line.ties)),
+                one.measure,
+                *(f"{mean:.4f}" for mean in one.means),
+                f"{one.test.difference:+.4f}",
+                f"{one.test.low:+.4f} to {one.test.high:+.4f}",
+                f"{one.test.p:.4f}",
+                *(f"{count:,}" for count in (one.wins, one.losses, one.ties)),
             ]
-            for line in self.lines
+            for one in self.found.measures
         ]
-        return header, rows, 1
-
-    def _moved(self) -> tuple[list[str], list[list[str]], int]:
-        """The queries that moved most, in either direction."""
-        most = sorted(self.moved, key=lambda one: -abs(one.difference))[:_MOVED]
-        rows = [
-            [plain(one.query.text or one.query.id, 60), f"{one.first:.3f}", f"{one.second:.3f}"]
-            for one in most
-            if abs(one.difference) > _EQUAL
+        header = ["measure", *names, "difference", "95 % interval", "p", "wins", "losses", "ties"]
+        moved = [
+            [one.query.text or one.query.id, f"{one.first:.3f}", f"{one.second:.3f}"] for one in self.found.moved
         ]
-        return [f"moved most, by {self.lines[0].measure}", *self.names], rows, 1
+        most = f"moved most by {self.found.measures[0].measure}"
+        return html_table(header, rows, 1) + html_table([most, *names], moved, 1)
 
 
-def compare(first: Result, second: Result, measure: str = "", seed: int = 0) -> Comparison:
-    """As `bench.compare`: by every measure that both have, with `measure` first, by default the primary one.
-
-    Raises BenchError for systems that were not asked the same questions.
-    """
-    lines = [line for place in range(len(first.asked)) for line in _lines(first, second, place, seed)]
-    if not lines:
-        raise BenchError(f"{first.name} and {second.name} have no measure in common")
-    names = [line.measure for line in lines]
-    if measure and measure not in names:
-        raise UnknownName("measure", measure, names)
-    lines.sort(key=lambda line: line.measure != (measure or names[0]))
-    return Comparison((first.name, second.name), lines, _moved(first, second, lines[0]))
+def compare(first: Result, second: Result, measure: str = "", task: str = "", seed: int = 0) -> Comparison:
+    """As `bench.compare`. Raises BenchError for results on different collections or to different questions."""
+    ours, theirs = _side(first, task), _side(second, task)
+    if ours.fingerprint != theirs.fingerprint:
+        raise BenchError(
+            f"{first.name} was asked on {first.cell.identity.collection}, {second.name} on "
+            f"{second.cell.identity.collection}; compare results on one collection"
+        )
+    return Comparison(sides.compare(ours, theirs, measure, _MOVED, seed))
 
 
-def _lines(first: Result, second: Result, place: int, seed: int) -> list[Line]:
-    one = first.asked[place]
-    ours, theirs = first.evaluations[place], second.evaluation(one.task)
-    same = list(ours.query_ids) == list(theirs.query_ids)
-    other = second.asked[second.place(one.task)].exam.collection
-    if not same or other.fingerprint != one.exam.collection.fingerprint:
-        raise BenchError(f"the two answered different questions of {one.task}; compare results of one collection")
-    results = [measure.name for measure in one.exam.measures if not measure.diagnostic]
-    shared = [name for name in results if name in ours.values and name in theirs.values]
-    return [_line(one.task, name, ours.values[name], theirs.values[name], seed) for name in shared]
-
-
-def _line(task: str, measure: str, ours: np.ndarray, theirs: np.ndarray, seed: int) -> Line:
-    both = np.stack([ours, theirs])
-    known = both[:, np.isfinite(both).all(axis=0)]
-    if not known.size:
-        return Line(task, measure, *[float("nan")] * 6, 0, 0, len(ours))
-    (test,) = significance.compare_all(known, seed)
-    difference = known[0] - known[1]
-    wins, losses = int((difference > _EQUAL).sum()), int((difference < -_EQUAL).sum())
-    return Line(
-        task,
-        measure,
-        *known.mean(axis=1).tolist(),
-        *(test.difference, test.low, test.high, test.p),
-        *(wins, losses, known.shape[1] - wins - losses),
+def _side(result: Result, task: str) -> Side:
+    record, identity = result.record(task), result.cell.identity
+    return Side(
+        path=result.cell.folder,
+        name=result.name,
+        fingerprint=identity.fingerprint,
+        exam=result.exam(task),
+        task_name=record.result.task,
+        query_ids=record.query_ids,
+        values=record.values,
     )
-
-
-def _moved(first: Result, second: Result, by: Line) -> list[Moved]:
-    """Every query with a value in both, from the best for the first system on."""
-    queries = first.asked[first.place(by.task)].exam.queries
-    values = (result.evaluation(by.task).values[by.measure].tolist() for result in (first, second))
-    moved = [Moved(*row) for row in zip(queries, *values, strict=True)]
-    return sorted((one for one in moved if np.isfinite(one.difference)), key=lambda one: -one.difference)
