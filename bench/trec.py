@@ -59,7 +59,9 @@ def write_answers(
             file.writelines(f"{line}\n" for line in (HEADER[0], *(f"# {x}" for x in header.splitlines()), HEADER[1]))
         for query_id, names, scores in answers:
             query = query_name(query_id)
-            for rank, (name, score) in enumerate(zip(names, _strictly_falling(scores, query_id), strict=True), start=1):
+            for rank, (name, score) in enumerate(
+                zip(names, _strictly_falling(scores, query_id), strict=True), start=1
+            ):
                 # nine digits tell any two float32 apart
                 file.write(f"{query} Q0 {document_name(name)} {rank} {score:.9g} {label}\n")
 
@@ -68,8 +70,9 @@ def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rank
     """Read a run file, plain or .gz, as answers to `queries` in the file's order.
 
     Its rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
-    order. A query that the file does not answer has an empty answer, and a header of ir_metadata is passed over. Raises BadLine for a wrong number of
-    fields, a score that is not a finite number, an unknown query or document, and a repeated document.
+    order. A query that the file does not answer has an empty answer; a header of ir_metadata is passed over. Raises
+    BadLine for a wrong number of fields, a score that is not a finite number, an unknown query or document, and a
+    repeated document.
     """
     document_id_of = unquote if documents.ids_need_quoting else str
     answers: dict[str, dict[int, float]] = {query.id: {} for query in queries}

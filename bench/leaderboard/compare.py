@@ -103,9 +103,7 @@ def _task(cell: CellRecord, name: str) -> TaskRecord:
     return found[-1]
 
 
-def compare(
-    first: Side, second: Side, measure: str = "", moved: int = 5, seed: int = 0
-) -> Comparisons:
+def compare(first: Side, second: Side, measure: str = "", moved: int = 5, seed: int = 0) -> Comparisons:
     """Compare two sides that answered the same queries. `measure` is put first; by default the task's primary one."""
     if list(first.query_ids) != list(second.query_ids):
         raise BenchError("the two answered different queries; compare runs of the same task with the same options")

@@ -185,7 +185,7 @@ def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
     systems = len(compared)
     if systems < 2:
         return ""
-    known = np.isfinite([one.values(primary.name) for one in compared]).all(axis=0)
+    known = np.isfinite(np.stack([one.values(primary.name) for one in compared])).all(axis=0)
     units = _units(compared[0], known)
     flips = flips_tried(int(known.sum()) if units is None else len(set(units)), systems)
     pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
