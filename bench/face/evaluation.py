@@ -17,6 +17,7 @@ from bench.face.table import Table
 from bench.leaderboard.build import Request, build_board
 from bench.protocols import identifier_groups
 from bench.rankings import Rankings, as_rankings
+from bench.runner.fitting import ask
 from bench.runner.plan import open_task
 from bench.tasks import Task
 from bench.tasks.exam import Evaluation, Exam
@@ -86,8 +87,7 @@ def _identity(entrant: Entrant, collection: Collection) -> Identity:
 def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
     if entrant.system is None:
         return exam.evaluate(_answers(entrant.answers, exam))
-    given = entrant.system.retrieve(exam.queries, exam.reach)
-    answers = as_rankings(given, exam.queries, exam.collection.documents)
+    answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
     return exam.evaluate(answers, identifier_groups(entrant.system))
 
 

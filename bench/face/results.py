@@ -85,8 +85,8 @@ class Result:
         return pd.DataFrame({"system": self.name, "query": list(record.query_ids), **record.values})
 
     def __repr__(self) -> str:
-        identity, primary = self.cell.identity, self.record().result.figures[0]
-        return (
-            f"{self.name} on {identity.collection}: {primary.measure} {primary.value:.4f} "
-            f"({primary.low:.4f} to {primary.high:.4f})"
-        )
+        shown = f"{self.name} on {self.cell.identity.collection}"
+        if not self.cell.tasks:
+            return f"{shown}: {self.cell.failure.reason if self.cell.failure else 'not run'}"
+        primary = self.record().result.figures[0]
+        return f"{shown}: {primary.measure} {primary.value:.4f} ({primary.low:.4f} to {primary.high:.4f})"

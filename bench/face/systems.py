@@ -10,8 +10,8 @@ from bench.collections.catalogue import Dataset, open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.hits import Hits
-from bench.rankings import as_rankings
 from bench.retriever import Retriever
+from bench.runner.fitting import ask, fit
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def opened(data: "str | Path | Dataset | Collection") -> Collection:
 def fitted(system: Retriever, collection: Collection) -> Retriever:
     """The system, fitted now if it was not. Raises BenchError if it was fitted on something else."""
     if not system.fitted:
-        return system.fit(collection)
+        fit(system, collection.training_view(), system.workplace)
     known = system.fitted_on
     if known is not None and known.fingerprint != collection.fingerprint:
         raise BenchError(
@@ -59,8 +59,7 @@ def search(system: "str | Retriever", data: Any, text: str, k: int) -> Hits:
     if asked.fitted_on is not None:
         return asked.search(text, k)
     queries, documents = [Query("question", text)], collection.documents
-    answers = as_rankings(asked.retrieve(queries, k), queries, documents)
-    return Hits.of(text, answers.canonical(queries, documents, k), collection)
+    return Hits.of(text, ask(asked, queries, k, documents).canonical(queries, documents, k), collection)
 
 
 def entrants(systems: Any, collection: Collection, device: str | None = None) -> list[Entrant]:
