@@ -14,6 +14,7 @@ from bench.collections.catalogue import Dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.face.table import Table
+from bench.leaderboard.text import fraction
 from bench.retriever import Retriever
 from bench.trec import write_run
 
@@ -76,32 +77,37 @@ def test_the_notebook_runs_as_printed(notebook: dict[str, Any], table: Table) ->
     assert [result.name for result in table] == ["bm25", "sbert", "tf-idf"]
     compared = bench.compare(table["bm25"], table["sbert"])
     line = compared["nDCG@10"]
-    assert line.difference == pytest.approx(table["bm25"]["nDCG@10"].value - table["sbert"]["nDCG@10"].value)
-    assert line.low < line.difference < line.high
+    difference = table["bm25"]["nDCG@10"].value - table["sbert"]["nDCG@10"].value
+    assert line.test.difference == pytest.approx(difference)
+    assert line.test.low < difference < line.test.high
     assert line.wins + line.losses + line.ties == 179
     assert "nDCG@10" in repr(compared)
     assert "<table>" in compared._repr_html_()
+    frame = compared.frame().set_index("measure")
+    assert frame.loc["nDCG@10", "difference"] == pytest.approx(difference)
+    moved = compared.per_query()
+    assert moved["difference"].mean() == pytest.approx(difference)
+    assert moved["difference"].is_monotonic_decreasing
 
 
 def test_the_table_shows_itself_in_text_and_in_a_notebook(table: Table) -> None:
-    text = repr(table)
-    assert "pydoc-1k: 1,000 documents" in text
+    text, page = repr(table), table._repr_html_()
     assert "mean over 179 judged queries" in text
+    assert "randomisation test of all 3 pairs" in text
     by_ndcg = sorted(table, key=lambda result: -result["nDCG@10"].value)
-    assert [text.index(f"\n{result.name} ") for result in by_ndcg] == sorted(
-        text.index(f"\n{result.name} ") for result in table
-    )
-    for form in (text, table._repr_html_()):
+    for form, mark in ((text, "\n{} "), (page, ">{}<")):
+        places = [form.index(mark.format(result.name)) for result in by_ndcg]
+        assert places == sorted(places)
         for result in table:
-            figure = result["nDCG@10"]
-            shown = f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})".replace("0.", ".")
-            assert shown in form
+            assert fraction(result["nDCG@10"].value) in form
+    assert "memory" not in text + page
 
 
 def test_frames_hold_every_figure_and_every_query(table: Table) -> None:
     frame = table.frame().set_index("system")
-    assert frame.loc["bm25", "nDCG@10"] == table["bm25"]["nDCG@10"].value
+    assert frame.loc["bm25", "nDCG@10"] == pytest.approx(table["bm25"]["nDCG@10"].value)
     assert (frame["nDCG@10 low"] < frame["nDCG@10"]).all()
+    assert frame["best rank"].min() == 1
     queries = table.per_query()
     assert len(queries) == 3 * 179
     means = queries.groupby("system")["nDCG@10"].mean()
@@ -236,19 +242,68 @@ def test_a_system_may_answer_with_lists_and_its_mistakes_are_told(letters: Colle
 
 def test_tasks_take_options_and_several_may_be_asked(letters: Collection) -> None:
     table = bench.evaluate(FirstDocument(), letters, {"task": "search", "options": {"measured": ["P@1"]}})
-    assert table["first-document"].evaluation().figures[0].measure == "P@1"
+    assert table["first-document"].record().result.figures[0].measure == "P@1"
     assert table["first-document"]["P@1"].value == 0.5
 
 
 def test_results_on_different_questions_are_not_compared(letters: Collection, table: Table) -> None:
     other = bench.evaluate(FirstDocument(), letters)
-    with pytest.raises(BenchError, match="different questions of search"):
+    with pytest.raises(BenchError, match="first-document was asked on small, bm25 on pydoc-1k"):
         bench.compare(other["first-document"], table["bm25"])
 
 
 def test_equal_systems_do_not_differ(table: Table) -> None:
     same = bench.compare(table["bm25"], table["bm25"])["nDCG@10"]
-    assert (same.difference, same.p, same.wins, same.losses) == (0.0, 1.0, 0, 0)
+    assert (same.test.difference, same.test.p, same.wins, same.losses) == (0.0, 1.0, 0, 0)
+
+
+BROKEN = """
+from bench import Retriever
+
+class Broken(Retriever):
+    def fit(self, collection):
+        raise ValueError("no luck")
+
+    def retrieve(self, queries, k):
+        pass
+"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, beir_folder: Path) -> Path:
+    """A suite of two systems, one of which fails, beside the plugin that it needs."""
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "broken.py").write_text(BROKEN)
+    systems = '[[systems]]\nretriever = "bm25"\n\n[[systems]]\nretriever = "broken"\n'
+    (folder / "small.toml").write_text(f'datasets = ["beir:{beir_folder}"]\n\n{systems}')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ran(folder: Path) -> Table:
+    return bench.run(str(folder / "small.toml"), out=folder / "runs", plugins=[folder / "broken.py"])
+
+
+def test_a_suite_is_run_and_a_system_that_fails_is_a_row_with_its_reason(ran: Table, beir_folder: Path) -> None:
+    assert [result.name for result in ran] == ["bm25", "broken"]
+    assert "no luck" in repr(ran)
+    assert "no luck" in ran._repr_html_()
+    assert "no luck" in repr(ran["broken"])
+    with pytest.raises(BenchError, match="broken failed: .*no luck"):
+        ran["broken"].rankings()
+    assert ran.frame().set_index("system").loc["broken", "problem"] == "ValueError: no luck"
+    here = bench.evaluate("bm25", f"beir:{beir_folder}")["bm25"]
+    assert here["nDCG@10"] == ran["bm25"]["nDCG@10"]
+    assert here.rankings().rows.tolist() == ran["bm25"].rankings().rows.tolist()
+    assert bench.compare(here, ran["bm25"])["nDCG@10"].wins == 0
+
+
+def test_a_suite_is_published_from_its_cells(ran: Table, folder: Path) -> None:
+    published = bench.publish(
+        str(folder / "small.toml"), folder / "results", [folder / "runs"], plugins=[folder / "broken.py"]
+    )
+    assert (folder / "results" / "small" / "index.html").is_file()
+    assert published["bm25"]["nDCG@10"] == ran["bm25"]["nDCG@10"]
 
 
 def test_bench_retriever_constructs_whether_or_not_the_module_was_imported() -> None:
