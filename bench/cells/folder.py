@@ -55,6 +55,11 @@ def log_file(folder: Path) -> Path:
     return folder / "log.txt"
 
 
+def rankings_file(task: TaskRecord) -> Path:
+    """The answers of a task with scores in full: query, document, rank, score, one row a hit."""
+    return task.run_file.with_name(_RANKINGS)
+
+
 def is_cell(folder: Path) -> bool:
     """Whether the folder is a cell that ended, well or not. A draft is none."""
     return not folder.name.startswith(".") and (manifest_file(folder).is_file() or failure_file(folder).is_file())

@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
+from bench.protocols import Embeds, GeneratesIdentifiers, Saves
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
@@ -46,7 +47,8 @@ def ask(
         raise BenchError("the question is empty; ask something")
     retriever, collection = _fitted(suite, dataset, out, device, progress, plugin_files), dataset.collection
     asked = [Query("question", question)]
-    ranked = answers_to(retriever, asked, k).canonical(asked, collection.documents, k)
+    answers = answers_to(retriever, asked, k, collection.documents)
+    ranked = answers.canonical(asked, collection.documents, k)
     rows, scores = ranked.of(0)
     return [
         Hit(rank, float(score), collection.documents[int(row)], collection.texts()[int(row)])
@@ -81,11 +83,10 @@ def neighbours(
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
     retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
-    try:
-        docids = retriever.docids()
-    except NotImplementedError:
+    if not isinstance(retriever, GeneratesIdentifiers):
         name = suite.systems[0].retriever
-        raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi") from None
+        raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
+    docids = retriever.docids()
     shared = [_shared_beginning(docids[row], docid) for docid in docids]
     order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
     return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
@@ -127,7 +128,7 @@ def _fitted(
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
-    if not retriever.saves:
+    if not isinstance(retriever, Saves):
         fit(retriever, dataset.collection.training_view(), retriever.workplace)
         return retriever
     if not can_load(cell.folder):
@@ -144,7 +145,7 @@ def _fitted(
 def similarity(entry: SystemEntry, pairs_file: Path, seed: int, device: str | None) -> Similarity:
     """Sentence-pair similarity of a retriever that has `embed`, fitted on the file's own sentences."""
     retriever = construct(entry, seed, device)
-    if not hasattr(retriever, "embed"):
+    if not isinstance(retriever, Embeds):
         raise BenchError(f"'{entry.retriever}' does not embed single texts; use one that does, such as sbert or sif")
     pairs = read_pairs(pairs_file)
     bound_threads(len(usable_cores()))
