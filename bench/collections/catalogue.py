@@ -22,7 +22,7 @@ from bench.settings import parse_query
 from bench.store import cache_root, locked, new_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """An opened dataset: its collection, the folder that holds it, and its card if it has one."""
 
@@ -33,6 +33,9 @@ class Dataset:
     dropped_judgements: int = 0
     remarks: tuple[str, ...] = ()
     """What whoever opens it should know of how it was found."""
+
+    def __repr__(self) -> str:
+        return repr(self.collection)
 
 
 @dataclass(frozen=True)

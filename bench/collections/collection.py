@@ -187,7 +187,7 @@ class Documents(Sequence[Document]):
         return bool(pc.any(pc.match_substring_regex(self._table.column("id"), spaces)).as_py())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collection:
     """Documents, queries by split and judgements by split, with a fingerprint over all of it in order.
 
@@ -211,6 +211,10 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.documents)
+
+    def __repr__(self) -> str:
+        counts = [f"{len(self):,} documents", *(f"{len(self.split_queries[s]):,} {s} queries" for s in self.splits)]
+        return f"{self.name}: {', '.join(counts)}, fingerprint {self.fingerprint[:7]}"
 
     @property
     def fingerprint(self) -> str:

@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from bench.errors import MissingExtra
+from bench.measures.measure import Count, Instrument, Measure
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FORMAT = 2
 NOT_RUN = "not run"
 BANDS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
 """Into which a query's value falls: exactly 0, above it up to a bound, exactly 1."""
 
-_DRAWN_WITH = ("itables", "jinja2", "matplotlib")
-
 
 @dataclass(frozen=True)
 class RowFigure:
-    """A mean over queries (and seeds), its 95 % bootstrap interval over queries, and its spread over seeds."""
+    """A mean over queries (and seeds), its 95 % interval over queries, and its spread over seeds."""
 
     value: float
     low: float
@@ -28,6 +29,21 @@ class RowFigure:
 
 
 @dataclass(frozen=True)
+class RowCost:
+    """Means over seeds, and of the shares that other work took of the processor the largest; None: not known."""
+
+    fit_seconds: float | None = None
+    fit_processor_seconds: float | None = None
+    fit_others_share: float | None = None
+    index_bytes: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    queries_per_second: float | None = None
+    memory_mb: float | None = None
+    others_share: float | None = None
+
+
+@dataclass(frozen=True)
 class Row:
     """One system on one task. `problem` is the reason why it has no figures, or not those of all seeds."""
 
@@ -35,17 +51,26 @@ class Row:
     retriever: str
     family: str
     trained: bool
+    deterministic: bool
     imported: bool
     seeds: Sequence[int]
+    """Those it was run with; the one of a deterministic system stands for all."""
+
     cells: Sequence[str]
     """Names of the cells, one for each seed, by which run files and manifests are found."""
 
     problem: str = ""
     shares_weights_with: str = ""
+    """The instrument that has the system's own weights: its role and name."""
+
     hardware: str = ""
     figures: Mapping[str, RowFigure] = field(default_factory=dict)
-    counts: Mapping[str, float] = field(default_factory=dict)
-    cost: Mapping[str, float | None] = field(default_factory=dict)
+    """By the measure's name; a measure that says nothing of this system is not there."""
+
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    """By name; values are means over seeds."""
+
+    cost: RowCost = RowCost()
     best_rank: int | None = None
     worst_rank: int | None = None
     groups: Sequence[str] = ()
@@ -84,21 +109,32 @@ class Block:
     options: Mapping[str, Any]
     definition: str
     queries: int
-    judge: str
-    primary: str
-    columns: Sequence[str]
-    """The measures that tables show, the primary one first."""
+    instrument: Instrument | None
+    measures: Sequence[Measure]
+    """Every measure that some row has; the first is the primary one, by which systems are ranked and tested.
 
-    count_columns: Mapping[str, str]
-    """Count by header."""
+    Empty where no system has answered."""
+
+    columns: Sequence[str]
+    """Names of the measures that tables show, the primary one first."""
 
     timed: bool
-    lower_is_better: bool
     test: str
     """How the groups were found."""
 
     rows: Sequence[Row]
     pairs: Sequence[Pair]
+
+    @property
+    def primary(self) -> Measure:
+        """One without a name, of which nobody has a figure, where no system has answered."""
+        return self.measures[0] if self.measures else Measure("")
+
+    @property
+    def shown(self) -> list[Measure]:
+        """The measures of `columns`."""
+        by_name = {measure.name: measure for measure in self.measures}
+        return [by_name[name] for name in self.columns]
 
 
 @dataclass(frozen=True)
@@ -123,16 +159,13 @@ class Board:
     systems: Sequence[Mapping[str, str]]
     tasks: Sequence[Mapping[str, Any]]
     seeds: Sequence[int]
-    """What the suite asks for; a system or seed that is missing is shown as such."""
+    """What the suite asks for, tasks with all their options; what is missing of it is shown as such."""
 
     collections: Sequence[CollectionBoard]
-    made_with: Mapping[str, str]
-    """Versions of the libraries that draw the page, by which its bytes may differ."""
-
     format: int = FORMAT
 
     def as_data(self) -> dict[str, Any]:
-        """JSON-like data without the pairs, of which there are many; what is not a number is None."""
+        """JSON-like data without the pairs, of which there are many."""
         data = asdict(self)
         for collection in data["collections"]:
             for block in collection["blocks"]:
@@ -140,19 +173,22 @@ class Board:
         return data
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> "Board":
+    def from_data(cls, data: Any) -> "Board":
         """What `as_data` gave, without the pairs. Raises ValueError for anything else."""
-        from pydantic import TypeAdapter
+        try:
+            with_pairs = [
+                {**one, "blocks": [{**block, "pairs": []} for block in one["blocks"]]} for one in data["collections"]
+            ]
+            board: Board = _adapter().validate_python({**data, "collections": with_pairs})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        if board.format != FORMAT:
+            raise ValueError(f"format {board.format} in place of {FORMAT}")
+        return board
 
-        collections = [
-            {**one, "blocks": [{**block, "pairs": []} for block in one["blocks"]]} for one in data["collections"]
-        ]
-        return TypeAdapter(cls).validate_python({**data, "collections": collections})
 
+@cache
+def _adapter() -> "TypeAdapter[Board]":
+    from pydantic import TypeAdapter
 
-def made_with() -> dict[str, str]:
-    """Versions of the libraries that draw the page here. Raises MissingExtra without them."""
-    try:
-        return {name: version(name) for name in _DRAWN_WITH}
-    except PackageNotFoundError:
-        raise MissingExtra("publishing", "publish") from None
+    return TypeAdapter(Board)

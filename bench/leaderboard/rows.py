@@ -1,52 +1,196 @@
-"""What a system's cells, one for each seed, come to in a row of a table."""
+"""What a system's cells, one for each seed, come to in a row of a table, and how rows compare."""
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from statistics import fmean, stdev
 
-from bench.tasks import Task
+import numpy as np
 
-_COSTS_OF_FIT = ("fit_seconds", "fit_processor_seconds", "index_bytes")
-_COSTS_OF_TASK = ("p50_ms", "p99_ms", "queries_per_second", "added_memory_mb")
-
-
-def shown_measures(task: Task) -> list[str]:
-    """The measures that tables show, the primary one first; those that the options leave out are not there."""
-    return [measure for measure in task.columns if measure in task.measures()] or task.measures()[:1]
-
-
-def mean_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The mean over seeds of everything that is a number for each."""
-    names = [name for name in counts[0] if all(isinstance(one.get(name), int | float) for one in counts)]
-    return {name: fmean(one[name] for one in counts) for name in names}
-
-
-def mean_costs(of_fit: Sequence[Mapping[str, Any]], of_task: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Means over seeds; of the shares that other work took of the processor, the largest."""
-    means = {name: _mean(of_fit, name) for name in _COSTS_OF_FIT}
-    means |= {name: _mean(of_task, name) for name in _COSTS_OF_TASK}
-    shares = {"fit_others_share": of_fit, "others_share": of_task}
-    return means | {name: max(_known(costs, name), default=None) for name, costs in shares.items()}
+from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecord
+from bench.leaderboard.board import BANDS, Pair, Row, RowCost, RowFigure
+from bench.leaderboard.paths import published_id
+from bench.measures.interval import figure_of
+from bench.measures.measure import Count, Measure
+from bench.measures.significance import (
+    ALPHA,
+    Comparison,
+    compare_all,
+    flips_tried,
+    letters,
+    mean_over_seeds,
+    rank_intervals,
+)
 
 
-def _mean(costs: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    known = _known(costs, name)
+@dataclass(frozen=True)
+class Answered:
+    """One system's cells, and what those that finished left of a task, in the order of the seeds."""
+
+    system: str
+    cells: Sequence[CellRecord]
+    tasks: Sequence[TaskRecord]
+    problem: str
+
+    def values(self, measure: str) -> np.ndarray:
+        """Shape [queries]: the mean over seeds; NaN for a query that has no value."""
+        return mean_over_seeds([task.values[measure] for task in self.tasks])
+
+
+def row_of(one: Answered) -> Row:
+    """The row of a system that some cell has answered with."""
+    results = [task.result for task in one.tasks]
+    machines = {hardware(result.environment.machine) for result in results}
+    shown = one.values(results[0].measures[0].name) if results[0].measures[0].name in one.tasks[0].values else None
+    return replace(
+        failed_row(one),
+        shares_weights_with=_shared_weights(one),
+        hardware=" / ".join(sorted(machines)),
+        figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},
+        counts=_counts(one.tasks),
+        cost=_costs(one) if len(machines) == 1 else RowCost(),
+        distribution=_distribution(shown[~np.isnan(shown)]) if shown is not None else (),
+    )
+
+
+def failed_row(one: Answered) -> Row:
+    """The row of a system without figures, with the reason."""
+    identity = one.cells[0].identity if one.cells else None
+    return Row(
+        system=one.system,
+        retriever=identity.retriever if identity else "",
+        family=identity.family if identity else "",
+        trained=bool(identity and identity.trained),
+        deterministic=bool(identity and identity.deterministic),
+        imported=bool(identity and identity.imported),
+        seeds=[cell.identity.seed for cell in one.cells],
+        cells=[published_id(cell) for cell in one.cells],
+        problem=one.problem,
+    )
+
+
+def hardware(machine: Machine | None) -> str:
+    """What makes two costs comparable: processor, threads and accelerator; empty where that is not known."""
+    if machine is None:
+        return ""
+    threads = f"{machine.threads} thread{'' if machine.threads == 1 else 's'}"
+    return f"{machine.processor}, {threads}, accelerator {machine.accelerator}"
+
+
+def _figure(one: Answered, measure: str) -> RowFigure | None:
+    """Of the mean over seeds, query by query; None where no query has a value."""
+    found = figure_of(measure, one.values(measure), one.tasks[0].units)
+    if not found.n:
+        return None
+    each = [float(np.nanmean(task.values[measure])) for task in one.tasks]
+    return RowFigure(found.value, found.low, found.high, found.n, stdev(each) if len(each) > 1 else None)
+
+
+def _shared_weights(one: Answered) -> str:
+    instrument = one.tasks[0].result.instrument
+    if instrument is None or instrument.weights not in one.cells[0].identity.weights.values():
+        return ""
+    return f"the {instrument.role}, {instrument.name}"
+
+
+def _counts(tasks: Sequence[TaskRecord]) -> dict[str, Count]:
+    """The mean over seeds of every count that all of them have."""
+    by_name = [{count.name: count for count in task.result.counts} for task in tasks]
+    found = {}
+    for name, count in by_name[0].items():
+        values = [counts[name].value for counts in by_name if name in counts]
+        if len(values) == len(tasks) and all(map(isfinite, values)):
+            found[name] = replace(count, value=fmean(values))
+    return found
+
+
+def _costs(one: Answered) -> RowCost:
+    """What the fit cost counts only where it was fitted on the machine that answered."""
+    fitted = [cell.manifest for cell in one.cells if cell.manifest]
+    here = hardware(one.tasks[0].result.environment.machine)
+    same = all(hardware(manifest.environment.machine) == here for manifest in fitted)
+    return mean_costs(
+        [manifest.cost for manifest in fitted] if same else [], [task.result.cost for task in one.tasks]
+    )
+
+
+def mean_costs(fits: Sequence[FitCost], tasks: Sequence[TaskCost]) -> RowCost:
+    """Means over seeds of what is known; of the shares that other work took of the processor, the largest."""
+    return RowCost(
+        fit_seconds=_mean(fit.seconds for fit in fits),
+        fit_processor_seconds=_mean(fit.processor_seconds for fit in fits),
+        fit_others_share=_largest(fit.others_share for fit in fits),
+        index_bytes=_mean(fit.index_bytes for fit in fits),
+        p50_ms=_mean(task.p50_ms for task in tasks),
+        p99_ms=_mean(task.p99_ms for task in tasks),
+        queries_per_second=_mean(task.queries_per_second for task in tasks),
+        memory_mb=_mean(task.memory_mb for task in tasks),
+        others_share=_largest(task.others_share for task in tasks),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
-def _known(costs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [cost[name] for cost in costs if cost.get(name) is not None]
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
-def hardware(machine: Mapping[str, Any]) -> str:
-    """What makes two costs comparable: processor, threads and accelerator."""
-    if not machine:
+def _distribution(values: np.ndarray) -> list[float]:
+    """Share of the values, shape [queries], in each of BANDS."""
+    bounds = np.array([1e-9, 0.25, 0.5, 0.75, 1 - 1e-9])
+    counts = np.bincount(np.searchsorted(bounds, values, side="right"), minlength=len(BANDS))
+    return (counts / max(len(values), 1)).tolist()
+
+
+def tested(rows: Sequence[Row], answered: Sequence[Answered], primary: Measure) -> tuple[list[Pair], list[Row]]:
+    """All pairs of systems, and the rows from the best mean on with the ranks and groups that the pairs leave."""
+    known = [(row, one) for row, one in zip(rows, answered, strict=True) if primary.name in row.figures]
+    without = [row for row in rows if primary.name not in row.figures]
+    if not known:
+        return [], without
+    rows = [row for row, _ in known]
+    found = _compared([one for _, one in known], primary.name)
+    ranks = rank_intervals(len(rows), found, higher_is_better=primary.higher_is_better)
+    sign = -1 if primary.higher_is_better else 1
+    order = sorted(range(len(rows)), key=lambda i: sign * rows[i].figures[primary.name].value)
+    groups = letters(order, found)
+    ranked = [replace(rows[i], best_rank=ranks[i].best, worst_rank=ranks[i].worst, groups=groups[i]) for i in order]
+    return [_pair(one, rows) for one in found], [*ranked, *without]
+
+
+def _compared(answered: Sequence[Answered], measure: str) -> list[Comparison]:
+    """All pairs, over the queries for which every system has a value."""
+    values = np.stack([one.values(measure) for one in answered])
+    known = np.isfinite(values).all(axis=0)
+    return compare_all(values[:, known], _units(answered[0], known)) if known.any() else []
+
+
+def _units(one: Answered, known: np.ndarray) -> list[str] | None:
+    units = one.tasks[0].units
+    return None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
+
+
+def _pair(one: Comparison, rows: Sequence[Row]) -> Pair:
+    effect = one.effect if np.isfinite(one.effect) else None
+    names = rows[one.first].system, rows[one.second].system
+    return Pair(*names, one.difference, one.low, one.high, effect, one.p, one.corrected)
+
+
+def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
+    """How ranks and groups were found, for a table's foot."""
+    compared = [one for one in answered if primary.name in one.tasks[0].values]
+    systems = len(compared)
+    if systems < 2:
         return ""
-    threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
-    return f"{machine['processor']}, {threads}, accelerator {machine['accelerator']}"
-
-
-def shared_weights(counts: Mapping[str, Any], weights: Mapping[str, str]) -> str:
-    """Which model that the task measures with has the system's own weights, if any."""
-    roles = [role for role in ("judge", "selector") if counts.get(f"{role}_weights") in weights.values()]
-    return ", ".join(f"the {role}, {counts[role]}" for role in roles)
+    known = np.isfinite(np.stack([one.values(primary.name) for one in compared])).all(axis=0)
+    units = _units(compared[0], known)
+    flips = flips_tried(int(known.sum()) if units is None else len(set(units)), systems)
+    pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
+    whole = "" if units is None else " of whole documents"
+    return (
+        f"ranks and groups: {primary}, paired randomisation test of {pairs} ({flips:,} sign flips{whole}, "
+        f"Smucker et al. 2007), Holm's correction, level {ALPHA:g}; systems that share a letter cannot be told apart"
+    )

@@ -12,6 +12,9 @@ from bench.progress import Progress
 class Source(Options, ABC):
     """A kind of source, such as a BEIR folder. Its options follow its name: `limit?documents=50000`."""
 
+    name: ClassVar[str] = ""
+    """How it is called where it is registered from a file; empty: by the name of its class."""
+
     argument: ClassVar[str | None] = None
     """The option that the text after the colon fills: `beir:FOLDER`."""
 

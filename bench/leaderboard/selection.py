@@ -1,0 +1,161 @@
+"""Which finished cells a suite's leaderboard is made of: chooses them, and refuses what cannot share a table."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.cells.record import CellRecord
+from bench.errors import BenchError, UnknownName
+from bench.leaderboard.build import Request, record_of
+from bench.leaderboard.paths import collection_name, without_paths, without_paths_of
+from bench.runner.plan import construct, open_task
+from bench.suite import Suite, SystemEntry
+
+_PLACED = ("seed", "device")
+"""Options that say where and with which seed a system runs, not which system it is."""
+
+_UNFITTING = "of another system, task or collection, or with other options than the suite's"
+_OLDER = "older than an equal cell"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The suite's cells as they may be published, and how many cells were passed over, by reason."""
+
+    cells: Sequence[CellRecord]
+    collections: Sequence[str]
+    """Those that have cells, in the order in which they are shown."""
+
+    passed_over: Mapping[str, int]
+
+    def of(self, collection: str) -> list[CellRecord]:
+        """The cells of one collection."""
+        return [cell for cell in self.cells if cell.identity.collection == collection]
+
+
+def request_of(suite: Suite) -> Request:
+    """What the suite asks for, its tasks with all their options. Raises BenchError for unknown tasks and options."""
+    return Request(
+        suite=suite.name,
+        title=suite.title,
+        systems=[{"retriever": entry.retriever, "name": entry.label} for entry in suite.systems],
+        tasks=[
+            {"task": entry.task, "options": without_paths(open_task(entry.task, entry.options).options())}
+            for entry in suite.tasks
+        ],
+        seeds=list(suite.seeds),
+    )
+
+
+def select(
+    suite: Suite,
+    cells: Sequence[Sequence[CellRecord]],
+    collections: Sequence[str] = (),
+    fingerprints: Sequence[str] = (),
+) -> Selection:
+    """The cells of the suite's systems and all imported runs, from one list for each folder.
+
+    In a folder the newest of equal cells counts, and of several folders the first that has the cell. `collections`
+    are the ones to publish, by the name or the specification that they were run with; by default the suite's. Raises
+    BenchError when a collection has two fingerprints, unless `fingerprints` (or their beginnings) choose one.
+    """
+    wanted = list(dict.fromkeys(map(collection_name, collections or suite.datasets)))
+    fits = _fits(suite, wanted, fingerprints)
+    request = request_of(suite)
+    passed_over = {_UNFITTING: 0, _OLDER: 0}
+    fitting: list[CellRecord] = []
+    for folder in cells:
+        own = [_of_tasks(cell, request) for cell in map(without_paths_of, folder) if fits(cell)]
+        own = [cell for cell in own if cell.tasks or cell.failure]
+        passed_over[_UNFITTING] += len(folder) - len(own)
+        newest = {_place(cell): cell for cell in sorted(own, key=lambda cell: cell.changed)}
+        passed_over[_OLDER] += len(own) - len(newest)
+        fitting += newest.values()
+    if not fitting:
+        raise BenchError(_nothing_found(suite, cells, wanted))
+    chosen: dict[tuple[str, str, int], CellRecord] = {}
+    for cell in fitting:
+        chosen.setdefault(_place(cell), cell)
+    present = [name for name in wanted if any(name == collection for collection, _, _ in chosen)]
+    for name in present:
+        _check_one_fingerprint(name, [cell for cell in fitting if cell.identity.collection == name])
+    return Selection([chosen[place] for place in sorted(chosen)], present, passed_over)
+
+
+def _nothing_found(suite: Suite, cells: Sequence[Sequence[CellRecord]], wanted: Sequence[str]) -> str:
+    there = sorted({collection_name(cell.identity.collection) for folder in cells for cell in folder} - {*wanted})
+    others = f"; name one of {', '.join(there)} with --dataset" if there else ""
+    return (
+        f"no cell of the suite {suite.name} was found for {', '.join(wanted)} ({sum(map(len, cells))} looked at); "
+        f"run `python -m bench run --suite {suite.name}`, or name the folder of its cells with --from{others}"
+    )
+
+
+def _place(cell: CellRecord) -> tuple[str, str, int]:
+    return cell.identity.collection, cell.identity.system, cell.identity.seed
+
+
+def _fits(suite: Suite, collections: Sequence[str], fingerprints: Sequence[str]) -> Callable[[CellRecord], bool]:
+    """Tells whether a cell is of a wanted collection, and one of the suite's systems or imported."""
+    expected = {entry.label: (entry.retriever, _options(entry)) for entry in suite.systems}
+
+    def fits(cell: CellRecord) -> bool:
+        identity = cell.identity
+        if identity.collection not in collections:
+            return False
+        if fingerprints and not identity.fingerprint.startswith(tuple(fingerprints)):
+            return False
+        if identity.imported and identity.system in expected:
+            raise BenchError(
+                f"{cell.folder} is imported as '{identity.system}', the name of one of the suite's systems; "
+                "import it again under another --name"
+            )
+        if identity.imported:
+            return True
+        retriever, options = expected.get(identity.system, ("", {}))
+        return identity.retriever == retriever and all(
+            identity.options.get(name, value) == value for name, value in options.items() if name not in _PLACED
+        )
+
+    return fits
+
+
+def _options(entry: SystemEntry) -> dict[str, Any]:
+    """All options of the system, or those that the suite names where its plugin is not installed here."""
+    try:
+        retriever = construct(entry, seed=0)
+    except UnknownName:
+        return dict(without_paths(entry.options))
+    return dict(without_paths(retriever.options(), [*retriever.weights(), *map(str, retriever.files())]))
+
+
+def _of_tasks(cell: CellRecord, request: Request) -> CellRecord:
+    """The cell with what it left of the suite's tasks alone."""
+    found = [record_of(cell, wanted["task"], wanted["options"]) for wanted in request.tasks]
+    return replace(cell, tasks=[record for record in found if record is not None])
+
+
+def _check_one_fingerprint(name: str, cells: Sequence[CellRecord]) -> None:
+    """Raise BenchError that names what differs between two cells of one collection with two fingerprints."""
+    first = next((cell for cell in cells if cell.identity.fingerprint), cells[0])
+    for other in cells:
+        ours, theirs = first.identity.fingerprint[:6], other.identity.fingerprint[:6]
+        if theirs and other.identity.fingerprint != first.identity.fingerprint:
+            raise BenchError(
+                f"{name} has two fingerprints: {ours} ({first.folder}) and {theirs} ({other.folder}); what differs: "
+                f"{', '.join(_differences(first, other)) or 'the content itself'}; run one of them again, or choose "
+                f"one with --fingerprint {ours}"
+            )
+
+
+def _differences(first: CellRecord, other: CellRecord) -> Iterator[str]:
+    """Rules and versions that differ, with both values."""
+    yield from _differing("rule ", first.identity.rules, other.identity.rules)
+    if first.manifest and other.manifest:
+        yield from _differing("", first.manifest.environment.versions, other.manifest.environment.versions)
+
+
+def _differing(kind: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*one, *two}):
+        if one.get(name) != two.get(name):
+            yield f"{kind}{name} {one.get(name, 'unknown')} against {two.get(name, 'unknown')}"

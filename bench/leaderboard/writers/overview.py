@@ -1,0 +1,48 @@
+"""results/index.html: every published suite, all its systems by all its tasks."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench.leaderboard.board import Block, Board, Row
+from bench.leaderboard.columns import absence
+from bench.leaderboard.text import fraction
+from bench.leaderboard.writers.templating import template
+
+
+class _Cell(NamedTuple):
+    """A system's primary figure on one task; `note` says why there is none."""
+
+    text: str
+    best: bool
+    note: str
+
+
+class _Matrix(NamedTuple):
+    """One suite: all its systems by all its tasks."""
+
+    board: Board
+    blocks: Sequence[tuple[str, Block]]
+    """Each with its collection's name."""
+
+    rows: Sequence[tuple[str, Sequence[_Cell]]]
+
+
+def as_overview_page(boards: Sequence[Board]) -> str:
+    """The page over all suites. Equal boards give equal text."""
+    return template("overview.html").render(matrices=[_matrix(board) for board in boards])
+
+
+def _matrix(board: Board) -> _Matrix:
+    blocks = [(collection.name, block) for collection in board.collections for block in collection.blocks]
+    names = dict.fromkeys(entry["name"] for entry in board.systems)
+    names |= dict.fromkeys(row.system for _, block in blocks for row in block.rows)
+    by_name = [({row.system: row for row in block.rows}, block) for _, block in blocks]
+    return _Matrix(board, blocks, [(name, [_cell(rows.get(name), block) for rows, block in by_name]) for name in names])
+
+
+def _cell(row: Row | None, block: Block) -> _Cell:
+    if row is None:
+        return _Cell("–", False, "")
+    if block.primary.name not in row.figures:
+        return _Cell("–", False, absence(row) if not row.done else "no query has a value")
+    return _Cell(fraction(row.figures[block.primary.name].value), row.among_best, "")

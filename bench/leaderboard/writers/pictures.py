@@ -1,0 +1,107 @@
+"""Which charts a leaderboard has: those of its page, and overview.svg, its main picture for a README."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bench.leaderboard.board import Block, Board, CollectionBoard, Row
+from bench.leaderboard.writers.charts import (
+    Chart,
+    Colours,
+    against_latency,
+    by_rank,
+    colours_of,
+    distribution,
+    intervals,
+    side_by_side,
+)
+from bench.leaderboard.writers.templating import template
+
+_BESIDE = ("exclusivity", "completeness")
+"""Tasks whose figures are drawn side by side."""
+
+_MOST = 4
+"""Collections in the overview, one below the other."""
+
+_HEAD, _LINE, _WIDTH = 30, 16, 760
+"""Pixels of the overview: its title, a line of notes, its width."""
+
+
+def block_charts(block: Block, colours: Colours) -> list[Chart]:
+    """The charts of one task: by rank where lower is better, else quality against latency and the distribution."""
+    rows = _with_figures(block)
+    if not rows:
+        return []
+    if not block.primary.higher_is_better and len(block.columns) > 1:
+        return [by_rank(block, rows, colours)]
+    timed = _on_one_machine(rows) if block.timed else []
+    found = [against_latency(block, timed, colours)] if len(timed) > 1 else []
+    if block.task not in _BESIDE and any(any(row.distribution[1:-1]) for row in rows):
+        found.append(distribution(block, rows))
+    return found
+
+
+def collection_charts(collection: CollectionBoard) -> list[Chart]:
+    """The charts over several tasks of a collection: exclusivity beside completeness, where both were asked."""
+    asked = {block.task: block for block in collection.blocks if _with_figures(block)}
+    return [side_by_side([asked[task] for task in _BESIDE])] if set(_BESIDE) <= set(asked) else []
+
+
+def as_picture(board: Board) -> str:
+    """overview.svg: the first task of the first collections. Equal boards give equal text."""
+    panels = _panels(board, colours_of([entry["name"] for entry in board.systems]))
+    notes = _notes(board, [panel.chart for panel in panels])
+    bottom = panels[-1].bottom if panels else _HEAD
+    return template("overview.svg").render(
+        board=board,
+        panels=panels,
+        notes=[(bottom + _LINE * number, note) for number, note in enumerate(notes, start=1)],
+        width=_WIDTH,
+        height=bottom + _LINE * (len(notes) + 1),
+    )
+
+
+class _Panel(NamedTuple):
+    """A chart with its heading, and its upper edge in pixels."""
+
+    heading: str
+    chart: Chart
+    top: int
+
+    @property
+    def bottom(self) -> int:
+        return self.top + _LINE + self.chart.height
+
+
+def _panels(board: Board, colours: Colours) -> list[_Panel]:
+    found: list[_Panel] = []
+    for collection in board.collections[:_MOST]:
+        block = collection.blocks[0]
+        rows = _with_figures(block)
+        if rows:
+            timed = _on_one_machine(rows)
+            wide = len(timed) > 1
+            chart = against_latency(block, timed, colours, wide=True) if wide else intervals(block, rows, colours)
+            top = found[-1].bottom + _LINE if found else _HEAD
+            found.append(_Panel(f"{collection.name}, {block.task}: {chart.title}", chart, top))
+    return found
+
+
+def _notes(board: Board, charts: Sequence[Chart]) -> list[str]:
+    if not charts:
+        return ["no system has figures"]
+    found = ["lines: 95 % bootstrap intervals over queries", *dict.fromkeys(chart.foot for chart in charts if chart.foot)]
+    if len(board.collections) > _MOST:
+        found.append(f"the first {_MOST} of {len(board.collections)} collections")
+    return found
+
+
+def _with_figures(block: Block) -> list[Row]:
+    return [row for row in block.rows if block.primary.name in row.figures]
+
+
+def _on_one_machine(rows: Sequence[Row]) -> list[Row]:
+    """Those with a latency, on the hardware that most of them ran on: latencies compare within one only."""
+    timed = [row for row in rows if row.cost.p50_ms]
+    machines = Counter(row.hardware for row in timed).most_common(1)
+    return [row for row in timed if row.hardware == machines[0][0]] if machines else []

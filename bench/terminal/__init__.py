@@ -1,0 +1,23 @@
+"""What the terminal shows; the only part of the harness that knows how a terminal draws."""
+
+from bench.terminal.board import BoardView
+from bench.terminal.console import console, make_printable
+from bench.terminal.hits import docids_table, hits_table, judged_table
+from bench.terminal.listings import card_table, dataset_line, options_table, plan_table, print_names, suite_table
+from bench.terminal.progress import ProgressDisplay
+
+__all__ = [
+    "ProgressDisplay",
+    "BoardView",
+    "card_table",
+    "console",
+    "dataset_line",
+    "docids_table",
+    "hits_table",
+    "judged_table",
+    "make_printable",
+    "options_table",
+    "plan_table",
+    "print_names",
+    "suite_table",
+]

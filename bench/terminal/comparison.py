@@ -1,0 +1,56 @@
+"""Two systems side by side, for the screen."""
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from bench.measures.significance import flips_for
+from bench.terminal.console import add, plural, table, text
+from bench.terminal.hits import paragraph
+
+if TYPE_CHECKING:
+    from bench.leaderboard.compare import Comparisons
+
+_NUMBERS = ("difference", "95 % interval", "d_z", "p", "wins", "losses", "ties")
+
+
+def comparison_view(found: "Comparisons") -> RenderableType:
+    """Means, how far they differ and how surely, and the queries that moved most."""
+    first, second = found.sides
+    headers = ("measure", first.name, second.name, *_NUMBERS)
+    made = table(headers, right=headers[1:])
+    for one in found.measures:
+        test = one.test
+        add(
+            made,
+            one.measure,
+            *(f"{mean:.4f}" for mean in one.means),
+            f"{test.difference:+.4f}",
+            f"{test.low:+.4f} to {test.high:+.4f}",
+            f"{test.effect:+.2f}" if isfinite(test.effect) else "-",
+            f"{test.p:.4f}",
+            *(f"{count:,}" for count in (one.wins, one.losses, one.ties)),
+        )
+    return Group(made, text(_note(found), style="dim"), *_moved(found))
+
+
+def _note(found: "Comparisons") -> str:
+    first, second = found.sides
+    primary = found.measures[0]
+    return (
+        f"{first.task_name}, {plural(primary.queries, 'query')}, fingerprint {first.fingerprint[:6]}; {first.name} "
+        f"minus {second.name}; p: paired randomisation test, {flips_for(2):,} sign flips; d_z: mean over deviation of "
+        f"the differences; {primary.measure} is tested, the other p are not corrected and only describe"
+    )
+
+
+def _moved(found: "Comparisons") -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if found.moved:
+        parts += [Text(), text(f"queries that moved most by {found.measures[0].measure}", style="bold")]
+    for moved in found.moved:
+        parts.append(text(f"{moved.first:.3f} against {moved.second:.3f}  {moved.query.id}", style="bold", keep=""))
+        parts.append(Text("    ") + paragraph(moved.query.text))
+    return parts

@@ -1,0 +1,64 @@
+"""Answers to single questions, and the figures of a run made elsewhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from bench.leaderboard.text import count, fraction
+from bench.measures.measure import Count
+from bench.terminal.console import add, table, text
+from bench.visible import visible
+
+if TYPE_CHECKING:
+    from bench.collections.collection import Collection
+    from bench.leaderboard.imported import ImportedRow
+    from bench.runner.asking import Hit, Named
+
+_LONGEST = 300
+"""Characters of a document or question that are shown."""
+
+
+def paragraph(words: str) -> Text:
+    """A text in one paragraph, shortened."""
+    line = " ".join(words.split())
+    return text(f"{line[:_LONGEST]} ..." if len(line) > _LONGEST else line)
+
+
+def hits_table(hits: "Sequence[Hit]", collection: "Collection") -> RenderableType:
+    """Hits with their text, shortened to a paragraph."""
+    if not hits:
+        return text(f"nothing in {collection.name} matches")
+    parts: list[RenderableType] = []
+    for hit in hits:
+        parts.append(text(f"{hit.rank:>3}  {hit.score:.4f}  {hit.document.id}", style="bold", keep=""))
+        parts.append(Padding(paragraph(hit.text), (0, 0, 0, 5)))
+    return Group(*parts)
+
+
+def docids_table(found: "Sequence[Named]") -> RenderableType:
+    """A document's identifier above those that begin most like it; what they share is set apart."""
+    made = table(("document", "identifier", "shared tokens"))
+    for one in found:
+        docid = text(" ".join(one.docid[: one.shared]), style="bold")
+        docid.append(" " + visible(" ".join(one.docid[one.shared :])), style="not bold")
+        add(made, one.document.id, docid, f"{one.shared} of {len(one.docid)}")
+    return made
+
+
+def judged_table(row: "ImportedRow") -> RenderableType:
+    """The figures of an imported run."""
+    title = text(f"{row.system} on {row.collection}, {row.task_name} (imported)", style="bold")
+    made = table(("measure", "value", "95 % interval", "queries"), right=("value", "95 % interval", "queries"))
+    for figure in row.judged.figures:
+        numbers = (f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}") if figure.n else ("–", "–")
+        add(made, figure.measure, *numbers, f"{figure.n:,}")
+    return Group(title, made, text(f"{', '.join(_named(row.judged.counts))}\n{row.definition}", style="dim"))
+
+
+def _named(counts: Mapping[str, Count]) -> Iterator[str]:
+    """Facts beside the means, each with its name."""
+    for one in counts.values():
+        yield f"{one.header or one.name} {fraction(one.value) if one.kind == 'share' else count(one.value)}"

@@ -1,0 +1,84 @@
+"""What there is and what a run would do: names, cards, options, suites, the plan."""
+
+from collections.abc import Sequence
+from inspect import cleandoc
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.terminal.console import add, make_printable, plural, table, text
+from bench.visible import visible
+
+if TYPE_CHECKING:
+    from bench.collections.cards import Card
+    from bench.collections.catalogue import Dataset
+    from bench.registry import Plugin
+    from bench.runner.plan import Cell
+    from bench.suite import Suite
+
+
+def print_names(rows: Sequence[tuple[str, str]]) -> None:
+    """Names with their summaries, in plain text that a script can cut."""
+    import sys
+
+    make_printable(sys.stdout)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, summary in rows:
+        print(f"{visible(name):<{width}}  {visible(summary)}")
+
+
+def dataset_line(dataset: "Dataset") -> Text:
+    """What was opened, and by which rules it is read."""
+    collection, rules = dataset.collection, dataset.collection.rules
+    asked = len(collection.split_queries.get(rules.split, ()))
+    line = f"{collection.name}: {plural(len(collection), 'document')}, {asked:,} {rules.split} "
+    line += f"{'query' if asked == 1 else 'queries'}, fingerprint {collection.fingerprint[:6]}"
+    if dataset.dropped_judgements:
+        line += f", {plural(dataset.dropped_judgements, 'judgement')} on unknown ids dropped"
+    if dataset.card is None:
+        defaults = (f"{name} = {value}" for name, value in rules.options().items() if name != "unknown_judgements")
+        line += f"\n  no card; read with {', '.join(defaults)}"
+    return text(line, style="dim")
+
+
+def plan_table(cells: "Sequence[Cell]") -> RenderableType:
+    """What a run would do."""
+    made = table(("system", "collection", "seed", "tasks", "state"))
+    made.title, made.title_justify = plural(len(cells), "cell"), "left"
+    for cell in cells:
+        state = f"cannot run: {cell.problem}" if cell.problem else "done, reused" if cell.done else "to run"
+        add(made, cell.system, cell.collection, cell.seed, ", ".join(task.name for task in cell.tasks), state)
+    return made
+
+
+def options_table(plugin: "Plugin") -> RenderableType:
+    """A plugin's description and its options."""
+    kind = plugin.load()
+    made = table(("option", "kind", "default", "allowed", "description"))
+    for option in kind.describe_options():
+        add(made, *option)
+    description = cleandoc(kind.__doc__ or "no description")
+    return Group(text(f"{plugin.name} ({plugin.target}, {plugin.origin})\n\n{description}\n"), made)
+
+
+def card_table(card: "Card") -> RenderableType:
+    """A dataset's card."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in card.model_dump().items():
+        if value:
+            shown = ", ".join(f"{k} = {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            add(made, name, shown)
+    return made
+
+
+def suite_table(suite: "Suite") -> RenderableType:
+    """A suite's systems, with what it runs them on."""
+    made = table(("system", "retriever", "options"))
+    for entry in suite.systems:
+        add(made, entry.label, entry.retriever, ", ".join(f"{k}={v}" for k, v in entry.options.items()))
+    tasks = ", ".join(task.task for task in suite.tasks)
+    seeds = ", ".join(map(str, suite.seeds))
+    head = f"{suite.name}: {suite.title}\ndatasets {', '.join(suite.datasets)}; tasks {tasks}; seeds {seeds}\n"
+    return Group(text(head), made)

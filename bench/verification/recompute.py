@@ -1,0 +1,119 @@
+"""Published cells with everything that their answers give computed again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.cells.key import check_key
+from bench.cells.record import CellRecord, TaskRecord, TaskResult
+from bench.collections.catalogue import Dataset
+from bench.errors import BenchError
+from bench.leaderboard.answers import read_answers, read_values
+from bench.leaderboard.paths import published_id
+from bench.leaderboard.published import Published, PublishedCell, PublishedTask
+from bench.measures.measure import Count
+from bench.runner.plan import open_task
+from bench.tasks.exam import Evaluation, Exam
+from bench.verification.check import Check
+
+
+@dataclass
+class Recomputed:
+    """The cells of one collection; none where one of them cannot be computed."""
+
+    cells: list[CellRecord] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+
+def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
+    """The cells of the collection that the board calls `name`, which is opened as `dataset`."""
+    board = next(one for one in published.board.collections if one.name == name)
+    fingerprint = dataset.collection.fingerprint
+    if board.fingerprint != fingerprint:
+        detail = f"published {board.fingerprint[:12]}, here {fingerprint[:12]}: other content or rules"
+        return Recomputed(checks=[Check(f"{name}: fingerprint", "FAIL", detail)])
+    found = Recomputed(checks=[Check(f"{name}: fingerprint", "OK")])
+    exams = _Exams(dataset)
+    for identifier, cell in published.cells.items():
+        if cell.cell.collection != name:
+            continue
+        found.checks += [Check(f"{name}: {identifier}", "FAIL", problem) for problem in _wrong(cell, fingerprint)]
+        try:
+            record = _record(published, cell, exams)
+        except BenchError as error:
+            failed = Check(f"{name}: {identifier}", "FAIL", str(error))
+            return Recomputed(checks=[*found.checks, failed])
+        if published_id(record) != identifier:
+            found.checks.append(Check(f"{name}: {identifier}", "FAIL", "the manifest has another cell's name"))
+        found.cells.append(record)
+    return found
+
+
+def _wrong(cell: PublishedCell, fingerprint: str) -> Iterator[str]:
+    identity = cell.cell
+    if identity.fingerprint not in (fingerprint, ""):
+        yield f"a row of another fingerprint, {identity.fingerprint[:12]}, is mixed in"
+    if cell.fitted and (problem := check_key(identity)):
+        yield problem
+
+
+class _Exams:
+    """Each task bound to the collection once."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._opened: list[tuple[str, Mapping[str, object], Exam]] = []
+
+    def of(self, task: PublishedTask) -> Exam:
+        for name, options, exam in self._opened:
+            if name == task.task and options == task.options:
+                return exam
+        exam = open_task(task.task, task.options).on(self._dataset.collection)
+        self._opened.append((task.task, task.options, exam))
+        return exam
+
+
+def _record(published: Published, cell: PublishedCell, exams: _Exams) -> CellRecord:
+    return CellRecord(
+        identity=cell.cell,
+        manifest=cell.manifest,
+        failure=cell.failure,
+        tasks=[_task(published, cell, task, exams.of(task)) for task in cell.tasks],
+        folder=published.folder,
+    )
+
+
+def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam) -> TaskRecord:
+    """One task's answers, measured anew."""
+    answers = published.runs(task.answers)
+    evaluation = exam.evaluate(read_answers(answers, exam.queries, exam.collection.documents))
+    reported = read_values(published.runs(task.values), evaluation.query_ids) if task.values else {}
+    result = TaskResult(
+        task=task.task,
+        options=task.options,
+        definition=exam.definition,
+        queries=len(exam.queries),
+        depth=exam.depth,
+        timed=exam.timed,
+        measures=list(exam.measures),
+        columns=list(exam.columns),
+        instrument=exam.instrument,
+        figures=list(evaluation.figures),
+        counts=list(_counts(evaluation, task.counts)),
+        cost=task.cost,
+        environment=task.environment or cell.environment,
+    )
+    return TaskRecord(
+        result=result,
+        query_ids=evaluation.query_ids,
+        values={**reported, **evaluation.values},
+        units=evaluation.units,
+        name=answers.stem,
+        run_file=answers,
+    )
+
+
+def _counts(evaluation: Evaluation, given: Sequence[Count]) -> Iterator[Count]:
+    """Counts computed anew, in the order given; what the system itself told stays as it was reported."""
+    computed = {count.name: count for count in evaluation.counts}
+    for count in given:
+        yield computed.get(count.name, count)

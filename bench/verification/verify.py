@@ -1,0 +1,191 @@
+"""Holds a published leaderboard against its proof: every figure is computed again from answers and judgements."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cells.record import CellRecord
+from bench.collections.catalogue import Dataset
+from bench.digests import digest_file
+from bench.errors import BenchError
+from bench.leaderboard.board import Board
+from bench.leaderboard.build import Request, build_board
+from bench.leaderboard.overview import overview
+from bench.leaderboard.publish import made_with, views, was_made_with
+from bench.leaderboard.published import MANIFESTS, RUNS, Published, published_files
+from bench.leaderboard.writers.csv import pairs_as_csv
+from bench.verification.check import (
+    NEAR,
+    NEAR_WITH_MODEL,
+    Check,
+    compared,
+    differences,
+    first_difference,
+)
+from bench.verification.recompute import recompute
+
+_PAIR_NUMBERS = ("difference", "low", "high", "effect", "p", "corrected")
+_DRAWN = (".html", ".svg")
+"""Files that libraries draw, whose other versions may draw them otherwise."""
+
+
+def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -> Iterator[Check]:
+    """Check everything.
+
+    `datasets` are the opened collections by the name that the leaderboard gives them, or why one cannot be opened.
+    """
+    yield from _check_files(published)
+    cells: list[CellRecord] = []
+    for name in published.collections():
+        dataset = datasets[name]
+        if isinstance(dataset, BenchError):
+            yield Check(f"{name}: fingerprint", "FAIL", f"{dataset}; name it with --dataset '{name}=SOURCE:FOLDER'")
+            continue
+        found = recompute(published, name, dataset)
+        yield from found.checks
+        cells += found.cells
+    try:
+        board = build_board(Request.of_board(published.board), cells, published.collections())
+    except BenchError as error:
+        yield Check("the table", "FAIL", f"no table can be made of these cells: {error}")
+        return
+    yield from _compare_boards(published, board)
+    yield from _compare_views(published)
+    yield from _compare_overview(published.folder.parent)
+
+
+def _check_files(published: Published) -> Iterator[Check]:
+    """Answers are those that the manifests name, and none lie there that no manifest names."""
+    named = dict(file for cell in published.cells.values() for file in published_files(cell))
+    present = {path.name for path in (published.folder / RUNS).glob("*")}
+    for name in sorted(present - set(named)):
+        yield Check(f"{RUNS}/{name}", "FAIL", "no manifest names this file")
+    for name, digest in sorted(named.items()):
+        if name not in present:
+            yield Check(f"{RUNS}/{name}", "FAIL", "the file is missing")
+        elif digest_file(published.folder / RUNS / name) != digest:
+            yield Check(f"{RUNS}/{name}", "FAIL", "the file is not the one that its manifest names")
+        else:
+            yield Check(f"{RUNS}/{name}", "OK")
+    for name, cell in published.cells.items():
+        yield _same_text(f"{MANIFESTS}/{name}.json", published.folder / MANIFESTS / f"{name}.json", cell.as_json())
+
+
+def _compare_boards(published: Published, board: Board) -> Iterator[Check]:
+    """Every figure, rank, group, pair and cost of the published files against what the proof gives."""
+    given, computed = _data(published.board), _data(board)
+    yield from differences(board.suite, _without(given, "collections"), _without(computed, "collections"))
+    recomputed = {one["name"]: one for one in computed["collections"]}
+    for one in given["collections"]:
+        other = recomputed.get(one["name"])
+        if other is None:
+            continue
+        for name in ("fingerprint", "rules", "hardware"):
+            yield compared(f"{one['name']}: {name}", one[name], other[name])
+        yield compared(f"{one['name']}: tasks", _tasks(one), _tasks(other))
+        for block, again in zip(one["blocks"], other["blocks"], strict=False):
+            yield from _compare_blocks(f"{one['name']}, {block['task']}", block, again)
+    yield from _compare_pairs(published, board)
+
+
+def _data(board: Board) -> dict[str, Any]:
+    """As it is read back from JSON."""
+    return dict(json.loads(json.dumps(board.as_data())))
+
+
+def _tasks(collection: Mapping[str, Any]) -> list[str]:
+    return [block["task"] for block in collection["blocks"]]
+
+
+def _without(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
+
+
+def _compare_blocks(where: str, block: Mapping[str, Any], computed: Mapping[str, Any]) -> Iterator[Check]:
+    with_model = block["instrument"] and block["instrument"]["weights"]
+    near = NEAR_WITH_MODEL if with_model else NEAR
+    yield from differences(where, _without(block, "rows"), _without(computed, "rows"), near)
+    rows = {row["system"]: row for row in computed["rows"]}
+    if [row["system"] for row in block["rows"]] != [row["system"] for row in computed["rows"]]:
+        yield Check(where, "FAIL", "the rows or their order are not those that the cells give")
+    for row in block["rows"]:
+        if row["system"] in rows:
+            yield from _compare_rows(f"{where}, {row['system']}", row, rows[row["system"]], near)
+
+
+def _compare_rows(where: str, row: Mapping[str, Any], computed: Mapping[str, Any], near: float) -> Iterator[Check]:
+    """One check for each figure, and one for each other part of the row that differs."""
+    for measure in dict.fromkeys([*row["figures"], *computed["figures"]]):
+        yield compared(f"{where}: {measure}", row["figures"].get(measure), computed["figures"].get(measure), near)
+    yield from differences(where, _without(row, "figures", "cost"), _without(computed, "figures", "cost"), near)
+    yield compared(f"{where}: cost", row["cost"], computed["cost"])
+
+
+def _compare_pairs(published: Published, board: Board) -> Iterator[Check]:
+    present = {collection.name for collection in board.collections}
+    text = _text(published.folder / "pairs.csv")
+    given, computed = (
+        [line for line in csv.DictReader(io.StringIO(one)) if line.get("collection") in present]
+        for one in (text, pairs_as_csv(board))
+    )
+    if len(given) != len(computed):
+        yield Check("pairs.csv", "FAIL", f"{len(given)} pairs are published, the cells give {len(computed)}")
+    for line, other in zip(given, computed, strict=False):
+        where = f"pairs.csv: {other['collection']}, {other['task']}, {other['first']} against {other['second']}"
+        yield compared(where, _numbers(line), _numbers(other), NEAR)
+
+
+def _numbers(line: Mapping[str, str]) -> dict[str, Any]:
+    """A pair's line with its numbers as such; an effect that is not known stays empty."""
+    return {name: _number(text) if name in _PAIR_NUMBERS else text for name, text in line.items()}
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _compare_views(published: Published) -> Iterator[Check]:
+    """The tables and the page say what leaderboard.json says."""
+    for name, text in views(published.board).items():
+        if name == "pairs.csv":
+            continue
+        check = _same_text(name, published.folder / name, text)
+        given = was_made_with(published.folder)
+        if check.verdict == "FAIL" and name.endswith(_DRAWN) and given != made_with():
+            check = Check(name, "near", f"drawn with {given}, here with {made_with()}")
+        yield check
+
+
+def _compare_overview(results: Path) -> Iterator[Check]:
+    """Where the board lies among others, the overview says what their boards say."""
+    if not (results / "README.md").is_file():
+        return
+    try:
+        found = overview(results)
+    except BenchError as error:
+        yield Check(f"{results.name}/README.md", "FAIL", str(error))
+        return
+    for name, text in found.items():
+        yield _same_text(f"{results.name}/{name}", results / name, text)
+
+
+def _same_text(what: str, path: Path, expected: str) -> Check:
+    """A file against what it ought to be."""
+    given = _text(path)
+    if given == expected:
+        return Check(what, "OK")
+    return Check(what, "FAIL", first_difference(given, expected))
+
+
+def _text(path: Path) -> str:
+    """A file's text; what cannot be read equals nothing that is expected."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
