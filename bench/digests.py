@@ -4,10 +4,21 @@ import ast
 import hashlib
 import importlib.util
 import json
+import sysconfig
+from collections.abc import Iterator
 from functools import cache
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+
+_NO_FIGURE = frozenset(
+    f"bench{name}"
+    for name in ("", ".digests", ".errors", ".machine", ".options", ".progress", ".registry", ".store", ".workplace")
+)
+"""Modules of the harness that decide no figure: they name, find, check and keep what others compute."""
+
+_PLUGINS = ("bench.retrievers", "bench.sources", "bench.tasks")
 
 
 def digest_data(data: Any) -> str:
@@ -23,40 +34,98 @@ def digest_file(path: Path) -> str:
 
 
 @cache
-def digest_code(module: str) -> str:
-    """Digest of a module's source and of every module of the same top-level package that it imports.
+def digest_code(start: str | Path) -> str:
+    """Digest of a module, by name or file, and of all first-party code that it imports, directly or not.
 
-    A change in a helper that a retriever uses changes the digest; a change in a retriever beside it
-    does not. Imports are read from the source, so nothing is imported; those inside functions count.
+    First-party is what no version number covers: the harness, every package that holds plugins, the module's own
+    package, whatever lies outside the folders of installed libraries, and what lies beside a file. Code is compared
+    as a syntax tree without comments, docstrings and descriptions of options. Imports are read from the source, so
+    that nothing is imported; those inside functions count, those for a type checker alone do not.
     """
-    package = module.partition(".")[0]
     digests: dict[str, str] = {}
-    todo = [module]
+    beside = start.resolve().parent if isinstance(start, Path) else None
+    own = start.partition(".")[0] if isinstance(start, str) else ""
+    todo: list[str | Path] = [start]
     while todo:
-        name = todo.pop()
-        spec = None if name in digests else _find(name)
-        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        this = todo.pop()
+        source, package = _source(this, own, beside)
+        name = this if isinstance(this, str) else this.name
+        if source is None or name in digests or name in _NO_FIGURE:
             continue
-        source = Path(spec.origin).read_bytes()
-        digests[name] = hashlib.sha256(source).hexdigest()
-        todo += [found for found in _imports(source, spec.parent) if found.partition(".")[0] == package]
+        tree = _Essence().visit(ast.parse(source.read_bytes()))
+        digests[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+        todo += _imports(tree, package)
     return digest_data(digests)
 
 
-def _find(module: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
-        return None
+def _source(module: str | Path, own: str, beside: Path | None) -> tuple[Path | None, str]:
+    """The file of a first-party module, None for any other, and the package that its relative imports start from."""
+    if isinstance(module, Path):
+        return module, ""
+    spec = _find(module, beside)
+    if spec is None or not (spec.origin or "").endswith(".py"):
+        return None, ""
+    path = Path(str(spec.origin))
+    first = module.partition(".")[0] in {own, *_plugin_packages()} or not _installed(path)
+    return (path if first else None), spec.parent or ""
 
 
-def _imports(source: bytes, package: str | None) -> list[str]:
+def _find(module: str, beside: Path | None) -> ModuleSpec | None:
+    """Where a module is, found without importing it or the packages around it."""
+    top, *rest = module.split(".")
+    spec = PathFinder.find_spec(top, [str(beside)]) if beside else None
+    if spec is None or spec.origin is None:
+        try:
+            spec = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            return None
+    name = top
+    for part in rest:
+        name = f"{name}.{part}"
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+    return spec
+
+
+@cache
+def _plugin_packages() -> frozenset[str]:
+    targets = [point.value for group in _PLUGINS for point in entry_points(group=group)]
+    return frozenset({"bench", *(target.partition(":")[0].partition(".")[0] for target in targets)})
+
+
+def _installed(path: Path) -> bool:
+    """Whether the file belongs to Python or to a library that some installer put there."""
+    standard = (Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
+    installer = {"site-packages", "dist-packages"} & set(path.parts)
+    return bool(installer) or any(path.resolve().is_relative_to(folder) for folder in standard)
+
+
+class _Essence(ast.NodeTransformer):
+    """Drops what changes no result: docstrings, descriptions of options, what only a type checker reads."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        bare_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if bare_text else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST] | None:
+        name = getattr(node.test, "id", getattr(node.test, "attr", ""))
+        if name == "TYPE_CHECKING":
+            return [self.visit(child) for child in node.orelse]
+        return self.generic_visit(node)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
     """Names that may be modules: `from a import b` gives both `a` and `a.b`."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -27,6 +27,9 @@ class Retriever(Options, ABC):
     family: ClassVar[str] = "other"
     """Kind of system, for the leaderboard: sparse, dense, late interaction, generative, ..."""
 
+    remote: ClassVar[bool] = False
+    """Whether it answers on some other machine, so that its memory and index are not known here."""
+
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
     _progress: Progress = PrivateAttr(default_factory=lambda: no_progress)

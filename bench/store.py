@@ -1,16 +1,26 @@
 """Folders on disk that are whole or absent: atomic writes, locks, and where the cache lies."""
 
+import ctypes
 import os
+import secrets
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from bench.errors import BenchError
+
+_DRAFT = ".draft"
+_YOUNG = 60.0
+"""Seconds in which a draft without a lock may be one that is just begun."""
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def cache_root() -> Path:
@@ -21,25 +31,93 @@ def cache_root() -> Path:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A fresh folder that takes `target`'s place when the block ends well and vanishes when it does not."""
+    """A fresh folder that takes `target`'s place when the block ends well and vanishes when it does not.
+
+    Killed at any moment, either the old folder or the new one is there, whole. Raises BenchError for a target that
+    is no folder of its own, such as `..`, or a link.
+    """
+    if target.name in ("", "..") or target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise BenchError(f"{target} cannot be replaced by a folder; choose another name")
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    remove_drafts(target.parent)
+    draft = Path(tempfile.mkdtemp(prefix=f".{_short(target.name)}-", suffix=_DRAFT, dir=target.parent))
     try:
-        yield draft
-        draft.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        draft.rename(target)
+        with _claimed(draft):
+            yield draft
+            draft.chmod(0o755)
+            _take_the_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _take_the_place(draft: Path, target: Path) -> None:
+    """Exchange the two in one step where the system can, so that `draft` holds what was there before."""
+    if not target.exists():
+        draft.rename(target)
+    elif not _exchanged(draft, target):
+        aside = target.with_name(f".{_short(target.name)}-{secrets.token_hex(4)}.old")
+        target.rename(aside)
+        draft.rename(target)
+        shutil.rmtree(aside)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except AttributeError:  # an old C library
+        return False
+    return not rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+
+
+@contextmanager
+def _claimed(draft: Path) -> Iterator[None]:
+    """Hold a draft as one at work; the system lets go of it with this process, however that ends."""
+    claim = _claim(draft)
+    try:
+        yield
+    finally:
+        if claim is not None:
+            os.close(claim)
+
+
+def _claim(path: Path) -> int | None:
+    """A descriptor that holds the lock of a file or folder, None if another process has it or nobody can."""
+    if os.name != "posix":
+        return None
+    import fcntl
+
+    claim = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(claim)
+        return None
+    return claim
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that died have left in a folder; one that is at work keeps its own."""
+    for path in folder.glob(f".*{_DRAFT}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime < _YOUNG:
+                continue
+            claim = _claim(path)
+            if claim is not None:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                os.close(claim)
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file's content in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    draft = path.with_name(f".{_short(path.name)}-{secrets.token_hex(4)}{_DRAFT}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -52,6 +130,19 @@ def locked(target: Path, timeout: float = -1) -> Iterator[None]:
             yield
     except Timeout:
         raise BenchError(f"another run is writing {target}; wait for it or choose another --out") from None
+
+
+def slug(name: str, most: int = 80) -> str:
+    """A part of a file's name that is safe in any file system and names no path, of at most so many bytes.
+
+    Letters and digits of any language stay, and the end of a long name, which tells more than its beginning.
+    """
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    return safe.encode()[-most:].decode(errors="ignore") or "-"
+
+
+def _short(name: str) -> str:
+    return name.encode()[:200].decode(errors="ignore")
 
 
 def folder_bytes(folder: Path) -> int:

@@ -7,8 +7,10 @@ space or what could be taken for %XX: a run may answer a part of the queries and
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from reprlib import repr as short
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -16,9 +18,11 @@ import numpy as np
 from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
 from bench.rankings import Rankings
-from bench.textfiles import new_text_file, parse_number, read_rows
+from bench.textfiles import new_text_file, parse_number, read_lines
 
-_COLUMNS = ["query", "Q0", "document", "rank", "score", "tag"]
+_COLUMNS = ("query", "Q0", "document", "rank", "score", "tag")
+HEADER = ("# ir_metadata.start", "# ir_metadata.end")
+"""Lines around a description of the run that may stand before its answers (Breuer, Keller and Schaer 2022)."""
 
 
 def write_run(path: Path, rankings: Rankings, documents: Documents, tag: str) -> None:
@@ -28,15 +32,35 @@ def write_run(path: Path, rankings: Rankings, documents: Documents, tag: str) ->
     canonical order, scores are rounded to float32 and, where that leaves one not below the score before
     it, lowered to the next float32. Raises BenchError for rankings that are not in descending order.
     """
-    document_name = _quoted if documents.ids_need_quoting else str
-    label = _quoted(tag)
     names = documents.ids(rankings.rows)
+    bounds = pairwise(rankings.offsets)
+    answers = (
+        (query_id, names[start:stop], scores)
+        for (query_id, _, scores), (start, stop) in zip(rankings, bounds, strict=True)
+    )
+    write_answers(path, answers, tag, documents.ids_need_quoting)
+
+
+def write_answers(
+    path: Path,
+    answers: Iterable[tuple[str, Sequence[str], np.ndarray]],
+    tag: str,
+    quote_documents: bool,
+    header: str = "",
+) -> None:
+    """Write a run from query, document ids and falling scores of each answer, as `write_run` does.
+
+    `header` describes the run in YAML; tools that do not know such a header take its lines for answers.
+    """
+    document_name = _quoted if quote_documents else str
+    label = _quoted(tag)
     with new_text_file(path) as file:
-        for position, (query_id, _, scores) in enumerate(rankings):
+        if header:
+            file.writelines(f"{line}\n" for line in (HEADER[0], *(f"# {x}" for x in header.splitlines()), HEADER[1]))
+        for query_id, names, scores in answers:
             query = query_name(query_id)
-            hits = names[rankings.offsets[position] : rankings.offsets[position + 1]]
             for rank, (name, score) in enumerate(
-                zip(hits, _strictly_falling(scores, query_id), strict=True), start=1
+                zip(names, _strictly_falling(scores, query_id), strict=True), start=1
             ):
                 # nine digits tell any two float32 apart
                 file.write(f"{query} Q0 {document_name(name)} {rank} {score:.9g} {label}\n")
@@ -46,12 +70,13 @@ def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rank
     """Read a run file, plain or .gz, as answers to `queries` in the file's order.
 
     Its rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
-    order. A query that the file does not answer has an empty answer. Raises BadLine for a wrong number of
-    fields, a score that is not a finite number, an unknown query or document, and a repeated document.
+    order. A query that the file does not answer has an empty answer; a header of ir_metadata is passed over. Raises
+    BadLine for a wrong number of fields, a score that is not a finite number, an unknown query or document, and a
+    repeated document.
     """
     document_id_of = unquote if documents.ids_need_quoting else str
     answers: dict[str, dict[int, float]] = {query.id: {} for query in queries}
-    for line, (query, _, name, _, score, _) in read_rows(path, _COLUMNS):
+    for line, (query, _, name, _, score, _) in _run_lines(path):
         decoded = unquote(query)
         query_id = decoded if decoded in answers else query
         document_id = document_id_of(name)
@@ -67,6 +92,21 @@ def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rank
         answers[query_id][row] = parse_number(score, path, line, "score")
     hits = [(np.array(list(hit), dtype=np.int64), np.array(list(hit.values()))) for hit in answers.values()]
     return Rankings.from_hits(queries, hits)
+
+
+def _run_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each line below the header, if there is one, with the line's number."""
+    in_header = False
+    for number, line in read_lines(path):
+        text = line.strip()
+        in_header = text == HEADER[0] or (in_header and text != HEADER[1])
+        if not text or in_header or text == HEADER[1]:
+            continue
+        fields = line.split()
+        if len(fields) != len(_COLUMNS):
+            expected = f"{len(_COLUMNS)} blank-separated fields: {' '.join(_COLUMNS)}"
+            raise BadLine(path, number, f"{len(fields)} fields in {short(line)}", expected)
+        yield number, fields
 
 
 def write_qrels(path: Path, collection: Collection) -> None:

@@ -106,3 +106,109 @@ class CountsFits(_First):
 
     def facts(self) -> dict[str, Any]:
         return {"size": self.size}
+
+
+class Saved(CountsFits):
+    """Saves what it draws at random from the global generator, and answers by it."""
+
+    ledger: str = Field("", description="file to write to, if any")
+
+    def fit(self, collection: Collection) -> None:
+        if self.ledger:
+            super().fit(collection)
+        self.size = len(collection)
+        self.order = np.random.permutation(self.size)
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "order.npy", self.order)
+
+    def load(self, folder: Path) -> None:
+        self.order = np.load(folder / "order.npy", allow_pickle=False)
+        self.size = len(self.order)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        orders = [(self.order + len(query.text)) % self.size for query in queries]
+        return Rankings.from_hits(queries, [(order[:k], -np.arange(len(order[:k]), dtype=float)) for order in orders])
+
+
+class LoadsWrongly(Saved):
+    """Its `load` gives another order than its `fit`."""
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        self.order = self.order[::-1].copy()
+
+
+class NeedsMemory(Saved):
+    """Holds a known amount of memory to answer."""
+
+    megabytes: int = Field(200, description="how much")
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        self.held = np.ones(self.megabytes * 125_000)
+
+
+class Remote(Saved):
+    """Answers elsewhere."""
+
+    remote = True
+
+
+class SameForAllSeeds(Saved):
+    """Draws nothing."""
+
+    @property
+    def deterministic(self) -> bool:
+        return True
+
+
+class ExitsPolitely(_First):
+    """Ends its process as if all were well."""
+
+    def fit(self, collection: Collection) -> None:
+        raise SystemExit(0)
+
+
+class ExitsAtOnce(_First):
+    """Ends its process without a word."""
+
+    def fit(self, collection: Collection) -> None:
+        os._exit(0)
+
+
+class IgnoresTheEnd(TakesForever):
+    """Never finishes to fit, and does not end when it is asked to."""
+
+    def fit(self, collection: Collection) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        super().fit(collection)
+
+
+class FailsOnProbes(_First):
+    """Answers the queries of the collection and none that is made of documents."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        if any(":" in query.id for query in queries) or k == 10:
+            raise ValueError("too long a question")
+        return super().retrieve(queries, k)
+
+
+class NoRetrieve(Retriever):
+    """Forgot half of the interface."""
+
+    def fit(self, collection: Collection) -> None: ...
+
+
+class OwnInit(_First):
+    """Has a constructor of its own."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class RaisesWhenMade(_First):
+    """Cannot be constructed."""
+
+    def model_post_init(self, context: Any) -> None:
+        raise RuntimeError("no licence found")

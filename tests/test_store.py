@@ -1,11 +1,17 @@
 """Folders are whole or absent."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import bench.store
 from bench.errors import BenchError
-from bench.store import folder_bytes, locked, new_folder, write_text
+from bench.store import folder_bytes, locked, new_folder, remove_drafts, slug, write_text
 
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
@@ -26,6 +32,69 @@ def test_after_a_failure_nothing_is_left_and_the_old_folder_stays(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_new_folder_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(bench.store, "_exchanged", lambda *_: False)
+    for text in ("old", "new"):
+        with new_folder(tmp_path / "result") as draft:
+            (draft / text).write_text(text)
+    assert [path.name for path in (tmp_path / "result").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+REPLACE = """
+import os, signal, sys
+from pathlib import Path
+import bench.store as store
+
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+store.shutil.rmtree = lambda *_, **__: die()
+with store.new_folder(Path(sys.argv[1])) as draft:
+    (draft / "figures").write_text("new")
+"""
+
+
+def test_killed_while_it_replaces_a_folder_the_old_or_the_new_one_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "result"
+    with new_folder(target) as draft:
+        (draft / "figures").write_text("old")
+    done = subprocess.run([sys.executable, "-c", REPLACE, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (target / "figures").read_text() in ("old", "new")
+
+
+def test_no_name_becomes_the_folder_above(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BenchError, match="cannot be replaced"), new_folder(tmp_path / "results" / ".."):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_link_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BenchError, match="cannot be replaced"), new_folder(tmp_path / "link"):
+        pass
+
+
+def test_drafts_of_dead_writers_are_removed_and_nothing_else_is(tmp_path: Path) -> None:
+    old = time.time() - 3600
+    (tmp_path / ".result-abcd.draft").mkdir()
+    (tmp_path / ".note-abcd.draft").write_text("half")
+    (tmp_path / ".config").mkdir()
+    (tmp_path / "mine.draft").write_text("mine")
+    for path in tmp_path.iterdir():
+        os.utime(path, (old, old))
+    with new_folder(tmp_path / "at-work") as draft:
+        os.utime(draft, (old, old))
+        remove_drafts(tmp_path)
+        assert draft.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".config", "at-work", "mine.draft"]
+
+
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
     write_text(tmp_path / "deep" / "note", "first")
     write_text(tmp_path / "deep" / "note", "second")
@@ -37,3 +106,17 @@ def test_a_held_lock_is_reported_with_what_to_do(tmp_path: Path) -> None:
     again = locked(tmp_path / "cells", timeout=0.05)
     with locked(tmp_path / "cells"), pytest.raises(BenchError, match="another run is writing.*--out"), again:
         pass
+
+
+@pytest.mark.parametrize("name", ["../x", "..", ".", "", "a/b\\c", "漢字" * 20, "x" * 1000, "nul\0l", "C:", "~"])
+def test_any_name_becomes_a_short_one_that_is_no_path(name: str, tmp_path: Path) -> None:
+    made = slug(name)
+    assert 0 < len(made.encode()) <= 80
+    assert Path(made).name == made
+    assert made not in (".", "..")
+    (tmp_path / f"{made}.{made}.seed0.0123456789").mkdir()
+
+
+def test_a_plain_name_stays_as_it_is() -> None:
+    assert slug("se_dsi-2") == "se_dsi-2"
+    assert slug("漢字") == "漢字"

@@ -4,13 +4,14 @@ A cell's folder holds `manifest.json` once the system is fitted, `failure.json` 
 finished task a folder below `tasks` with `result.json`, `run.trec.gz`, `rankings.parquet` and `queries.parquet`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench.measures.measure import Count, Figure, Instrument, Measure
 
@@ -138,6 +139,18 @@ class TaskResult(_Record):
     cost: TaskCost = TaskCost()
     environment: Environment = Environment()
 
+    @field_validator("figures", "counts", mode="before")
+    @classmethod
+    def _null_is_no_number(cls, given: Any) -> Any:
+        """JSON knows no NaN; `null` stands for it."""
+        names = ("value", "low", "high")
+        return [
+            one | {name: math.nan for name in names if name in one and one[name] is None}
+            if isinstance(one, dict)
+            else one
+            for one in given
+        ]
+
 
 @dataclass(frozen=True)
 class TaskRecord:
@@ -166,3 +179,33 @@ class CellRecord:
     folder: Path
     changed: float = field(compare=False, default=0.0)
     """When it was written, in seconds; the newest of equal cells is the one that counts."""
+
+    @property
+    def system(self) -> str:
+        return self.identity.system
+
+    @property
+    def collection(self) -> str:
+        return self.identity.collection
+
+    @property
+    def seed(self) -> int:
+        return self.identity.seed
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    @property
+    def imported(self) -> bool:
+        return self.identity.imported
+
+    @property
+    def problem(self) -> str:
+        """Why tasks are missing, if any are."""
+        return self.failure.reason if self.failure else ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the system was fitted, or imported, and nothing went wrong."""
+        return self.manifest is not None and self.failure is None

@@ -4,7 +4,8 @@ Scores keep as many digits as tell them from their neighbours: two that are equa
 stay apart in the same direction. So every measure and every count of ties can be computed again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,19 @@ def read_answers(path: Path, queries: Sequence[Query], documents: Documents) -> 
 
     Raises BenchError for a file that is damaged, or that answers other queries or with other documents.
     """
+    asked, named, scores = _read(path)
+    places = {query.id: place for place, query in enumerate(queries)}
+    owners = _looked_up(path, "query", asked, places)
+    rows = _looked_up(path, "document", named, documents.rows)
+    order = np.argsort(owners, kind="stable")
+    bounds = np.searchsorted(owners[order], np.arange(1, len(queries)))
+    return Rankings.from_hits(
+        queries, zip(np.split(rows[order], bounds), np.split(scores[order], bounds), strict=True)
+    )
+
+
+def _read(path: Path) -> "tuple[pa.DictionaryArray, pa.DictionaryArray, np.ndarray]":
+    """Query and document of each hit, and its score."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -102,14 +116,7 @@ def read_answers(path: Path, queries: Sequence[Query], documents: Documents) -> 
         raise BenchError(f"{path} cannot be read: {' '.join(str(error).split())}; {_REMEDY}") from None
     if any(column.null_count for column in (asked, named)):
         raise BenchError(f"{path} has answers without a query or a document; {_REMEDY}")
-    places = {query.id: place for place, query in enumerate(queries)}
-    owners = _looked_up(path, "query", asked, places)
-    rows = _looked_up(path, "document", named, documents.rows)
-    order = np.argsort(owners, kind="stable")
-    bounds = np.searchsorted(owners[order], np.arange(1, len(queries)))
-    return Rankings.from_hits(
-        queries, zip(np.split(rows[order], bounds), np.split(scores[order], bounds), strict=True)
-    )
+    return asked, named, scores
 
 
 def _looked_up(path: Path, kind: str, ids: "pa.DictionaryArray", places: Mapping[str, int]) -> np.ndarray:
@@ -145,3 +152,13 @@ def read_values(path: Path, query_ids: Sequence[str]) -> dict[str, np.ndarray]:
     if asked != list(query_ids):
         raise BenchError(f"{path} has the values of other queries; {_REMEDY}")
     return values
+
+
+def answers_by_query(path: Path) -> Iterator[tuple[str, list[str], np.ndarray]]:
+    """Query, document ids and scores of each published answer, without the collection. Raises BenchError."""
+    asked, named, scores = _read(path)
+    owners = asked.indices.to_numpy()
+    names = named.to_pylist()
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    for start, stop in pairwise([*starts.tolist(), len(owners)]):
+        yield asked[start].as_py(), names[start:stop], scores[start:stop]

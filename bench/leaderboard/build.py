@@ -100,9 +100,7 @@ def _measures(records: Sequence[TaskRecord]) -> list[Measure]:
     return [measure for name, measure in found.items() if name in known or name == primary]
 
 
-def _systems(
-    request: Request, task: str, options: Mapping[str, Any], cells: Sequence[CellRecord]
-) -> list[Answered]:
+def _systems(request: Request, task: str, options: Mapping[str, Any], cells: Sequence[CellRecord]) -> list[Answered]:
     """The systems that were asked for, in their order, then third parties' runs of this task by name."""
     found = []
     labels = [entry["name"] for entry in request.systems]
@@ -174,5 +172,3 @@ def _check_alike(where: str, records: Sequence[TaskRecord]) -> None:
             raise BenchError(f"{where}: {folders} have different primary measures; run the older one again")
         if list(other.query_ids) != list(first.query_ids):
             raise BenchError(f"{where}: {folders} answered different questions; run the older one again")
-
-

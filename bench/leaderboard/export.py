@@ -1,47 +1,72 @@
-"""A published leaderboard in the forms of other tools: MTEB's result files and run files with ir_metadata."""
+"""A published leaderboard in the forms of other tools: MTEB's result files, and TREC runs, bare or described."""
 
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.cells.record import Identity
+from bench.digests import digest_data
 from bench.errors import BenchError
-from bench.leaderboard.formats import as_json
-from bench.leaderboard.verify import Published
+from bench.leaderboard.answers import answers_by_query
+from bench.leaderboard.board import Block, CollectionBoard, Row
+from bench.leaderboard.published import Published, PublishedCell, PublishedTask
+from bench.leaderboard.writers.json import as_json
 from bench.store import write_text
-from bench.textfiles import new_text_file, read_lines
+from bench.trec import write_answers
 
 _MTEB_NAMES = {"nDCG": "ndcg", "MRR": "mrr", "Hits": "hit_rate", "Recall": "recall", "P": "precision", "MAP": "map"}
+"""MTEB's names of measures that are called otherwise there; all others are written in small letters."""
+
+_LANGUAGES = {
+    "arabic": "ara-Arab", "danish": "dan-Latn", "dutch": "nld-Latn", "english": "eng-Latn", "finnish": "fin-Latn",
+    "french": "fra-Latn", "german": "deu-Latn", "hindi": "hin-Deva", "hungarian": "hun-Latn", "italian": "ita-Latn",
+    "norwegian": "nob-Latn", "portuguese": "por-Latn", "romanian": "ron-Latn", "russian": "rus-Cyrl",
+    "spanish": "spa-Latn", "swedish": "swe-Latn", "turkish": "tur-Latn",
+}  # fmt: skip
+"""ISO 639-3 language and ISO 15924 script, as MTEB names a collection's language."""
+
+_UNDETERMINED = "und"
 
 
 def export_mteb(published: Published, to: Path) -> int:
-    """Write `SYSTEM/REVISION/COLLECTION.json` for each row of the search task; returns how many.
+    """Write `SYSTEM/REVISION/COLLECTION.json` for each row of the task search; returns how many.
 
-    The layout is that of MTEB's results repository. The dataset's revision is the collection's fingerprint and the
-    system's the key of its first cell, so figures on other content or of other options are never taken for these.
+    The layout is that of MTEB's results repository. The dataset's revision is the collection's fingerprint. The
+    system's is a digest of its options, weights and code, the same on every collection, so that figures of another
+    system are never taken for these. Raises BenchError where no row has figures of the task.
     """
     written = 0
     for collection, block, row in _rows(published):
-        if block["task"] != "search" or not row["figures"]:
+        if block.task != "search" or not row.done:
             continue
-        revision = row["cells"][0].rpartition(".")[2]
-        folder = to / _file_name(row["system"]) / revision
-        write_text(folder / f"{_file_name(collection['name'])}.json", as_json(_mteb_result(collection, block, row)))
-        write_text(folder / "model_meta.json", as_json({"name": row["system"], "revision": revision}))
+        revision = _revision(published.cells[row.cells[0]].cell)
+        folder = to / _file_name(row.system) / revision
+        write_text(folder / f"{_file_name(collection.name)}.json", as_json(_mteb_result(collection, block, row)))
+        write_text(folder / "model_meta.json", as_json({"name": row.system, "revision": revision}))
         written += 1
     if not written:
         raise BenchError(f"{published.folder} has no figures of the task search; MTEB's form holds no others")
     return written
 
 
-def _mteb_result(collection: Mapping[str, Any], block: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    scores = {_mteb_name(measure): figure["value"] for measure, figure in row["figures"].items()}
-    main = {"main_score": row["figures"][block["primary"]]["value"], "hf_subset": "default"}
+def _revision(identity: Identity) -> str:
+    """What a system is, wherever it runs: its key without the collection and the harness."""
+    names = ("retriever", "options", "code", "weights", "components")
+    parts = {name: identity.key_parts[name] for name in names if name in identity.key_parts}
+    known = {"system": identity.system, "options": identity.options, "weights": identity.weights}
+    return digest_data(parts or known)[:10]
+
+
+def _mteb_result(collection: CollectionBoard, block: Block, row: Row) -> dict[str, Any]:
+    scores: dict[str, Any] = {_mteb_name(measure): figure.value for measure, figure in row.figures.items()}
+    language = _LANGUAGES.get(str(collection.rules.get("language")), _UNDETERMINED)
+    main = {"main_score": row.figures[block.primary.name].value, "hf_subset": "default", "languages": [language]}
     return {
-        "dataset_revision": collection["fingerprint"],
-        "task_name": collection["name"],
+        "dataset_revision": collection.fingerprint,
+        "task_name": collection.name,
         "mteb_version": None,
-        "scores": {collection["rules"]["split"]: [scores | main | {"languages": []}]},
+        "scores": {str(collection.rules.get("split", "test")): [scores | main]},
         "evaluation_time": None,
         "kg_co2_emissions": None,
     }
@@ -53,64 +78,86 @@ def _mteb_name(measure: str) -> str:
     return f"{short}_at_{cutoff}" if cutoff else short
 
 
+def _rows(published: Published) -> Iterator[tuple[CollectionBoard, Block, Row]]:
+    for collection in published.board.collections:
+        for block in collection.blocks:
+            for row in block.rows:
+                yield collection, block, row
+
+
+def export_trec(published: Published, to: Path) -> int:
+    """Write all answers as TREC run files, compressed; returns how many."""
+    for cell, task in _tasks(published):
+        _write_run(published, cell, task, to / f"{Path(task.answers).stem}.trec.gz")
+    return sum(1 for _ in _tasks(published))
+
+
 def export_ir_metadata(published: Published, to: Path) -> int:
-    """Write every run file with an ir_metadata header (Breuer, Keller and Schaer 2022); returns how many.
+    """Write all answers as run files with an ir_metadata header (Breuer, Keller and Schaer 2022); returns how many.
 
     The files are not compressed, as repro_eval wants them. Tools that do not know the header take its lines for
-    answers; give those the files in `runs`.
+    answers; give those what `export_trec` writes.
     """
     import yaml
 
-    written = 0
-    for manifest in published.manifests.values():
-        for task in manifest["tasks"]:
-            header = yaml.safe_dump(_ir_metadata(manifest, task), sort_keys=False, allow_unicode=True)
-            with new_text_file(to / task["run"].removesuffix(".gz")) as file:
-                file.write("# ir_metadata.start\n")
-                file.writelines(f"# {line}\n" for line in header.splitlines())
-                file.write("# ir_metadata.end\n")
-                file.writelines(f"{line}\n" for _, line in read_lines(published.folder / "runs" / task["run"]))
-            written += 1
-    return written
+    for cell, task in _tasks(published):
+        header = yaml.safe_dump(_ir_metadata(cell, task), sort_keys=False, allow_unicode=True)
+        _write_run(published, cell, task, to / f"{Path(task.answers).stem}.trec", header)
+    return sum(1 for _ in _tasks(published))
 
 
-def _ir_metadata(manifest: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]]:
+    for cell in published.cells.values():
+        for task in cell.tasks:
+            yield cell, task
+
+
+def _write_run(published: Published, cell: PublishedCell, task: PublishedTask, path: Path, header: str = "") -> None:
+    """Ids are quoted where one of the answers needs it."""
+    answers = list(answers_by_query(published.runs(task.answers)))
+    quoted = any(re.search(r"\s", name) for _, names, _ in answers for name in names)
+    write_answers(path, answers, cell.cell.system, quoted, header)
+
+
+def _ir_metadata(cell: PublishedCell, task: PublishedTask) -> dict[str, Any]:
     """The components of PRIMAD that a manifest knows."""
-    cell, machine = manifest["cell"], task["machine"] or manifest.get("machine", {})
-    measures = list(task["options"].get("measured", []))
-    libraries = [f"{name}=={version}" for name, version in manifest.get("versions", {}).items()]
+    identity, ran = cell.cell, task.environment or cell.environment
+    machine = ran.machine or cell.environment.machine
     return {
-        "tag": cell["system"],
+        "tag": identity.system,
         "platform": {
             "hardware": {
-                "cpu": {"model": machine.get("processor"), "number of cores": machine.get("cores")},
-                "ram": f"{machine.get('memory_gb')} GiB",
+                "cpu": {"model": machine.processor, "number of cores": machine.cores} if machine else {},
+                "ram": f"{machine.memory_gb} GiB" if machine else None,
             },
-            "operating system": {"kernel": machine.get("system")},
-            "software": {"libraries": {"python": libraries}},
+            "operating system": {"kernel": machine.system if machine else None},
+            "software": {"libraries": {"python": [f"{name}=={version}" for name, version in ran.versions.items()]}},
         },
         "implementation": {
-            "executable": {"cmd": manifest.get("command", "")},
-            "source": {"lang": "python", "commit": manifest.get("revision", {}).get("commit")},
+            "executable": {"cmd": ran.command},
+            "source": {"lang": "python", "commit": ran.revision.get("commit")},
         },
         "method": {
             "automatic": True,
-            "seed": cell["seed"],
-            "retrieval": [{"name": cell["retriever"], "method": cell["family"], "parameters": dict(cell["options"])}],
+            "seed": identity.seed,
+            "retrieval": [
+                {"name": identity.retriever, "method": identity.family, "parameters": dict(identity.options)}
+            ],
         },
         "actor": {"team": "not stated"},
         "data": {
-            "test collection": {"name": cell["collection"], "source": cell["fingerprint"], "qrels": cell["rules"]},
+            "test collection": {
+                "name": identity.collection,
+                "source": identity.fingerprint,
+                "qrels": dict(identity.rules),
+            },
         },
-        "research goal": {"task": task["task"], "evaluation": {"reported measures": measures}},
+        "research goal": {"task": task.task, "evaluation": {"reported measures": _measured(task.options)}},
     }
 
 
-def _rows(published: Published) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
-    for collection in published.board["collections"]:
-        for block in collection["blocks"]:
-            for row in block["rows"]:
-                yield collection, block, row
+def _measured(options: Mapping[str, Any]) -> list[str]:
+    return list(options.get("measured", []))
 
 
 def _file_name(name: str) -> str:

@@ -2,59 +2,92 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from bench.results import CellResult
-from bench.runner.plan import open_task
+from bench.cells.record import CellRecord, Identity, TaskResult
+from bench.leaderboard.build import Request, record_of
+from bench.leaderboard.imported import ImportedRow
 from bench.store import write_text
 
-_FIT_COSTS = ("fit_seconds", "fit_processor_seconds", "fit_others_share", "fit_peak_memory_mb", "index_bytes")
-_TASK_COSTS = (
-    "queries_per_second", "p50_ms", "p95_ms", "p99_ms", "others_share", "peak_memory_mb", "added_memory_mb",
-)  # fmt: skip
+
+@dataclass(frozen=True)
+class _Number:
+    """One number of a cell."""
+
+    task: str
+    measure: str
+    value: float | None
+    n: int
 
 
-def figures(results: Sequence[CellResult]) -> Iterator[dict[str, Any]]:
-    """One object per figure; a cell that failed gives its figures with the value null and its reason."""
-    for result in results:
-        cell = result.cell
-        base = {
-            "collection": cell.collection,
-            "fingerprint": cell.fingerprint,
-            "system": cell.system,
-            "options": cell.options,
-            "seed": cell.seed,
-        }
-        for task, measure, value, n in _failed(result) if result.problem else _done(result):
-            status = f"failed: {result.problem}" if result.problem else "done"
-            yield base | {"task": task, "measure": measure, "value": value, "n": n, "status": status}
+def figures(request: Request, cells: Sequence[CellRecord]) -> Iterator[dict[str, Any]]:
+    """One object for each figure, count and cost of each cell; what failed has the value null and its reason.
+
+    A task that a cell lacks has the measures that it has elsewhere among `cells`, or one without a name.
+    """
+    measures: dict[str, list[str]] = {}
+    for result in (task.result for cell in cells for task in cell.tasks):
+        measures.setdefault(result.task, [figure.measure for figure in result.figures])
+    for cell in cells:
+        yield from (_object(cell.identity, number, "done") for number in _costs_of_fit(cell))
+        for wanted in request.tasks:
+            record = record_of(cell, wanted["task"], wanted["options"])
+            if record:
+                yield from (_object(cell.identity, number, "done") for number in _numbers(record.result))
+                continue
+            status = f"failed: {cell.failure.reason}" if cell.failure else "not run"
+            for measure in measures.get(wanted["task"], [""]):
+                yield _object(cell.identity, _Number(wanted["task"], measure, None, 0), status)
 
 
-def _done(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
-    for name in _FIT_COSTS:
-        if name in result.cost:
-            yield "cost", name, result.cost[name], 1
-    for task in result.tasks:
-        for figure in task.figures.values():
-            yield task.task, figure.measure, figure.value, figure.n
-        for name, count in task.counts.items():
-            if not isinstance(count, str):
-                yield task.task, name, count, task.queries
-        for name in _TASK_COSTS:
-            if name in task.cost:
-                n = task.cost["latency_queries"] if name.endswith("_ms") else task.queries
-                yield "cost", f"{task.task}.{name}", task.cost[name], n
+def imported_figures(row: ImportedRow) -> Iterator[dict[str, Any]]:
+    """The same of a run made elsewhere."""
+    base = {"collection": row.collection, "fingerprint": row.fingerprint, "system": row.system}
+    for number in _numbers(row.result):
+        yield base | {"options": {}, "seed": None} | vars(number) | {"status": "imported"}
 
 
-def _failed(result: CellResult) -> Iterator[tuple[str, str, Any, int]]:
-    for planned in result.cell.tasks:
-        for measure in open_task(planned.name, planned.options).measures():
-            yield planned.name, measure, None, 0
+def _object(identity: Identity, number: _Number, status: str) -> dict[str, Any]:
+    return {
+        "collection": identity.collection,
+        "fingerprint": identity.fingerprint,
+        "system": identity.system,
+        "options": identity.options,
+        "seed": identity.seed,
+        **vars(number),
+        "status": status,
+    }
+
+
+def _numbers(result: TaskResult) -> Iterator[_Number]:
+    for figure in result.figures:
+        yield _Number(result.task, figure.measure, figure.value, figure.n)
+    for count in result.counts:
+        yield _Number(result.task, count.name, count.value, result.queries)
+    for name, value in result.cost.model_dump(exclude={"latency_queries"}, exclude_none=True).items():
+        n = result.cost.latency_queries or 0 if name.endswith("_ms") else result.queries
+        yield _Number("cost", f"{result.task}.{name}", value, n)
+
+
+def _costs_of_fit(cell: CellRecord) -> Iterator[_Number]:
+    if cell.manifest:
+        for name, value in cell.manifest.cost.model_dump(exclude_none=True).items():
+            yield _Number("cost", name if name == "index_bytes" else f"fit_{name}", value, 1)
 
 
 def write_figures(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
-    """A JSON array with one object a line; a path that ends in .jsonl gets the bare lines."""
-    lines = [json.dumps(figure, ensure_ascii=False) for figure in objects]
+    """A JSON array with one object a line; a path that ends in .jsonl gets the bare lines. NaN becomes null."""
+    lines = [json.dumps(_plain(one), ensure_ascii=False, allow_nan=False) for one in objects]
     text = "\n".join(lines) if path.suffix == ".jsonl" else "[\n" + ",\n".join(lines) + "\n]"
     write_text(path, text + "\n")
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: _plain(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data

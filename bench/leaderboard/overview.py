@@ -40,6 +40,5 @@ def _line(suite: str, collection: str, block: Block) -> str:
     """One task of one suite on one collection, with the systems that none is significantly better than."""
     best = [f"{row.system} {fraction(row.figures[block.primary.name].value)}" for row in block.rows if row.among_best]
     not_done = sum(not row.done for row in block.rows)
-    link = f"[{markdown(suite)}]({quote(suite)}/README.md)"
-    fields = [collection, block.task, block.primary.name, ", ".join(best)]
-    return "| " + " | ".join([link, *map(markdown, fields), str(len(block.rows)), str(not_done)]) + " |"
+    fields = [collection, block.task, block.primary.name, ", ".join(best), str(len(block.rows)), str(not_done)]
+    return f"| [{markdown(suite)}]({quote(suite)}/README.md) | " + " | ".join(map(markdown, fields)) + " |"

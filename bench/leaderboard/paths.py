@@ -10,9 +10,10 @@ from typing import Any
 from bench.cells.record import CellRecord, Environment, TaskResult
 from bench.store import slug
 
-_IN_TEXT = re.compile(r"(?<![\w/.\\])(?:~|[A-Za-z]:(?=[/\\]))?/(?:[^\s/'\",;()]+/)+([^\s/'\",;()?]*)|[A-Za-z]:\\\S*\\(\S*)")
+_IN_TEXT = re.compile(
+    r"(?<![\w/.\\])(?:~|[A-Za-z]:(?=[/\\]))?/(?:[^\s/'\",;()]+/)+([^\s/'\",;()?]*)|[A-Za-z]:\\\S*\\(\S*)"
+)
 """An absolute path in a sentence; a backslash alone begins none, so that regular expressions stay as they are."""
-
 
 
 def without_paths(data: Any, known: Iterable[str] = ()) -> Any:
@@ -109,16 +110,15 @@ def without_paths_of(cell: CellRecord) -> CellRecord:
     return replace(
         cell,
         identity=shown,
-        manifest=manifest and manifest.model_copy(
+        manifest=manifest
+        and manifest.model_copy(
             update={
                 "cell": shown,
                 "facts": without_paths(manifest.facts, known),
                 "environment": _environment(manifest.environment),
             }
         ),
-        failure=failure and failure.model_copy(
-            update={"cell": shown, "reason": text_without_paths(failure.reason)}
-        ),
+        failure=failure and failure.model_copy(update={"cell": shown, "reason": text_without_paths(failure.reason)}),
         tasks=[replace(task, result=_result(task.result)) for task in cell.tasks],
     )
 
@@ -144,5 +144,3 @@ def published_id(cell: CellRecord) -> str:
     identity = cell.identity
     parts = [identity.system, identity.collection, f"seed{identity.seed}", identity.key[:10]]
     return ".".join(slug(part, 40) for part in parts)
-
-

@@ -1,7 +1,10 @@
 """Writes a suite's leaderboard from chosen cells alone: one folder, whole or not at all, and the overview of all."""
 
+import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard.board import Board
@@ -27,6 +30,8 @@ _WRITERS = {
     "index.html": as_page,
     "overview.svg": as_picture,
 }
+_MADE_WITH = "made_with.json"
+_DRAWING = ("altair", "jinja2", "vl-convert-python")
 _BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz")}
 """Folders of a published leaderboard, with the ends of the names that lie there."""
 
@@ -44,6 +49,7 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
             write_cell(cell, draft)
         for name, text in views(board).items():
             write_text(draft / name, text)
+        write_text(draft / _MADE_WITH, as_json(made_with()))
     write_overview(results)
     return board
 
@@ -51,6 +57,19 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
 def views(board: Board) -> dict[str, str]:
     """Every file that is made of the board, by name; equal boards give equal text."""
     return {name: write(board) for name, write in _WRITERS.items()}
+
+
+def made_with() -> dict[str, str]:
+    """Versions of the libraries that draw the page and its pictures, by which their bytes may differ."""
+    return {name: version(name) for name in _DRAWING}
+
+
+def was_made_with(folder: Path) -> Any:
+    """What a published folder says of them; None where it says nothing."""
+    try:
+        return json.loads((folder / _MADE_WITH).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _target(suite: Suite, results: Path) -> Path:
@@ -72,8 +91,10 @@ def _strangers(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         inside = _BELOW.get(place.parts[0], ())
-        known = place.name in (_WRITERS if path.is_file() else _BELOW) if len(place.parts) == 1 else (
-            len(place.parts) == 2 and path.is_file() and place.name.endswith(tuple(inside))
+        known = (
+            place.name in ((*_WRITERS, _MADE_WITH) if path.is_file() else _BELOW)
+            if len(place.parts) == 1
+            else (len(place.parts) == 2 and path.is_file() and place.name.endswith(tuple(inside)))
         )
         if not known or path.is_symlink():
             yield path

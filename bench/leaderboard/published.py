@@ -11,12 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.cells.folder import rankings_file
 from bench.cells.record import (
-    CellRecord, Environment, Failure, FitCost, Identity, Manifest, TaskCost, TaskRecord,
+    FORMAT,
+    CellRecord,
+    Environment,
+    Failure,
+    FitCost,
+    Identity,
+    Manifest,
+    TaskCost,
+    TaskRecord,
 )
 from bench.digests import digest_file
 from bench.errors import BenchError
 from bench.leaderboard.answers import publish_answers, publish_values
-from bench.leaderboard.board import FORMAT, Board
+from bench.leaderboard.board import Board
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.writers.json import as_json
 from bench.measures.measure import Count
@@ -121,7 +129,9 @@ def write_cell(cell: CellRecord, folder: Path) -> PublishedCell:
 def _write_task(task: TaskRecord, runs: Path, cell: str, of_fit: Environment) -> PublishedTask:
     runs.mkdir(parents=True, exist_ok=True)
     result = task.result
-    answers, values = (runs / f"{cell}.{slug(task.name.replace('.', '-'))}{end}" for end in (".parquet", ".values.parquet"))
+    answers, values = (
+        runs / f"{cell}.{slug(task.name.replace('.', '-'))}{end}" for end in (".parquet", ".values.parquet")
+    )
     publish_answers(rankings_file(task), answers)
     beyond = {m.name: task.values[m.name] for m in result.measures if not m.of_answers and m.name in task.values}
     if beyond:

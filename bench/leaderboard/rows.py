@@ -16,7 +16,7 @@ from bench.measures.significance import (
     ALPHA,
     Comparison,
     compare_all,
-    flips_for,
+    flips_tried,
     letters,
     mean_over_seeds,
     rank_intervals,
@@ -164,7 +164,13 @@ def tested(rows: Sequence[Row], answered: Sequence[Answered], primary: Measure) 
 def _compared(answered: Sequence[Answered], measure: str) -> list[Comparison]:
     """All pairs, over the queries for which every system has a value."""
     values = np.stack([one.values(measure) for one in answered])
-    return compare_all(values[:, np.isfinite(values).all(axis=0)])
+    known = np.isfinite(values).all(axis=0)
+    return compare_all(values[:, known], _units(answered[0], known)) if known.any() else []
+
+
+def _units(one: Answered, known: np.ndarray) -> list[str] | None:
+    units = one.tasks[0].units
+    return None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
 
 
 def _pair(one: Comparison, rows: Sequence[Row]) -> Pair:
@@ -175,11 +181,16 @@ def _pair(one: Comparison, rows: Sequence[Row]) -> Pair:
 
 def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
     """How ranks and groups were found, for a table's foot."""
-    systems = sum(primary.name in one.tasks[0].values for one in answered)
+    compared = [one for one in answered if primary.name in one.tasks[0].values]
+    systems = len(compared)
     if systems < 2:
         return ""
+    known = np.isfinite(np.stack([one.values(primary.name) for one in compared])).all(axis=0)
+    units = _units(compared[0], known)
+    flips = flips_tried(int(known.sum()) if units is None else len(set(units)), systems)
     pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
+    whole = "" if units is None else " of whole documents"
     return (
-        f"ranks and groups: {primary}, paired randomisation test of {pairs} ({flips_for(systems):,} sign flips, "
+        f"ranks and groups: {primary}, paired randomisation test of {pairs} ({flips:,} sign flips{whole}, "
         f"Smucker et al. 2007), Holm's correction, level {ALPHA:g}; systems that share a letter cannot be told apart"
     )

@@ -12,6 +12,8 @@ class Measure:
     meaning: the definition, in a line for a person
     higher_is_better: which way is better
     diagnostic: tells something of a system and is no result: it stands in brackets and is never ranked or tested
+    of_answers: follows from the answers alone, so that anyone can compute it again from them; if not, the values of
+        each query are published beside the answers
     """
 
     name: str
@@ -19,6 +21,7 @@ class Measure:
     higher_is_better: bool = True
     diagnostic: bool = False
     header: str = ""
+    of_answers: bool = True
 
     def __str__(self) -> str:
         return self.name

@@ -2,20 +2,23 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.cells.folder import can_load, index_folder, read
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
+from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
-from bench.progress import Progress
+from bench.progress import Progress, no_progress
 from bench.retriever import Retriever
-from bench.runner.cell import fit_or_load
-from bench.runner.cost import PeakMemory
-from bench.runner.plan import construct, make_plan
-from bench.store import locked
+from bench.runner.fitting import ask as answers_to
+from bench.runner.fitting import bound_threads, fit, load
+from bench.runner.local import run_cells
+from bench.runner.plan import Cell, construct, make_plan
 from bench.suite import Suite, SystemEntry
 
 
@@ -29,14 +32,21 @@ class Hit(NamedTuple):
 
 
 def ask(
-    suite: Suite, dataset: Dataset, question: str, k: int, out: Path, device: str | None, progress: Progress
+    suite: Suite,
+    dataset: Dataset,
+    question: str,
+    k: int,
+    out: Path,
+    device: str | None = None,
+    plugin_files: Sequence[Path] = (),
+    progress: Progress = no_progress,
 ) -> Sequence[Hit]:
     """The first k hits for a question; the index is kept, so that the next question is answered at once."""
     if not question.strip():
         raise BenchError("the question is empty; ask something")
-    retriever, collection = _fitted(suite, dataset, out, device, progress), dataset.collection
+    retriever, collection = _fitted(suite, dataset, out, device, plugin_files, progress), dataset.collection
     asked = [Query("question", question)]
-    ranked = retriever.retrieve(asked, k).canonical(asked, collection.documents, k)
+    ranked = answers_to(retriever, asked, k).canonical(asked, collection.documents, k)
     rows, scores = ranked.of(0)
     return [
         Hit(rank, float(score), collection.documents[int(row)], collection.texts()[int(row)])
@@ -53,7 +63,14 @@ class Named(NamedTuple):
 
 
 def neighbours(
-    suite: Suite, dataset: Dataset, document_id: str, k: int, out: Path, device: str | None, progress: Progress
+    suite: Suite,
+    dataset: Dataset,
+    document_id: str,
+    k: int,
+    out: Path,
+    device: str | None = None,
+    plugin_files: Sequence[Path] = (),
+    progress: Progress = no_progress,
 ) -> Sequence[Named]:
     """A document's identifier, and the k whose identifiers begin most like it; without an id, the first document's.
 
@@ -63,7 +80,7 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
-    retriever = _fitted(suite, dataset, out, device, progress)
+    retriever = _fitted(suite, dataset, out, device, plugin_files, progress)
     try:
         docids = retriever.docids()
     except NotImplementedError:
@@ -78,15 +95,48 @@ def _shared_beginning(first: Sequence[str], second: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
-def _fitted(suite: Suite, dataset: Dataset, out: Path, device: str | None, progress: Progress) -> Retriever:
-    """The first system of the suite, fitted or loaded; its index is kept."""
-    cell = make_plan(suite, [dataset], out, device)[0]
+class _Quiet:
+    """Passes on what a cell says of its progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def started(self, cell: Cell) -> None: ...
+
+    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None:  # noqa: ARG002
+        self._progress(phase, done, total)
+
+    def finished(self, cell: Cell, seconds: float, problem: str) -> None: ...
+
+
+def _fitted(
+    suite: Suite,
+    dataset: Dataset,
+    out: Path,
+    device: str | None,
+    plugin_files: Sequence[Path],
+    progress: Progress,
+) -> Retriever:
+    """The first system of the suite, loaded from a finished cell or from an index of its own, which is kept.
+
+    A measured cell is only read: what is fitted to be asked lies apart, below `asked`.
+    """
+    cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
     if cell.problem:
         raise BenchError(cell.problem)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
-    with locked(cell.folder):
-        fit_or_load(cell, retriever, dataset.collection, PeakMemory(), threads=0)
+    bound_threads(len(usable_cores()))
+    if not retriever.saves:
+        fit(retriever, dataset.collection.training_view(), retriever.workplace)
+        return retriever
+    if not can_load(cell.folder):
+        cell = replace(cell, folder=out / "asked" / cell.folder.name, tasks=())
+        run_cells([cell], _Quiet(progress))
+        record = read(cell.folder)
+        if record.failure:
+            raise BenchError(record.problem)
+    load(retriever, index_folder(cell.folder))
     return retriever
 
 
@@ -96,6 +146,7 @@ def similarity(entry: SystemEntry, pairs_file: Path, seed: int, device: str | No
     if not hasattr(retriever, "embed"):
         raise BenchError(f"'{entry.retriever}' does not embed single texts; use one that does, such as sbert or sif")
     pairs = read_pairs(pairs_file)
+    bound_threads(len(usable_cores()))
     with tempfile.TemporaryDirectory() as folder:
-        retriever.fit(sentences_collection(pairs, Path(folder)))
+        fit(retriever, sentences_collection(pairs, Path(folder)), retriever.workplace)
     return score_pairs(retriever, pairs)

@@ -1,159 +1,234 @@
-"""One cell's life, in a process of its own: fit or load, answer every task, write each result whole."""
+"""What a process of a cell does: fit the system and keep it, or load it, answer one task and have that evaluated.
 
+A task is answered in a fresh process that loads the saved index, so that its costs hold nothing of the fit, of other
+tasks and of what shared work was there already, and so that a `load` which does not give what `fit` gave is found.
+A system that cannot be saved answers where it was fitted; what memory that took is not comparable and not told.
+"""
+
+import importlib
 import json
-import math
-import random
 import shutil
 import sys
+import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from bench import registry
-from bench.collections.collection import Collection, Query, Rules, read_collection
+from bench.cells.environment import environment
+from bench.cells.folder import index_folder, write_manifest, write_task
+from bench.cells.record import FitCost, Manifest, TaskCost, TaskResult
+from bench.cells.sealed import plain
+from bench.collections.collection import Collection, Rules, read_collection
+from bench.measures.measure import Count
 from bench.progress import Progress
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from bench.runner.cost import PeakMemory, Stopwatch, as_cost, measure_latency
-from bench.runner.environment import manifest
-from bench.runner.plan import Cell, PlannedTask
+from bench.runner.cost import PeakMemory, Stopwatch, measure_latency
+from bench.runner.first_answers import check_first_answers, keep_first_answers
+from bench.runner.fitting import ask, bound_threads, fit, load
+from bench.runner.plan import Cell, PlannedTask, explain, open_task
 from bench.runner.processor import ProcessorWatch
 from bench.store import folder_bytes, new_folder, write_text
-from bench.tasks import Judged, Task
-from bench.trec import write_run
+from bench.tasks.exam import Exam
 from bench.workplace import Workplace, common_folder
 
+_FEW = 8
+"""Questions that are asked before any is counted."""
 
-def run_cell(cell: Cell, threads: int, tell: Progress) -> None:
-    """Do what is left to do of the cell. Raises whatever the retriever raises; finished parts are kept."""
-    registry.load_files(cell.plugin_files)
-    _prepare(cell.seed, threads)
-    collection = read_collection(cell.collection_folder, cell.collection, Rules(**cell.rules))
-    retriever: Retriever = registry.find("retriever", cell.retriever).load()(**cell.options)
-    retriever.report_to(tell)
+
+@dataclass(frozen=True)
+class Setting:
+    """How many threads a cell has, and the arguments of the command that asked for it."""
+
+    threads: int
+    argv: Sequence[str] = ()
+
+
+@dataclass
+class _Answered:
+    """A task's questions, one system's answers to them, and what those cost."""
+
+    planned: PlannedTask
+    exam: Exam
+    rankings: Rankings
+    cost: TaskCost
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, str]:
+    """Fit the system, write the index and the manifest; one that cannot be saved answers the tasks as well.
+
+    Raises whatever the retriever raises in its fit. Returns the problem of each task that failed.
+    """
+    retriever = _constructed(cell, setting, tell)
+    _fit(cell, retriever, setting)
+    collection = _collection(cell)
+    left = [task for task in cell.tasks if not task.done]
+    if not retriever.saves:
+        return _answer_here(left, retriever, collection, setting)
+    if left:
+        with suppress(Exception):  # the task's own process meets it again and tells
+            exam = open_task(left[0].name, left[0].options).on(collection)
+            answers = ask(retriever, exam.queries[:_FEW], exam.reach)
+            keep_first_answers(cell.folder, left[0].folder.name, answers)
+    _keep_library_names(cell.folder)
+    return {}
+
+
+def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progress) -> None:
+    """Load the system, answer one task, and write what that was worth. Raises whatever the retriever raises."""
+    collection = _collection(cell)
+    exam = open_task(planned.name, planned.options).on(collection)
+    _import_libraries(cell.folder)
     memory = PeakMemory()
-    fit_or_load(cell, retriever, collection, memory, threads)
-    for task in cell.tasks:
-        if not task.done:
-            _answer(task, retriever, collection, memory, threads)
+    retriever = _constructed(cell, setting, tell)
+    tell("loading index", 0, 1)
+    load(retriever, index_folder(cell.folder))
+    answered = _answer(planned, exam, retriever, None if retriever.remote else memory, cell.folder)
+    _evaluate(answered, retriever, collection, setting)
 
 
-def _prepare(seed: int, threads: int) -> None:
-    """Seed the global generators, for plugins that use them, and bound the threads."""
-    from threadpoolctl import threadpool_limits
-
-    random.seed(seed)
-    np.random.seed(seed)
-    threadpool_limits(threads)
-    torch = sys.modules.get("torch")
-    if torch:
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
+def _constructed(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
+    kind = registry.find("retriever", cell.identity.retriever).load()
+    bound_threads(setting.threads)
+    retriever: Retriever = kind.from_options(cell.system, cell.identity.options)
+    retriever.report_to(tell)
+    return retriever
 
 
-def fit_or_load(cell: Cell, retriever: Retriever, collection: Collection, memory: PeakMemory, threads: int) -> None:
-    """Load the cell's saved index if there is one; otherwise fit, save the index and write the manifest."""
-    index, record = cell.folder / "index", cell.folder / "manifest.json"
-    if record.is_file() and index.is_dir():
-        retriever.progress("loading index", 0, 1)
-        retriever.load(index)
-        return
+def _collection(cell: Cell) -> Collection:
+    rules = Rules(**cell.identity.rules)
+    return read_collection(cell.collection_folder, cell.collection, rules)
+
+
+def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     retriever.progress("fitting", 0, 1)
-    workplace = Workplace(cell.folder / "checkpoints", common_folder(threads))
-    retriever.work_in(workplace)
-    watch, processor = Stopwatch(), ProcessorWatch()
-    retriever.fit(collection.training_view())
-    cost: dict[str, Any] = {
-        "fit_seconds": watch.seconds + workplace.reused_seconds,
-        "fit_reused_seconds": workplace.reused_seconds,
-        "fit_processor_seconds": processor.seconds,
-        "fit_others_share": processor.others_share,
-        "fit_peak_memory_mb": memory.peak,
-        "fit_added_memory_mb": memory.added,
-        "libraries_memory_mb": memory.start,
-        "index_bytes": None,
-    }
-    if retriever.saves:
-        retriever.progress("saving index", 0, 1)
-        with new_folder(index) as draft:
-            retriever.save(draft)
-        cost["index_bytes"] = folder_bytes(index)
-    _write_json(record, {"cell": cell.identity(), "facts": retriever.facts(), "cost": cost} | manifest(threads))
+    workplace = Workplace(cell.folder / "checkpoints", common_folder(setting.threads))
+    view = _collection(cell).training_view()  # the test split is not in this process until the fit is done
+    memory, watch, processor = PeakMemory(), Stopwatch(), ProcessorWatch()
+    fit(retriever, view, workplace)
+    cost = FitCost(
+        seconds=watch.seconds + workplace.reused_seconds,
+        reused_seconds=workplace.reused_seconds,
+        processor_seconds=processor.seconds,
+        others_share=processor.others_share,
+        peak_memory_mb=None if retriever.remote or workplace.reused_seconds else memory.added,
+        index_bytes=_save(cell, retriever) if retriever.saves else None,
+    )
+    manifest = Manifest(
+        cell=cell.identity,
+        facts=plain(retriever.facts()),
+        cost=cost,
+        environment=environment(setting.threads, setting.argv),
+    )
+    write_manifest(cell.folder, manifest)
     shutil.rmtree(workplace.checkpoints, ignore_errors=True)
 
 
+def _save(cell: Cell, retriever: Retriever) -> int | None:
+    """Keep the index; its size in bytes, None for one that is elsewhere."""
+    retriever.progress("saving index", 0, 1)
+    index = index_folder(cell.folder)
+    with new_folder(index) as draft:
+        retriever.save(draft)
+    return None if retriever.remote else folder_bytes(index)
+
+
+def _answer_here(
+    tasks: Sequence[PlannedTask], retriever: Retriever, collection: Collection, setting: Setting
+) -> dict[str, str]:
+    """Answer all tasks, then have all evaluated; the problem of each that failed."""
+    problems: dict[str, str] = {}
+    answered = []
+    for planned in tasks:
+        try:
+            exam = open_task(planned.name, planned.options).on(collection)
+            answered.append(_answer(planned, exam, retriever, None, None))
+        except Exception as error:
+            traceback.print_exc()
+            problems[planned.name] = explain(error)
+    for one in answered:
+        try:
+            _evaluate(one, retriever, collection, setting)
+        except Exception as error:
+            traceback.print_exc()
+            problems[one.planned.name] = explain(error)
+    return problems
+
+
 def _answer(
-    planned: PlannedTask, retriever: Retriever, collection: Collection, memory: PeakMemory, threads: int
-) -> None:
+    planned: PlannedTask, exam: Exam, retriever: Retriever, memory: PeakMemory | None, folder: Path | None
+) -> _Answered:
+    """Ask all questions at once, and then single ones where those are timed."""
+    retriever.progress(f"{planned.name}: answering", 0, len(exam.queries))
     processor = ProcessorWatch()
-    task: Task = registry.find("task", planned.name).load()(**planned.options)
-    questions = task.questions(collection)
-    k = task.reach(collection, questions)
-    retriever.progress(f"{planned.name}: answering", 0, len(questions))
-    retriever.retrieve(questions[:8], k)
+    first = ask(retriever, exam.queries[:_FEW], exam.reach)
+    if folder:
+        check_first_answers(folder, planned.folder.name, first)
     watch = Stopwatch()
-    answers = retriever.retrieve(questions, k)
-    cost: dict[str, Any] = {"queries_per_second": len(questions) / watch.seconds, "peak_memory_mb": memory.peak}
-    answer_facts = retriever.answer_facts()
-    cost["added_memory_mb"] = memory.added
-    rankings = task.final(answers, collection, questions)
-    if task.timed:
+    rankings = ask(retriever, exam.queries, exam.reach)
+    seconds, facts = watch.seconds, retriever.answer_facts()
+    cost = TaskCost(queries_per_second=len(exam.queries) / seconds, memory_mb=memory.added if memory else None)
+    exam.final(rankings)  # what is no answer is refused before it is timed
+    if exam.timed:
         retriever.progress(f"{planned.name}: timing single queries", 0, 1)
-        cost |= as_cost(measure_latency(retriever, questions, k))
+        latency = measure_latency(lambda one: retriever.retrieve(one, exam.reach), exam.queries)
+        of_one = {"p50_ms": latency.p50, "p95_ms": latency.p95, "p99_ms": latency.p99, "latency_queries": latency.n}
+        cost = cost.model_copy(update=of_one)
+    cost = cost.model_copy(update={"others_share": processor.others_share})
+    return _Answered(planned, exam, rankings, cost, facts)
+
+
+def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection, setting: Setting) -> None:
+    """Have the answers evaluated and write the task's folder."""
+    planned, exam = answered.planned, answered.exam
     retriever.progress(f"{planned.name}: scoring", 0, 1)
-    judged = task.judge(collection, rankings)
-    groups = retriever.identifier_groups()
-    diagnosis = {} if groups is None else task.diagnose(collection, rankings, groups)
-    cost["others_share"] = processor.others_share
-    result = {
-        "task": planned.name,
-        "options": planned.options,
-        "definition": task.definition(collection),
-        "queries": len(questions),
-        "figures": [asdict(figure) for figure in judged.figures],
-        "counts": {**judged.counts, **answer_facts, **diagnosis},
-        "cost": cost,
-    }
-    with new_folder(planned.folder) as draft:
-        _write_rankings(draft, rankings, questions, collection)
-        _write_per_query(draft / "queries.parquet", judged)
-        _write_json(draft / "result.json", result | manifest(threads))
+    evaluation = exam.evaluate(answered.rankings, retriever.identifier_groups())
+    result = TaskResult(
+        task=planned.name,
+        options=planned.options,
+        definition=exam.definition,
+        queries=len(exam.queries),
+        depth=exam.depth,
+        timed=exam.timed,
+        measures=list(exam.measures),
+        columns=list(exam.columns),
+        instrument=exam.instrument,
+        figures=list(evaluation.figures),
+        counts=[*evaluation.counts, *answer_counts(answered.facts)],
+        cost=answered.cost,
+        environment=environment(setting.threads, setting.argv),
+    )
+    write_task(planned.folder, result, evaluation, collection.documents)
 
 
-def _write_rankings(folder: Path, rankings: Rankings, questions: Sequence[Query], collection: Collection) -> None:
-    """The run file that other tools read, and the same with scores in full."""
-    write_run(folder / "run.trec.gz", rankings, collection.documents, tag="bench")
-    ranks = np.arange(len(rankings.rows)) - rankings.offsets[rankings.owners] + 1
-    columns = {
-        "query": [questions[owner].id for owner in rankings.owners],
-        "document": collection.documents.ids(rankings.rows),
-        "rank": ranks,
-        "score": rankings.scores,
-    }
-    pq.write_table(pa.table(columns), folder / "rankings.parquet")
+_NOTES = {
+    "invalid answers": "{value} of the identifiers written do not exist",
+    "duplicate answers": "{value} of the identifiers written are repetitions",
+    "short answers": "{value} of the answers are shorter than was asked",
+}
 
 
-def _write_per_query(path: Path, judged: Judged) -> None:
-    pq.write_table(pa.table({"query": list(judged.query_ids), **judged.per_query}), path)
+def answer_counts(facts: dict[str, Any]) -> list[Count]:
+    """What a system has to tell of its answers, as shares beside the figures."""
+    return [
+        Count(name, float(value), kind="share", needs_scores=True, note=_NOTES.get(name, f"{{value}} {name}"))
+        for name, value in facts.items()
+    ]
 
 
-def _write_json(path: Path, data: Any) -> None:
-    write_text(path, json.dumps(_plain(data), indent=2, ensure_ascii=False) + "\n")
+def _keep_library_names(folder: Path) -> None:
+    names = [name for name in sys.modules if not name.startswith("bench_plugin_")]
+    write_text(folder / "libraries.json", json.dumps(names))
 
 
-def _plain(data: Any) -> Any:
-    """JSON-like data: what is not a number becomes null, never 0."""
-    if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_plain(value) for value in data]
-    if isinstance(data, np.generic):
-        data = data.item()
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data if isinstance(data, str | int | float | bool | None) else str(data)
+def _import_libraries(folder: Path) -> None:
+    """Load the libraries that the fit had loaded, so that they are not taken for memory of the system."""
+    path = folder / "libraries.json"
+    for name in json.loads(path.read_text()) if path.is_file() else ():
+        if name not in sys.modules:
+            with suppress(Exception):
+                importlib.import_module(name)

@@ -1,31 +1,26 @@
-"""Runs cells on this machine, each in a process of its own, so that one that dies takes nothing with it."""
+"""Runs cells on this machine, in processes of their own, so that one that dies takes nothing with it."""
 
-import json
-import os
 import shutil
 import signal
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from pathlib import Path
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from typing import Protocol
 
-from bench.errors import BenchError
+from bench.cells.folder import can_load, failure_file, index_folder, is_fitted, remove_damaged, write_failure
+from bench.cells.record import Failure
 from bench.machine import usable_cores
-from bench.measures.effectiveness import warm_up
-from bench.runner.cell import run_cell
+from bench.runner.cell import Setting
 from bench.runner.cost import Stopwatch
-from bench.runner.plan import Cell
-from bench.store import locked, write_text
+from bench.runner.plan import Cell, PlannedTask
+from bench.runner.process import Child
+from bench.store import locked, remove_drafts
 
-_COMPILED_ALREADY = 3.0
-"""Seconds that the measures need where they are compiled: the first cell, whose costs they would disturb, waits. A
-first compilation takes half a minute and goes on beside it."""
+GRACE = 5.0
+"""Seconds that an interrupted cell has to end by itself."""
 
 
 class Watcher(Protocol):
@@ -38,146 +33,145 @@ class Watcher(Protocol):
 
 @dataclass
 class _Running:
+    """A cell at work, one process after the other."""
+
     cell: Cell
-    process: ForkServerProcess
-    events: Connection
-    watch: Stopwatch
+    child: Child
+    problems: dict[str, str] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
 
-def run_cells(cells: Sequence[Cell], watcher: Watcher, jobs: int = 1, fresh: bool = False) -> None:
+def run_cells(
+    cells: Sequence[Cell], watcher: Watcher, jobs: int = 1, fresh: bool = False, argv: Sequence[str] = ()
+) -> list[str]:
     """Run every cell that is not done, `jobs` at a time; `fresh` runs all of them again.
 
-    A cell that fails leaves `failure.json` with its reason and the others go on. Interrupted, what is
-    finished stays and the same call continues with the rest.
+    A cell that fails leaves its reason and the others go on; a task that fails leaves the others of its cell. What is
+    damaged or of another version is removed and run again; the lines returned say what. Interrupted, what is finished
+    stays and the same call continues with the rest. `argv` is the command line's, for the record.
     """
     todo = [cell for cell in cells if fresh or not cell.done]
     if not todo:
-        return
-    if fresh:
-        for cell in todo:
-            shutil.rmtree(cell.folder, ignore_errors=True)
-    threads = max(1, len(usable_cores()) // jobs)
-    with locked(cells[0].folder.parent, timeout=1), _context(todo) as context:
-        _run_all(todo, context, watcher, jobs, threads)
+        return []
+    folder = todo[0].folder.parent
+    setting = Setting(max(1, len(usable_cores()) // jobs), tuple(argv))
+    with locked(folder, timeout=1):
+        remove_drafts(folder)
+        found = [line for cell in todo for line in _made_ready(cell, fresh)]
+        _run_all(todo, _context(todo), watcher, jobs, setting)
+    return found
 
 
-@contextmanager
-def _context(todo: Sequence[Cell]) -> Iterator[ForkServerContext]:
+def _made_ready(cell: Cell, fresh: bool) -> list[str]:
+    """Leave of a cell only what can be built on; what was damaged, in a line each."""
+    if not cell.folder.exists():
+        return []
+    with locked(cell.folder, timeout=GRACE):
+        if fresh:
+            shutil.rmtree(cell.folder)
+            return []
+        return remove_damaged(cell.folder)
+
+
+def _context(todo: Sequence[Cell]) -> ForkServerContext:
     """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them."""
-    _let_threads_wait()
     context = get_context("forkserver")
-    neural = any(cell.weights for cell in todo)
-    context.set_forkserver_preload(["bench.runner.preload"] if neural else ["ranx"])
-    compiling = context.Process(target=warm_up, daemon=True)
-    compiling.start()
-    compiling.join(_COMPILED_ALREADY)
-    try:
-        yield context
-    finally:
-        compiling.terminate()
+    neural = any(cell.identity.weights for cell in todo)
+    context.set_forkserver_preload(["bench.runner.preload" if neural else "bench.runner.cell"])
+    return context
 
 
-def _let_threads_wait() -> None:
-    """How a thread without work waits for more: a moment awake, then asleep. The libraries read this when loaded.
-
-    Asleep at once makes the many small steps of a beam search 2.5 times slower; awake for long, as the libraries
-    would have it, makes everything ten times slower on a machine that has other work.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # 0.1 ms; of GNU's OpenMP, and stronger than the policy
-
-
-def _run_all(todo: Sequence[Cell], context: ForkServerContext, watcher: Watcher, jobs: int, threads: int) -> None:
+def _run_all(todo: Sequence[Cell], context: ForkServerContext, watcher: Watcher, jobs: int, setting: Setting) -> None:
     waiting, running = list(todo), list[_Running]()
-    try:
+    with _none_left_at_work(running):
         while waiting or running:
             while waiting and len(running) < jobs:
-                cell = waiting.pop(0)
-                watcher.started(cell)
-                if cell.problem:
-                    _record_failure(cell, cell.problem, seconds=0.0)
-                    watcher.finished(cell, 0.0, cell.problem)
-                else:
-                    running.append(_start(cell, context, threads))
-            running = [one for one in running if not _ended(one, watcher)]
-    finally:
-        for one in running:
-            one.process.terminate()
-            one.process.join()
+                one = _begun(waiting.pop(0), watcher, context, setting)
+                if one:
+                    running.append(one)
+            wait([part for one in running for part in (one.child.events, one.child.process.sentinel)], timeout=0.2)
+            for one in list(running):
+                if _stepped(one, watcher, context, setting):
+                    running.remove(one)
 
 
-def _start(cell: Cell, context: ForkServerContext, threads: int) -> _Running:
-    cell.folder.mkdir(parents=True, exist_ok=True)
-    (cell.folder / "failure.json").unlink(missing_ok=True)
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_in_process, args=(cell, threads, theirs, sys.argv))
-    process.start()
-    theirs.close()
-    return _Running(cell, process, ours, Stopwatch())
+def _begun(cell: Cell, watcher: Watcher, context: ForkServerContext, setting: Setting) -> _Running | None:
+    watcher.started(cell)
+    failure_file(cell.folder).unlink(missing_ok=True)
+    if cell.problem:
+        _ended(cell, {"": cell.problem}, 0.0, watcher)
+        return None
+    left = [task for task in cell.tasks if not task.done]
+    step = left[0] if left and can_load(cell.folder) else None
+    return _Running(cell, Child.start(cell, step, setting, context))
 
 
-def _ended(one: _Running, watcher: Watcher) -> bool:
-    """Pass on what the cell says; True once its process is gone."""
-    wait([one.events, one.process.sentinel], timeout=0.2)
-    try:
-        while one.events.poll():
-            watcher.progressed(one.cell, *one.events.recv())
-    except EOFError:
-        one.process.join()
-    if one.process.exitcode is None:
+def _stepped(one: _Running, watcher: Watcher, context: ForkServerContext, setting: Setting) -> bool:
+    """Pass on what the cell says and start its next process; True once there is nothing left to do."""
+    _listen(one, watcher)
+    if one.child.process.exitcode is None:
         return False
-    problem = "" if one.process.exitcode == 0 else _reason(one)
-    watcher.finished(one.cell, one.watch.seconds, problem)
+    _listen(one, watcher)
+    task, problems = one.child.task, one.child.problems()
+    one.child.events.close()
+    one.problems |= {task.name: problems[""]} if task and problems else problems
+    following = _following(one)
+    if following:
+        one.child = Child.start(one.cell, following, setting, context)
+        return False
+    _ended(one.cell, one.problems, one.watch.seconds, watcher)
     return True
 
 
-def _reason(one: _Running) -> str:
-    """Why the cell failed: what its process recorded, and else how that ended, which is recorded here."""
-    failure = one.cell.folder / "failure.json"
-    if not failure.is_file():
-        _record_failure(one.cell, _death(one.process.exitcode or 0), one.watch.seconds)
-    return str(json.loads(failure.read_text())["reason"])
+def _listen(one: _Running, watcher: Watcher) -> None:
+    with suppress(EOFError, OSError):
+        while one.child.events.poll():
+            said = one.child.events.recv()
+            if isinstance(said, dict):
+                one.child.said = said
+            else:
+                watcher.progressed(one.cell, *said)
 
 
-def _death(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "killed by the system, most likely out of memory: use a smaller collection, batch or --jobs"
-    return f"its process ended with {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
+def _following(one: _Running) -> PlannedTask | None:
+    """The next task that a loaded system has to answer."""
+    if "" in one.problems or not index_folder(one.cell.folder).is_dir():
+        return None
+    left = (task for task in one.cell.tasks if task.name not in one.problems and not task.done)
+    return next(left, None)
 
 
-def _record_failure(cell: Cell, reason: str, seconds: float) -> None:
-    """The time is kept apart from the reason: seeds that fail alike share one reason."""
-    failure = {"reason": reason, "seconds": round(seconds, 1), "cell": cell.identity()}
-    write_text(cell.folder / "failure.json", json.dumps(failure, indent=2, ensure_ascii=False) + "\n")
+def _ended(cell: Cell, problems: dict[str, str], seconds: float, watcher: Watcher) -> None:
+    """Record how the cell ended. The time is kept apart from the reason: seeds that fail alike share one reason."""
+    problem = _reason(cell, problems)
+    if not problem and not (is_fitted(cell.folder) and all(task.done for task in cell.tasks)):
+        problem = "it ended without a result; see its log.txt"
+    if problem:
+        write_failure(cell.folder, Failure(cell=cell.identity, reason=problem, seconds=round(seconds, 1)))
+    watcher.finished(cell, seconds, problem)
 
 
-def _in_process(cell: Cell, threads: int, events: Connection, argv: list[str]) -> None:
-    """Body of a cell's process: everything it prints goes to its log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.argv = argv
-    _log_to(cell.folder / "log.txt")
-    whole = last = Stopwatch()
+def _reason(cell: Cell, problems: dict[str, str]) -> str:
+    """The cell's own problem, or what became of its tasks; where all fail alike it is said once."""
+    reasons = set(problems.values())
+    if "" in problems or (len(problems) == len(cell.tasks) and len(reasons) == 1):
+        return problems.get("") or reasons.pop()
+    return "; ".join(f"task {name}: {reason}" for name, reason in problems.items())
 
-    def tell(phase: str, done: int, total: int) -> None:
-        nonlocal last
-        if done in (0, total) or last.seconds > 0.1:
-            events.send((phase, done, total))
-            last = Stopwatch()
 
+@contextmanager
+def _none_left_at_work(running: list[_Running]) -> Iterator[None]:
+    """Whatever ends the block, no process outlives it: each is asked to end, and after a while made to."""
     try:
-        run_cell(cell, threads, tell)
-    except BenchError as error:
-        print(f"error: {error}", flush=True)
-        _record_failure(cell, str(error), whole.seconds)
-        raise SystemExit(1) from error
-    except Exception as error:
-        traceback.print_exc()
-        _record_failure(cell, f"{type(error).__name__}: {' '.join(str(error).split())}", whole.seconds)
-        raise SystemExit(1) from error
-
-
-def _log_to(path: Path) -> None:
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+        yield
+    finally:
+        try:
+            for one in running:
+                one.child.signal(signal.SIGTERM)
+            watch = Stopwatch()
+            for one in running:
+                one.child.process.join(max(GRACE - watch.seconds, 0.0))
+        finally:
+            for one in running:
+                one.child.signal(signal.SIGKILL)
+                one.child.process.join()

@@ -1,19 +1,29 @@
 """Turns a suite into cells: one system on one collection with one seed, each with a key of all that it depends on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.cells.folder import failure_file, is_done, is_fitted
+from bench.cells.key import cell_key_parts, task_key_parts, weights_of
+from bench.cells.record import Identity
 from bench.collections.catalogue import Dataset
-from bench.digests import digest_code, digest_data, digest_file
+from bench.digests import digest_data
 from bench.errors import BenchError
-from bench.models import find_weights
 from bench.retriever import Retriever
-from bench.runner.environment import versions
+from bench.store import slug
 from bench.suite import Suite, SystemEntry, TaskEntry
 from bench.tasks import Task
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """A dataset that could not be opened: each of its cells fails with the reason, and the others run."""
+
+    spec: str
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -26,85 +36,116 @@ class PlannedTask:
 
     @property
     def done(self) -> bool:
-        return (self.folder / "result.json").is_file()
+        return is_done(self.folder)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The unit of caching, failure and parallelism: fit once, then answer all tasks."""
+    """The unit of caching, failure and parallelism: fit once, then answer all tasks.
 
-    system: str
-    retriever: str
-    family: str
-    trained: bool
-    options: dict[str, Any]
-    weights: dict[str, str]
-    collection: str
-    fingerprint: str
-    collection_folder: Path
-    rules: dict[str, Any]
-    seed: int
-    key: str
+    problem: why it cannot run, if that is known before it starts
+    """
+
+    identity: Identity
     folder: Path
     tasks: tuple[PlannedTask, ...]
+    collection_folder: Path
     plugin_files: tuple[Path, ...] = ()
     problem: str = field(default="", compare=False)
-    """Why the cell cannot run, if that is known before it starts."""
+
+    @property
+    def system(self) -> str:
+        return self.identity.system
+
+    @property
+    def collection(self) -> str:
+        return self.identity.collection
+
+    @property
+    def seed(self) -> int:
+        return self.identity.seed
 
     @property
     def done(self) -> bool:
-        return all(task.done for task in self.tasks)
-
-    def identity(self) -> dict[str, Any]:
-        """What the cell is, for its manifest."""
-        names = ("system", "retriever", "family", "trained", "options", "weights", "collection", "fingerprint")
-        return {name: getattr(self, name) for name in names} | {
-            "seed": self.seed,
-            "rules": self.rules,
-            "key": self.key,
-        }
+        """Whether everything is there as it was written, and nothing went wrong."""
+        whole = is_fitted(self.folder) and all(task.done for task in self.tasks)
+        return whole and not failure_file(self.folder).is_file()
 
 
 def make_plan(
     suite: Suite,
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset | Unopened],
     out: Path,
     device: str | None = None,
     plugin_files: Sequence[Path] = (),
 ) -> list[Cell]:
-    """All cells of the suite on opened datasets, in the order of the suite, without what is `left_out`.
+    """All cells of the suite on its datasets, in the order of the suite, without what is `left_out`.
 
-    Raises BenchError if none is left, for unknown retrievers, tasks and options, and for a task's weights that
-    cannot be found. A retriever's weights that cannot be found are the problem of their cell alone.
+    What is given twice is planned once, and a deterministic system with the first seed alone. Raises BenchError if
+    nothing is left to run, for two systems or collections that would share a row, for unknown retrievers, tasks and
+    options, and for a task's weights that cannot be found. A retriever that cannot be constructed or whose weights
+    cannot be found, and a dataset that could not be opened, are the problem of their own cells.
     """
+    tasks = [_task(entry) for entry in _once(suite.tasks)]
     cells = [
-        _cell(entry, dataset, seed, suite.tasks, out, device, tuple(plugin_files))
-        for dataset in datasets
-        for entry in suite.systems
+        cell
+        for dataset in _distinct(datasets)
+        for entry in _once(suite.systems)
         if _can_learn(entry, dataset)
-        for seed in suite.seeds
+        for cell in _cells(entry, dataset, tuple(_once(suite.seeds)), tasks, out, device, tuple(plugin_files))
     ]
     if not cells:
         raise BenchError(f"nothing to run: {'; '.join(left_out(suite, datasets))}; choose a dataset that has it")
+    _check_rows(suite)
     return cells
 
 
-def left_out(suite: Suite, datasets: Sequence[Dataset]) -> list[str]:
+def left_out(suite: Suite, datasets: Sequence[Dataset | Unopened]) -> list[str]:
     """Which systems are left out of which collections, and why."""
     return [
         f"{entry.label} is left out of {dataset.collection.name}, which has no split '{entry.needs_split}'"
         for dataset in datasets
         for entry in suite.systems
-        if not _can_learn(entry, dataset)
+        if isinstance(dataset, Dataset) and not _can_learn(entry, dataset)
     ]
 
 
-def _can_learn(entry: SystemEntry, dataset: Dataset) -> bool:
-    return not entry.needs_split or entry.needs_split in dataset.collection.training_view().splits
+def _can_learn(entry: SystemEntry, dataset: Dataset | Unopened) -> bool:
+    if not entry.needs_split or isinstance(dataset, Unopened):
+        return True
+    return entry.needs_split in dataset.collection.training_view().splits
+
+
+def _once(given: Sequence[Any]) -> Iterator[Any]:
+    """Each of equal things once, in their order."""
+    return (one for position, one in enumerate(given) if one not in given[:position])
+
+
+def _check_rows(suite: Suite) -> None:
+    labels = [entry.label for entry in _once(suite.systems)]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise BenchError(f"two systems are called '{label}' and would share a row; give one a `name`")
+
+
+def _distinct(datasets: Sequence[Dataset | Unopened]) -> list[Dataset | Unopened]:
+    """Each collection once. Raises BenchError for one content under two names."""
+    found: dict[str, Dataset | Unopened] = {}
+    for dataset in datasets:
+        if isinstance(dataset, Unopened):
+            found.setdefault(dataset.spec, dataset)
+            continue
+        other = found.setdefault(dataset.collection.fingerprint, dataset)
+        if isinstance(other, Dataset) and other.collection.name != dataset.collection.name:
+            raise BenchError(
+                f"{other.collection.name} and {dataset.collection.name} are the same content, which would count "
+                "twice; name one of them"
+            )
+    return list(found.values())
 
 
 def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retriever:
-    """The retriever of a suite's entry, validated and not yet fitted."""
+    """The retriever of a suite's entry, validated and not yet fitted. Raises whatever its class raises."""
     kind: type[Retriever] = registry.find("retriever", entry.retriever).load()
     placed = {"device": device} if device and "device" in kind.model_fields else {}
     return kind.from_options(entry.label, {"seed": seed, **placed, **entry.options})
@@ -116,74 +157,86 @@ def open_task(name: str, options: Mapping[str, Any]) -> Task:
     return kind.from_options(f"task {name}", options)
 
 
-def _cell(
+def _task(entry: TaskEntry) -> PlannedTask:
+    """The task with its folder inside any cell's."""
+    task = open_task(entry.task, entry.options)
+    key = digest_data(task_key_parts(entry.task, task))
+    return PlannedTask(entry.task, task.options(), Path("tasks") / f"{slug(entry.task)}.{key[:10]}")
+
+
+def _cells(
     entry: SystemEntry,
-    dataset: Dataset,
-    seed: int,
-    tasks: Sequence[TaskEntry],
+    dataset: Dataset | Unopened,
+    seeds: Sequence[int],
+    tasks: Sequence[PlannedTask],
     out: Path,
     device: str | None,
     plugin_files: tuple[Path, ...],
-) -> Cell:
-    retriever = construct(entry, seed, device)
-    weights, problem = _weights(retriever)
-    plugin = registry.find("retriever", entry.retriever)
-    key = digest_data(
-        {
-            "collection": dataset.collection.fingerprint,
-            "retriever": plugin.target if plugin.file is None else plugin.name,
-            "options": retriever.options(),
-            "code": plugin.code_digest(),
-            "weights": sorted(weights.values()),
-            "harness": digest_code("bench.runner.cell"),
-            "versions": versions(),
+) -> Iterator[Cell]:
+    for seed in seeds:
+        identity, problem = _identify(entry, dataset, seed, device)
+        name = f"{slug(entry.label)}.{slug(identity.collection)}.seed{seed}.{identity.key[:10]}"
+        folder = out / "cells" / name
+        yield Cell(
+            identity=identity,
+            folder=folder,
+            tasks=tuple(PlannedTask(task.name, task.options, folder / task.folder) for task in tasks),
+            collection_folder=Path() if isinstance(dataset, Unopened) else dataset.folder,
+            plugin_files=plugin_files,
+            problem=problem,
+        )
+        if identity.deterministic:
+            break
+
+
+def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device: str | None) -> tuple[Identity, str]:
+    """Which cell it is and why it cannot run, if it cannot; what is not known of it is left empty."""
+    known: dict[str, Any] = {"system": entry.label, "retriever": entry.retriever, "seed": seed}
+    if isinstance(dataset, Unopened):
+        known |= {"collection": dataset.spec, "fingerprint": "", "rules": {}}
+    else:
+        collection = dataset.collection
+        known |= {
+            "collection": collection.name,
+            "fingerprint": collection.fingerprint,
+            "rules": collection.rules.options(),
         }
-    )
-    folder = out / "cells" / f"{_slug(entry.label)}.{_slug(dataset.collection.name)}.seed{seed}.{key[:10]}"
-    return Cell(
-        system=entry.label,
-        retriever=entry.retriever,
-        family=retriever.family,
-        trained=retriever.trained,
-        options=retriever.options(),
-        weights=weights,
-        collection=dataset.collection.name,
-        fingerprint=dataset.collection.fingerprint,
-        collection_folder=dataset.folder,
-        rules=dataset.collection.rules.options(),
-        seed=seed,
-        key=key,
-        folder=folder,
-        tasks=tuple(_task(task, folder) for task in tasks),
-        plugin_files=plugin_files,
-        problem=problem,
-    )
-
-
-def _weights(retriever: Retriever) -> tuple[dict[str, str], str]:
-    """Digests of the weights and files that the options choose, or why there are none."""
     try:
-        weights = {name: find_weights(name).digest for name in retriever.weights()}
-        return weights | {str(path): digest_file(path) for path in retriever.files()}, ""
-    except BenchError as error:
-        return {}, str(error)
-    except OSError as error:
-        return {}, f"{error.filename}: {error.strerror}; correct the path"
+        retriever = construct(entry, seed, device)
+    except BenchError:
+        raise
+    except Exception as error:
+        return _unknown(known | {"options": entry.options}), (
+            f"'{entry.retriever}' cannot be constructed: {explain(error)}; a retriever declares its options as typed "
+            "fields, has no __init__ of its own, and implements fit and retrieve"
+        )
+    known |= {"family": retriever.family, "options": retriever.options()}
+    if isinstance(dataset, Unopened):
+        return _unknown(known), dataset.problem
+    try:
+        parts = cell_key_parts(retriever, known["fingerprint"])
+        return Identity(
+            **known,
+            trained=retriever.trained,
+            deterministic=retriever.deterministic,
+            weights=weights_of(retriever),
+            key=digest_data(parts),
+            key_parts=parts,
+        ), ""
+    except Exception as error:
+        return _unknown(known), explain(error)
 
 
-def _task(entry: TaskEntry, cell_folder: Path) -> PlannedTask:
-    plugin, task = registry.find("task", entry.task), open_task(entry.task, entry.options)
-    key = digest_data(
-        {
-            "task": entry.task,
-            "options": task.options(),
-            "code": plugin.code_digest(),
-            "weights": [find_weights(name).digest for name in task.weights()],
-        }
-    )
-    return PlannedTask(entry.task, task.options(), cell_folder / "tasks" / f"{_slug(entry.task)}.{key[:10]}")
+def _unknown(known: Mapping[str, Any]) -> Identity:
+    """The identity of a cell that cannot run."""
+    given = {"family": "other", "trained": False, "weights": {}, **known}
+    return Identity(**given, key=digest_data({name: given[name] for name in ("system", "collection", "seed")}))
 
 
-def _slug(name: str) -> str:
-    """A readable part of a folder's name; the key beside it tells equal ones apart."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[-40:]
+def explain(error: BaseException) -> str:
+    """One line for a person: what went wrong and, where that is known, how to mend it."""
+    if isinstance(error, BenchError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; correct the path or its permissions"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -69,7 +69,8 @@ class _Grouped(NamedTuple):
 
     def measure(self, primary: Effectiveness) -> Measure:
         short = f"{self.name} @{primary.cutoff}" if primary.family == "Recall" and primary.cutoff else ""
-        return Measure(f"{self.name} {primary}", self.meaning, diagnostic=self.diagnostic, header=short)
+        name = f"{self.name} {primary}"
+        return Measure(name, self.meaning, diagnostic=self.diagnostic, header=short, of_answers=False)
 
 
 _GROUPED = (

@@ -52,9 +52,8 @@ def _wrong(cell: PublishedCell, fingerprint: str) -> Iterator[str]:
     identity = cell.cell
     if identity.fingerprint not in (fingerprint, ""):
         yield f"a row of another fingerprint, {identity.fingerprint[:12]}, is mixed in"
-    if identity.key_parts or cell.fitted:
-        if problem := check_key(identity):
-            yield problem
+    if cell.fitted and (problem := check_key(identity)):
+        yield problem
 
 
 class _Exams:
@@ -118,5 +117,3 @@ def _counts(evaluation: Evaluation, given: Sequence[Count]) -> Iterator[Count]:
     computed = {count.name: count for count in evaluation.counts}
     for count in given:
         yield computed.get(count.name, count)
-
-

@@ -1,8 +1,9 @@
 """What a result depends on besides its options: versions, code, and the machine."""
 
 import platform
+import shlex
 import subprocess
-import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from bench import __version__
+from bench.cells.record import Environment, Machine
 from bench.machine import hardware
 
 DISTRIBUTION = "retrieval-bench"
@@ -48,11 +50,11 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def manifest(threads: int) -> dict[str, Any]:
-    """Everything above, with the command line, as it stands in every manifest."""
-    return {
-        "versions": versions(),
-        "revision": revision(),
-        "machine": hardware(threads),
-        "command": " ".join(["python -m bench", *sys.argv[1:]]),
-    }
+def environment(threads: int, argv: Sequence[str]) -> Environment:
+    """All of this for a record; `argv` is what the command line was given, empty for a program of one's own."""
+    return Environment(
+        versions=versions(),
+        revision=revision(),
+        machine=Machine(**hardware(threads)),
+        command=shlex.join(["python", "-m", "bench", *argv]) if argv else "",
+    )

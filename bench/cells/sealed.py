@@ -1,0 +1,81 @@
+"""JSON files that are whole or absent, and that tell when they or the files beside them were changed."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from bench.cells.record import FORMAT
+from bench.digests import digest_data, digest_file
+from bench.errors import BenchError
+from bench.store import write_text
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_sealed(path: Path, model: BaseModel, beside: Iterable[str] = ()) -> None:
+    """Write a record with its own digest and those of files beside it, named relative to its folder."""
+    content = model.model_dump(mode="json")
+    content["files"] = {name: digest_file(path.parent / name) for name in sorted(beside)}
+    content = plain(content)
+    text = json.dumps(content | {"digest": digest_data(content)}, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_sealed(path: Path, kind: type[M], check_files: bool = True) -> M:
+    """Read a record. Raises BenchError, with the file's name, for one of another version or one that was changed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"cannot be read ({type(error).__name__})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BenchError(f"{path} was made by another version; run the cell again")
+    if content.pop("digest", "") != digest_data(content):
+        raise _damaged(path, "is not as it was written")
+    files = content.pop("files")
+    if check_files:
+        for name, digest in files.items():
+            check_file(path.parent / name, digest)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _damaged(path, f"has no good {'.'.join(map(str, first['loc']))}") from None
+
+
+def files_of(path: Path) -> dict[str, str]:
+    """Digests of the files beside a record that was read, by name."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))["files"])
+
+
+def check_file(path: Path, digest: str) -> None:
+    """Raise BenchError unless the file is there with this SHA-256."""
+    try:
+        found = digest_file(path)
+    except OSError:
+        raise _damaged(path, "is missing") from None
+    if found != digest:
+        raise _damaged(path, "is not as it was written")
+
+
+def _damaged(path: Path, how: str) -> BenchError:
+    return BenchError(f"{path} {how}; run the cell again, which writes it anew")
+
+
+def plain(data: Any) -> Any:
+    """JSON-like data: what is not a number becomes null, never 0."""
+    if isinstance(data, dict):
+        return {str(key): plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain(value) for value in data]
+    if isinstance(data, np.ndarray):
+        return plain(data.tolist())
+    if isinstance(data, np.generic):
+        data = data.item()
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data if isinstance(data, str | int | float | bool | None) else str(data)

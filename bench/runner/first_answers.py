@@ -1,0 +1,50 @@
+"""Holds the answers of a loaded system against those of the fitted one: `load` has to give what `fit` gave."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import BenchError
+from bench.rankings import Rankings
+
+_TOLERANCE = 1e-3
+"""Of the span of an answer's scores; the same sums in another order differ by less."""
+
+
+def _file(folder: Path) -> Path:
+    return folder / "first-answers.npz"
+
+
+def keep_first_answers(folder: Path, task: str, answers: Rankings) -> None:
+    """Keep the fitted system's answers to the first questions of a task."""
+    np.savez(_file(folder), task=np.array(task), offsets=answers.offsets, rows=answers.rows, scores=answers.scores)
+
+
+def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
+    """Raise BenchError if the loaded system answers otherwise; other questions than those kept are not compared."""
+    if not _file(folder).is_file():
+        return
+    with np.load(_file(folder), allow_pickle=False) as kept:
+        if str(kept["task"]) != task or len(kept["offsets"]) != len(answers.offsets):
+            return
+        before = Rankings(answers.query_ids, kept["offsets"], kept["rows"], kept["scores"])
+    for position, query_id in enumerate(answers.query_ids):
+        if not _alike(before.of(position), answers.of(position)):
+            raise BenchError(
+                f"query '{query_id}': the index that was loaded answers otherwise than the system that was fitted; "
+                "mend its save() or load(), or draw no random number that its seed does not decide"
+            )
+
+
+def _alike(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether two answers hold the same documents with the same scores, but for what nearly ties at the end."""
+    (rows, scores), (others, other_scores) = first, second
+    if not (len(rows) and len(others)):
+        return len(rows) == len(others)
+    if not (np.isfinite(scores).all() and np.isfinite(other_scores).all()):
+        return True  # refused by its own name later
+    slack = _TOLERANCE * float(np.ptp(scores)) + 1e-5 * float(np.abs(scores).max())
+    known = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+    found = dict(zip(others.tolist(), other_scores.tolist(), strict=True))
+    lowest = min(known.values())
+    return all(abs(known.get(row, lowest) - found.get(row, lowest)) <= slack for row in {*known, *found})
