@@ -1,36 +1,54 @@
-"""Leaderboards written by hand or by a generator, of any size."""
+"""Leaderboards written by a generator, of any size."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bench.leaderboard.board import Block, Board, CollectionBoard, Row, RowFigure, made_with
-from bench.tasks.relevance import Relevance
-from bench.tasks.search import Search
+from bench.leaderboard.board import Block, Board, CollectionBoard, Row, RowCost, RowFigure
+from bench.measures.measure import Count, Instrument, Measure
 
 HARDWARE = "Abacus 3000, 2 threads, accelerator none"
+SEARCH = (
+    Measure("nDCG@10", "discounted cumulative gain of the first 10"),
+    Measure("MRR@10", "reciprocal rank of the first relevant answer"),
+    Measure("Hits@1", "share of queries with a relevant answer at rank 1"),
+    Measure("Recall@100", "share of the relevant documents among the first 100"),
+)
+RELEVANCE = tuple(Measure(f"fail@{k}", f"failure at rank {k}", higher_is_better=False) for k in range(1, 11))
+PROBE = (Measure("Hits@1", "share of questions with the document at rank 1"), Measure("MRR@10", "reciprocal rank"))
 
 
 def figure(value: float, n: int = 200) -> RowFigure:
     return RowFigure(value, max(value - 0.03, 0.0), min(value + 0.03, 1.0), n)
 
 
-def row(name: str, measures: Sequence[str], level: float, rank: int, systems: int, collection: str) -> Row:
+def row(name: str, measures: Sequence[Measure], level: float, rank: int, systems: int, collection: str) -> Row:
     slug = "".join(c if c.isalnum() else "-" for c in f"{name}.{collection}")
-    cost = {"fit_seconds": 9.0 * rank, "index_bytes": 1e6 * rank, "p50_ms": 3.0 / rank, "p99_ms": 9.0 / rank}
     return Row(
         system=name,
         retriever=name,
         family="dense",
         trained=bool(rank % 2),
+        deterministic=False,
         imported=False,
         seeds=[0],
         cells=[slug],
         hardware=HARDWARE,
-        figures={measure: figure(min(level * (1 + 0.05 * i), 1.0)) for i, measure in enumerate(measures)},
-        counts={"unanswered": 0.0, "short": 1.0, "tied_at_10": 0.0, "missing@1": 0.0, "missing@10": 3.0},
-        cost=cost | {"queries_per_second": 100.0 * rank, "added_memory_mb": 10.0 * rank},
+        figures={measure.name: figure(min(level * (1 + 0.05 * i), 1.0)) for i, measure in enumerate(measures)},
+        counts={
+            "unanswered": Count("unanswered", 0.0, "queries without an answer", "no answer"),
+            "short": Count("short", 1.0, "queries with fewer answers than asked for", "short"),
+        },
+        cost=RowCost(
+            fit_seconds=9.0 * rank,
+            index_bytes=1e6 * rank,
+            p50_ms=3.0 / rank,
+            p99_ms=9.0 / rank,
+            queries_per_second=100.0 * rank,
+            memory_mb=10.0 * rank,
+        ),
         best_rank=max(rank - 1, 1),
         worst_rank=min(rank + 1, systems),
         groups=["a", "b"],
@@ -38,21 +56,18 @@ def row(name: str, measures: Sequence[str], level: float, rank: int, systems: in
     )
 
 
-def block(task: Search | Relevance, name: str, systems: Sequence[str], collection: str) -> Block:
-    lower = isinstance(task, Relevance)
+def block(task: str, measures: Sequence[Measure], systems: Sequence[str], collection: str) -> Block:
+    lower = not measures[0].higher_is_better
     levels = np.linspace(0.02, 0.4, len(systems)) if lower else np.linspace(0.8, 0.2, len(systems))
-    measures = list(task.columns)
     return Block(
-        task=name,
-        options=task.options(),
-        definition=f"what {name} means",
+        task=task,
+        options={},
+        definition=f"what {task} means",
         queries=200,
-        judge="judge: MaxSim of all-MiniLM-L6-v2's token vectors" if lower else "",
-        primary=measures[0],
-        columns=measures,
-        count_columns=dict(task.count_columns),
-        timed=task.timed,
-        lower_is_better=lower,
+        instrument=Instrument("judge", "MaxSim of all-MiniLM-L6-v2's token vectors") if lower else None,
+        measures=measures,
+        columns=[measure.name for measure in measures],
+        timed=task == "search",
         test="ranks and groups: paired randomisation test",
         rows=[
             row(system, measures, float(level), rank, len(systems), collection)
@@ -62,8 +77,10 @@ def block(task: Search | Relevance, name: str, systems: Sequence[str], collectio
     )
 
 
-def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = True) -> Board:
-    tasks: list[tuple[str, Any]] = [("search", Search()), *([("relevance", Relevance())] if relevance else [])]
+def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = True, probes: bool = False) -> Board:
+    tasks = [("search", SEARCH)]
+    tasks += [("exclusivity", PROBE), ("completeness", PROBE)] if probes else []
+    tasks += [("relevance", RELEVANCE)] if relevance else []
     return Board(
         suite="made-up",
         title="Figures of nobody",
@@ -76,23 +93,23 @@ def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = 
                 fingerprint="f" * 64,
                 rules={"split": "test"},
                 hardware=[HARDWARE],
-                blocks=[block(task, task_name, systems, name) for task_name, task in tasks],
+                blocks=[block(task, measures, systems, name) for task, measures in tasks],
             )
             for name in collections
         ],
-        made_with=made_with(),
     )
 
 
-def manifests(made: Board) -> dict[str, Any]:
-    """A manifest for each row, of the size that real ones have."""
-    versions = {f"library-{number}": f"{number}.{number}.{number}" for number in range(25)}
-    return {
-        row.cells[0]: {
-            "cell": {"system": row.system, "collection": collection.name, "seed": 0, "options": {"k1": 1.2}},
-            "versions": versions,
-            "tasks": [],
-        }
-        for collection in made.collections
-        for row in collection.blocks[0].rows
-    }
+def changed(made: Board, only: Sequence[str] = (), **values: Any) -> Board:
+    """The board with other values in every row, or in those of the systems `only`."""
+    collections = [
+        replace(
+            one,
+            blocks=[
+                replace(block, rows=[replace(r, **values) if not only or r.system in only else r for r in block.rows])
+                for block in one.blocks
+            ],
+        )
+        for one in made.collections
+    ]
+    return replace(made, collections=collections)
