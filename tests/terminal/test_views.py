@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from bench.terminal.comparison import comparison_view
 from bench.terminal.console import add, table
 from bench.visible import plural, visible
 
+TESTS = Path(__file__).parents[1]
 HOSTILE = "[D] {title} [/b]\x1b[2J\x1b]8;;http://x\x07\u202e\x9b0m"
 SEEN = "[D] {title} [/b]␛[2J␛]8;;http://x␇\\u202e\\x9b0m"
 
@@ -114,7 +116,7 @@ def test_names_are_plain_text_for_a_script(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_an_output_of_any_encoding_shows_the_board(encoding: str) -> None:
     script = (
-        "import sys; sys.path.insert(0, 'tests/leaderboard')\n"
+        f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
         "from boards import board\n"
         "from bench.terminal import BoardView, console, print_names\n"
         "print_names([('naïve', '数 –')])\n"

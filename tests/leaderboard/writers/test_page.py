@@ -104,7 +104,7 @@ def test_every_figure_and_every_reason_stands_in_the_page_without_a_script(parse
 
 def test_intervals_and_numbers_of_queries_lie_behind_every_figure(parsed: Parsed) -> None:
     noted = [str(one["title"]) for one in parsed.attributes("td") if "95 %" in (one.get("title") or "")]
-    assert len(noted) == 2 * 4 * (4 + 2 + 2 + 10)
+    assert len(noted) == 2 * 4 * (4 + 2 + 2 + 5)
     assert all("n = 200" in note for note in noted)
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
-from boards import HARDWARE, PROBE, RELEVANCE, SEARCH, block, board, changed
+from boards import HARDWARE, SEARCH, block, board, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ def words(svg: str) -> str:
 
 
 def made(*systems: str) -> Block:
-    return block("search", SEARCH, systems or SYSTEMS, "pydoc-1k")
+    return block("search", systems or SYSTEMS, "pydoc-1k")
 
 
 def latency(shown: Block) -> str:
@@ -55,7 +55,7 @@ def texts(svg: str, parent: str) -> Iterator[tuple[str, Box]]:
 
 
 def test_charts_hold_nothing_that_runs_or_is_fetched(picture: str) -> None:
-    shown = [*charts(made()), *charts(block("relevance", RELEVANCE, SYSTEMS, "pydoc-1k")), picture]
+    shown = [*charts(made()), *charts(block("relevance", SYSTEMS, "pydoc-1k")), picture]
     assert len(shown) == 2 + 1 + 1
     for svg in shown:
         tags = {element.tag.removeprefix(SVG) for element in ElementTree.fromstring(svg).iter()}
@@ -140,7 +140,7 @@ def test_the_front_is_of_the_best_whichever_way_is_better() -> None:
 
 
 def test_a_chart_by_rank_has_a_line_for_each_system_and_says_which_way_is_better() -> None:
-    shown = block("relevance", RELEVANCE, SYSTEMS, "pydoc-1k")
+    shown = block("relevance", SYSTEMS, "pydoc-1k")
     told = words(by_rank(shown, shown.rows, colours_of(SYSTEMS)).svg)
     assert "fail (lower is better)" in told
     assert "fail@k" in told
@@ -213,4 +213,4 @@ def test_of_many_collections_the_picture_shows_the_first_and_says_so() -> None:
 
 
 def test_a_probe_alone_has_no_chart_of_bands_and_none_of_latency() -> None:
-    assert charts(block("exclusivity", PROBE, SYSTEMS, "pydoc-1k")) == []
+    assert charts(block("exclusivity", SYSTEMS, "pydoc-1k")) == []

@@ -1,6 +1,0 @@
-"""Boards for the screen."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "leaderboard"))
