@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from finished_cells import Finished
 
-from bench.errors import BenchError
 from bench.cells.folder import read_all
+from bench.errors import BenchError
 from bench.leaderboard.build import build_board
 from bench.leaderboard.columns import known_costs
 from bench.leaderboard.imported import keep_run, score_run

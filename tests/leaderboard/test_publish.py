@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 
-from bench.errors import BenchError
 from bench.cells.folder import read_all
 from bench.cells.record import FORMAT
 from bench.digests import digest_data
+from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.paths import published_id
