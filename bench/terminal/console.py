@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.visible import visible
 
-_PIPE_WIDTH = 140
+PIPE_WIDTH = 140
 _ERRORS = "bench.plain"
 _PLAIN = {"–": "-", "—": "-", "±": "~", "†": "+", "★": "*", "…": "~", "│": "|", "─": "-", "━": "-", "␛": "^"}
 """What stands for a sign of ours where the output has none of it; always of one character, so that columns hold."""
@@ -20,7 +20,7 @@ _PLAIN = {"–": "-", "—": "-", "±": "~", "†": "+", "★": "*", "…": "~",
 def console() -> Console:
     """Standard output; wide enough for a table when it is a file or a pipe."""
     make_printable(sys.stdout)
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def make_printable(stream: object) -> None:
