@@ -107,7 +107,7 @@ def export_ir_metadata(published: Published, to: Path) -> int:
 
 
 FORMS = {"mteb": export_mteb, "trec": export_trec, "ir-metadata": export_ir_metadata}
-"""What a published leaderboard can be exported to; each takes it and a folder, and returns how many files it wrote."""
+"""What a published leaderboard can be exported to; each takes it and a folder, and returns how many it wrote."""
 
 
 def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]]:
