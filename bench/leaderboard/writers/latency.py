@@ -44,7 +44,7 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
     ticks, up = axis(values=_one_two_five(*plane.across)), alt.Scale(domain=list(plane.up), nice=False, round=True)
     across = alt.Scale(type="log", domain=list(plane.across), nice=False, round=True)
     x = alt.X("x:Q", scale=across, title="median latency of a query, ms", axis=ticks)
-    y = alt.Y("value:Q", scale=up, title=direction(block), axis=axis(tickCount=6))
+    y = alt.Y("value:Q", scale=up, title=direction(block), axis=axis(tickCount=4))
     base = alt.Chart(alt.Data(values=data)).encode(x=x, color=system_colour(data, legend=unnamed))
     steps = alt.Chart(alt.Data(values=[{"x": cost, "value": value} for cost, value in front])).encode(x=x, y=y)
     points = base.mark_point(filled=True, size=70, opacity=1)
@@ -60,8 +60,8 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
         points.encode(y=y, shape=system_shape(data, legend=unnamed), description="about:N"),
         *names,
     ]
-    foot = "; ".join(_foot(rows, nameless=len(rows) - len(sides) - len(unnamed)))
-    return Chart(f"{block.primary.column} against latency", drawn(layers, plane.width, HEIGHT), foot)
+    notes = list(_notes(rows, nameless=len(rows) - len(sides) - len(unnamed)))
+    return Chart(f"{block.primary.column} against latency", drawn(layers, plane.width, HEIGHT), notes)
 
 
 def _datum(row: Row, block: Block, colours: Colours) -> dict[str, Any]:
@@ -77,8 +77,9 @@ def _mark(row: Row) -> str:
     return DISTURBED if disturbance(row, "p50_ms") else ""
 
 
-def _foot(rows: Sequence[Row], nameless: int) -> Iterator[str]:
-    yield f"latency on {rows[0].hardware}; dashed: no system is both quicker and better"
+def _notes(rows: Sequence[Row], nameless: int) -> Iterator[str]:
+    yield f"latency on {rows[0].hardware}"
+    yield "dashed: no system is both quicker and better"
     if any(map(_mark, rows)):
         yield f"{DISTURBED} measured while other work took more than {QUIET:.0%} of the processor"
     if nameless:
