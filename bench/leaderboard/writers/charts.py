@@ -27,7 +27,7 @@ _SHADED = 4
 """Up to how many systems lines have their intervals behind them."""
 
 _BAND_COLOURS = ("#b3bcc6", "#a5cdf0", "#74aee3", "#4a8fd3", "#2a70b8", "#1b5596")
-WIDTH, HEIGHT = 440, 250
+WIDTH, HEIGHT = 390, 240
 _ROW = 22
 """Pixels that a system takes in a chart with one line each."""
 

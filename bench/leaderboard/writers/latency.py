@@ -27,6 +27,9 @@ from bench.leaderboard.writers.charts import (
 from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, shortened
 from bench.visible import plural
 
+_WIDE = 660
+"""Pixels across in a picture that has the page for itself."""
+
 
 def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: bool = False) -> Chart:
     """Quality against the median latency of a query, with intervals and the front that no system beats in both.
@@ -35,7 +38,7 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
     """
     import altair as alt
 
-    plane = _Plane.around(block, rows, WIDTH * 3 // 2 if wide else WIDTH)
+    plane = _Plane.around(block, rows, _WIDE if wide else WIDTH)
     front = _front(plane.places, block.primary.higher_is_better)
     ordered = sorted(rows, key=lambda row: plane.place(row) not in front)
     sides = place_names([plane.point(row) for row in ordered], plane.width, HEIGHT, plane.lines(rows, front))
