@@ -14,9 +14,25 @@ from typing import Any
 
 _NO_FIGURE = frozenset(
     f"bench{name}"
-    for name in ("", ".digests", ".errors", ".machine", ".options", ".progress", ".registry", ".store", ".workplace")
+    for name in (
+        *(
+            "",
+            ".digests",
+            ".errors",
+            ".hits",
+            ".machine",
+            ".options",
+            ".progress",
+            ".registry",
+            ".store",
+            ".workplace",
+        ),
+        *(".collections.cards", ".collections.catalogue", ".collections.seal", ".face"),
+    )
 )
-"""Modules of the harness that decide no figure: they name, find, check and keep what others compute."""
+"""Modules of the harness, and packages with all that they hold, that decide no figure: they name, find, keep, check
+and show what others compute. What a collection holds, however it was opened, is in its fingerprint; what options say
+is in the key itself."""
 
 _PLUGINS = ("bench.retrievers", "bench.sources", "bench.tasks")
 
@@ -48,14 +64,21 @@ def digest_code(start: str | Path) -> str:
     todo: list[str | Path] = [start]
     while todo:
         this = todo.pop()
-        source, package = _source(this, own, beside)
         name = this if isinstance(this, str) else this.name
-        if source is None or name in digests or name in _NO_FIGURE:
+        if name in digests or name in _NO_FIGURE or name.rpartition(".")[0] in _NO_FIGURE - {"bench"}:
             continue
-        tree = _Essence().visit(ast.parse(source.read_bytes()))
-        digests[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-        todo += _imports(tree, package)
+        source, package = _source(this, own, beside)
+        if source is not None:
+            digests[name], imports = _read(source.read_bytes(), package)
+            todo += imports
     return digest_data(digests)
+
+
+@cache
+def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's code, and names that it imports; many retrievers share a module."""
+    tree = _Essence().visit(ast.parse(source))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(_imports(tree, package))
 
 
 def _source(module: str | Path, own: str, beside: Path | None) -> tuple[Path | None, str]:

@@ -29,6 +29,13 @@ class UnknownName(BenchError):
         super().__init__(f"unknown {kind} '{name}': {hint}{' ' + remedy if remedy else ''}")
 
 
+class NotFittedError(BenchError):
+    """A system that was asked before it has read a collection."""
+
+    def __init__(self, system: str) -> None:
+        super().__init__(f"{system} is not fitted; call fit(collection) first, or load an index that was saved")
+
+
 class MissingExtra(BenchError):
     """A package that an optional feature needs."""
 

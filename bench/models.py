@@ -25,6 +25,9 @@ _MINILM_DIGESTS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+_PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
+"""What would be loaded where no safetensors lie beside it; a .bin by another name (OpenVINO's) is not looked at."""
+
 _LOADED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]
 
 Precision = Literal["float32", "bfloat16", "auto"]
@@ -118,21 +121,29 @@ def open_model(load: Callable[..., M], name: str, options: ModelOptions) -> M:
 
     logging.disable_progress_bar()
     folder = find_weights(name).folder
-    for pickles in sorted(folder.rglob("*.bin")):
-        if not list(pickles.parent.glob("*.safetensors")):
-            raise BenchError(
-                f"{pickles} is a pickle, which is never loaded: convert the model '{name}' with "
-                "save_pretrained(..., safe_serialization=True)"
-            )
+    _refuse_pickles(folder, name)
     device = pick_device(options.device)
     try:
         model = load(str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise BenchError(
-            f"model '{name}' cannot be loaded from {folder}: {reason}; get a whole copy of it"
-        ) from error
+        raise BenchError(f"model '{name}' cannot be loaded from {folder}: {reason}; {_remedy(error)}") from error
     return model.to(pick_dtype(options.precision, device)).eval()
+
+
+def _refuse_pickles(folder: Path, name: str) -> None:
+    for pickle in sorted(path for pattern in _PICKLES for path in folder.rglob(pattern)):
+        if not any(pickle.parent.glob("*.safetensors")):
+            raise BenchError(
+                f"{pickle} is a pickle, which is never loaded: convert the model '{name}' with "
+                "save_pretrained(..., safe_serialization=True)"
+            )
+
+
+def _remedy(error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return "code that comes with a model is never run: choose one whose architecture transformers has itself"
+    return "get a whole copy of it"
 
 
 def token_encoder(folder: str, *, skipped: Sequence[str] = (), **arguments: Any) -> "MultiVectorEncoder":

@@ -14,10 +14,19 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic.errors import PydanticUserError
+
 from bench.digests import digest_code, digest_file
 from bench.errors import BenchError, UnknownName
 
 Kind = Literal["retriever", "source", "task"]
+
+_BASES: dict[tuple[str, str], Kind] = {
+    ("bench.retriever", "Retriever"): "retriever",
+    ("bench.collections.sources", "Source"): "source",
+    ("bench.tasks", "Task"): "task",
+}
+"""The class that plugins of a kind derive from: its package and its name. Nothing is imported to tell."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class Plugin:
                 f"{self.kind} '{self.name}' of {self.origin} cannot be imported: {error}; "
                 f"install what it needs, or correct its entry point ({self.target})"
             ) from error
+        except Exception as error:
+            raise BenchError(f"{self.kind} '{self.name}' of {self.origin}: {_reason(error)}") from error
 
     def code_digest(self) -> str:
         """Digest of the source that the class depends on."""
@@ -93,26 +104,49 @@ def _installed(kind: Kind) -> tuple[Plugin, ...]:
 
 
 def load_files(paths: Iterable[Path]) -> None:
-    """Register the retrievers defined in single files, for a quick try without packaging.
+    """Register the retrievers, sources and tasks defined in single files, for a quick try without packaging.
 
-    A class is known by its `name` if it sets one, else by its class name in kebab case.
+    Raises BenchError for a file that cannot be loaded or defines none. A class whose name begins with `_` is none.
     """
-    from bench.retriever import Retriever
-
     for path in paths:
         module = _import_file(path.resolve())
         classes = [
-            value
-            for value in vars(module).values()
-            if inspect.isclass(value) and issubclass(value, Retriever) and value.__module__ == module.__name__
+            value for value in vars(module).values() if _is_plugin(value) and value.__module__ == module.__name__
         ]
         if not classes:
-            raise BenchError(f"{path} defines no subclass of bench.retriever.Retriever; nothing to register")
+            raise BenchError(f"{path} defines no retriever, source or task; derive a class from bench.Retriever")
         for cls in classes:
-            name = getattr(cls, "name", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
-            plugin = Plugin("retriever", name, f"{module.__name__}:{cls.__name__}", str(path), path.resolve())
+            target = f"{module.__name__}:{cls.__name__}"
+            plugin = Plugin(_kind(cls), own_name(cls), target, str(path), path.resolve())
             if plugin not in _from_files:
                 _from_files.append(plugin)
+
+
+def own_name(cls: type) -> str:
+    """What a class calls itself: by its `name` if it declares one, else its class name in kebab case."""
+    return getattr(cls, "name", "") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+
+def name_of(cls: type) -> str:
+    """The name by which a class is registered, or else what it calls itself."""
+    target = f"{cls.__module__}:{cls.__name__}"
+    registered = (plugin.name for plugin in plugins(_kind(cls)).values() if plugin.target == target)
+    return next(registered, own_name(cls))
+
+
+def _is_plugin(value: Any) -> bool:
+    return inspect.isclass(value) and not value.__name__.startswith("_") and any(map(_base_kind, value.__mro__))
+
+
+def _kind(cls: type) -> Kind:
+    return next(kind for base in cls.__mro__ if (kind := _base_kind(base)))
+
+
+def _base_kind(base: type) -> Kind | None:
+    for (package, name), kind in _BASES.items():
+        if base.__name__ == name and f"{base.__module__}.".startswith(f"{package}."):
+            return kind
+    return None
 
 
 def _import_file(path: Path) -> Any:
@@ -128,5 +162,18 @@ def _import_file(path: Path) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise BenchError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise BenchError(f"{path}: {_reason(error)}") from error
     return module
+
+
+def _reason(error: Exception) -> str:
+    """Why a module cannot be imported, in one line."""
+    first = str(error).partition("\n")[0]
+    if isinstance(error, PydanticUserError) and error.code == "model-field-missing-annotation":
+        assigned = re.search(r"`(\w+) = (.*?)`", first)
+        name, value = assigned.groups() if assigned else ("name", "...")
+        return (
+            f"`{name} = {value}` has no type; write `{name}: TYPE = {value}` for an option, "
+            f"`{name}: ClassVar[TYPE] = {value}` for a constant"
+        )
+    return first if isinstance(error, BenchError) else f"cannot be loaded: {type(error).__name__}: {first}"

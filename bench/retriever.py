@@ -1,55 +1,131 @@
 """The interface that a retriever plugin implements."""
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
 from bench.collections.collection import Collection, Query
+from bench.errors import BenchError, NotFittedError, UnknownName
+from bench.hits import Hits
 from bench.options import Options
 from bench.progress import Progress, no_progress
-from bench.rankings import Rankings
+from bench.rankings import Rankings, as_rankings
 from bench.workplace import Workplace
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class Retriever(Options, ABC):
     """A system under test.
 
-    A subclass declares its options as typed fields and implements `fit` and `retrieve`. Constructing one
-    does no work. `save` and `load` are optional; with both, later runs need not fit again.
+    A subclass declares its options as typed fields and implements `fit` and `retrieve`. Constructing one does no
+    work. What it can do beyond that are the protocols of `bench.protocols`: it simply has their methods, such as
+    `save` and `load`.
+
+    Inside `fit`, `load` and `retrieve` a subclass may set any attribute of its own; outside, only options can be
+    set: each is validated, and a name that is none is an error.
     """
+
+    name: ClassVar[str] = ""
+    """How tables call it; empty: by its entry point, or by the name of its class."""
 
     family: ClassVar[str] = "other"
     """Kind of system, for the leaderboard: sparse, dense, late interaction, generative, ..."""
 
     remote: ClassVar[bool] = False
-    """Whether it answers on some other machine, so that its memory and index are not known here."""
+    """Whether another machine computes the answers, so that what they cost is not known here."""
 
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
     _progress: Progress = PrivateAttr(default_factory=lambda: no_progress)
     _workplace: Workplace | None = PrivateAttr(None)
+    _calls: int = PrivateAttr(0)
+    _fitted: bool = PrivateAttr(False)
+    _fitted_on: Collection | None = PrivateAttr(None)
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        missing = sorted(cls.__abstractmethods__)
+        if missing:
+            raise BenchError(f"{cls.__name__} has no {' and no '.join(missing)}; write that method in the class")
+        return super().__new__(cls)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **named: Any) -> None:
+        super().__pydantic_init_subclass__(**named)
+        for name, guard in _GUARDS.items():
+            method = getattr(cls, name, None)
+            if method is not None and not hasattr(method, "unguarded"):
+                guarded = guard(method)
+                guarded.unguarded = method  # type: ignore[attr-defined]
+                setattr(cls, name, guarded)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = type(self).model_fields
+        own = name in known or name.startswith("_") or name in vars(self) or hasattr(type(self), name)
+        if not own and not self._calls:
+            raise UnknownName(f"option of {type(self).__name__}", name, known)
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        fields = type(self).model_fields.items()
+        chosen = {
+            name: getattr(self, name)
+            for name, field in fields
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in chosen.items())})"
+
+    __str__ = __repr__
 
     @abstractmethod
-    def fit(self, collection: Collection) -> None:
-        """Build the index or train. `collection` holds no test queries and no test judgements."""
+    def fit(self, collection: Any) -> Self:
+        """Build the index or train on a Collection, or on what `bench.open` gives, and return the retriever.
+
+        Whoever calls it, a subclass is handed the view without the test queries and their judgements.
+        """
 
     @abstractmethod
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        """Answer each query with at most k documents (ties with the k-th may be added), in any order."""
+        """Answer each query with at most k documents (ties with the k-th may be added), in any order.
 
-    def save(self, folder: Path) -> None:
-        """Write what `fit` made into an empty folder."""
-        raise NotImplementedError
+        Raises NotFittedError before `fit` or `load`.
+        """
 
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote; afterwards `retrieve` answers as it did then."""
-        raise NotImplementedError
+    @property
+    def fitted(self) -> bool:
+        """Whether it can be asked."""
+        return self._fitted
+
+    @property
+    def fitted_on(self) -> Collection | None:
+        """The view of the collection that `fit` was handed; None before, and after `load`."""
+        return self._fitted_on
+
+    def rankings(self, queries: Sequence[str | Query], k: int = 10) -> Rankings:
+        """The k best documents for each query, in the canonical order; a text is asked as the query `1`, `2`, ..."""
+        asked = [query if isinstance(query, Query) else Query(str(n), query) for n, query in enumerate(queries, 1)]
+        documents = self._collection().documents
+        return as_rankings(self.retrieve(asked, k), asked, documents).canonical(asked, documents, k)
+
+    def search(self, text: str, k: int = 10) -> Hits:
+        """The k best documents for a question, with their text."""
+        if not text.strip():
+            raise BenchError("the question is empty; ask something")
+        return Hits.of(text, self.rankings([text], k), self._collection())
+
+    def _collection(self) -> Collection:
+        if not self._fitted:
+            raise NotFittedError(type(self).__name__)
+        if self._fitted_on is None:
+            raise BenchError(
+                f"{type(self).__name__} was loaded without its documents; ask by bench.search(system, data, text)"
+            )
+        return self._fitted_on
 
     def weights(self) -> list[str]:
         """Names or paths of the model weights that the options choose, e.g. for the manifest."""
@@ -77,22 +153,9 @@ class Retriever(Options, ABC):
         """The systems that this one is composed of, unfitted; their code, options and weights are part of its own."""
         return ()
 
-    @property
-    def saves(self) -> bool:
-        """Whether the subclass implements `save` and `load`."""
-        return type(self).save is not Retriever.save and type(self).load is not Retriever.load
-
     def answer_facts(self) -> dict[str, Any]:
         """What the last `retrieve` has to tell of its answers, e.g. how many identifiers were invalid."""
         return {}
-
-    def docids(self) -> Sequence[tuple[str, ...]]:
-        """After `fit`: the path of identifier tokens of each document, for a system that generates them."""
-        raise NotImplementedError
-
-    def identifier_groups(self) -> "np.ndarray | None":
-        """After `fit`: shape [documents], equal numbers for documents that share an identifier; None without any."""
-        return None
 
     @property
     def workplace(self) -> Workplace:
@@ -112,3 +175,79 @@ class Retriever(Options, ABC):
     def progress(self, phase: str, done: int, total: int) -> None:
         """Tell how far a long step is."""
         self._progress(phase, done, total)
+
+    @contextmanager
+    def _inside(self) -> Iterator[bool]:
+        """A method of the subclass runs. Gives whether nobody but the user called it."""
+        self._calls += 1
+        try:
+            yield self._calls == 1
+        finally:
+            self._calls -= 1
+
+
+def training_view(data: Any) -> Collection:
+    """What `fit` may see of a Collection or an opened Dataset. Raises BenchError for anything else."""
+    from bench.collections.catalogue import Dataset
+
+    collection = data.collection if isinstance(data, Dataset) else data
+    if not isinstance(collection, Collection):
+        raise BenchError(f"fit takes a collection, not {type(data).__name__}; open one with bench.open(NAME)")
+    return collection.training_view()
+
+
+def _fits(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def fit(self: Retriever, collection: Any) -> Retriever:
+        view = training_view(collection)
+        with self._inside() as outermost:
+            if outermost:
+                self._fitted, self._fitted_on = False, None
+            method(self, view)
+            if outermost:
+                self._fitted, self._fitted_on = True, view
+        return self
+
+    return fit
+
+
+def _loads(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def load(self: Retriever, folder: Path) -> None:
+        with self._inside():
+            self._fitted, self._fitted_on = False, None
+            method(self, folder)
+            self._fitted = True
+
+    return load
+
+
+def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def answer(self: Retriever, *arguments: Any, **named: Any) -> Any:
+        with self._inside() as outermost:
+            if outermost and not self._fitted:
+                raise NotFittedError(type(self).__name__)
+            return method(self, *arguments, **named)
+
+    return answer
+
+
+_GUARDS = {
+    "fit": _fits,
+    "load": _loads,
+    **dict.fromkeys(("retrieve", "save", "docids", "identifier_groups", "score"), _answers),
+}
+
+
+class _CallableModule(ModuleType):
+    """`bench.retriever("bm25")` constructs a system. Python puts this module in that function's place when it is
+    imported, so the module answers as the function does."""
+
+    def __call__(self, name: str, **options: Any) -> Retriever:
+        from bench.face.systems import construct
+
+        return construct(name, options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

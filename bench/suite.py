@@ -1,15 +1,26 @@
-"""A suite: systems x datasets x tasks x seeds, in a TOML file."""
+"""A suite: systems x datasets x tasks x seeds, in a TOML file. `bench.choice` changes one from the command line."""
 
-import tomllib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench import registry
 from bench.errors import BenchError, UnknownName
+from bench.options import known_part, option_names, plain
+from bench.settings import merge, nest
+from bench.textfiles import read_toml
+
+if TYPE_CHECKING:
+    from bench.collections.collection import Collection
 
 _FOLDER = Path(__file__).parent / "suites"
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+M = TypeVar("M", bound=BaseModel)
 
 
 class SystemEntry(BaseModel):
@@ -21,7 +32,7 @@ class SystemEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     retriever: str
-    name: str = ""
+    name: str = Field("", pattern=r"^[^\x00-\x1f]*$")
     options: dict[str, Any] = Field(default_factory=dict)
     needs_split: str = ""
 
@@ -31,32 +42,65 @@ class SystemEntry(BaseModel):
 
 
 class TaskEntry(BaseModel):
-    """A task with its options."""
+    """A task with its options. `assumed` when nobody named it, so that another may suit a collection better."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str
     options: dict[str, Any] = Field(default_factory=dict)
+    assumed: bool = Field(False, exclude=True, repr=False)
+
+    def on(self, collection: "Collection") -> "TaskEntry":
+        """The same, but for a task that nobody named: what comes next, where the collection has histories."""
+        return self.model_copy(update={"task": "next_item"}) if self.assumed and collection.sequential else self
+
+
+class _Content(BaseModel):
+    """What a suite's file may say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    extends: str = ""
+    title: str = ""
+    findings: str = ""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    datasets: list[str] = Field(default_factory=list)
+    systems: list[SystemEntry] = Field(default_factory=list)
+    tasks: list[TaskEntry] = Field(default_factory=list)
+    seeds: list[Seed] = Field(default_factory=list)
 
 
 class Suite(BaseModel):
-    """What is to be run."""
+    """What is to be run. `findings` is what its published page says of the outcome."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str = ""
+    findings: str = ""
     datasets: list[str] = Field(min_length=1)
     systems: list[SystemEntry] = Field(min_length=1)
-    tasks: list[TaskEntry] = Field(default_factory=lambda: [TaskEntry(task="search")], min_length=1)
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    tasks: list[TaskEntry] = Field(default_factory=lambda: [TaskEntry(task="search", assumed=True)], min_length=1)
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
-    def check_labels(self) -> None:
-        """Raise BenchError when two systems would share a row."""
-        labels = [system.label for system in self.systems]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise BenchError(f"suite {self.name}: two systems are called '{label}'; give one a `name`")
+    def on(self, collection: "Collection") -> "Suite":
+        """With the tasks that this collection is asked."""
+        return self.model_copy(update={"tasks": [task.on(collection) for task in self.tasks]})
+
+    def check(self) -> "Suite":
+        """The suite itself. Raises BenchError when something is named twice."""
+        named = {
+            "system": [system.label for system in self.systems],
+            "dataset": self.datasets,
+            "seed": list(map(str, self.seeds)),
+            "task": [f"{task.task} {task.options or ''}".strip() for task in self.tasks],
+        }
+        for kind, names in named.items():
+            for name in names:
+                if names.count(name) > 1:
+                    remedy = "give one a `name`" if kind == "system" else "name it once"
+                    raise BenchError(f"suite {self.name}: {names.count(name)} {kind}s are called '{name}'; {remedy}")
+        return self
 
 
 def known_suites() -> dict[str, Path]:
@@ -64,38 +108,96 @@ def known_suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
 
 
+def suite_title(name: str) -> str:
+    """The title of a built-in suite, without importing what it runs."""
+    return _content(known_suites()[name], ()).title
+
+
 def read_suite(name: str) -> Suite:
-    """A built-in suite by name, or one's own by path. Raises BenchError with the field at fault."""
-    path = Path(name) if name.endswith(".toml") else known_suites().get(name)
+    """A built-in suite by name, or one's own by path. Raises BenchError with the field at fault.
+
+    A file that `extends` another has its systems, tasks, datasets and seeds. Of its own, datasets and seeds stand
+    in place of the other's; a system or task takes the place of the one with the same name, or is added.
+    `defaults` are options for every system that has them; what a system sets itself goes before.
+    """
+    path = _located(name, Path())
+    if not _SAFE_NAME.fullmatch(path.stem):
+        raise BenchError(
+            f"{path}: a suite is called as its file; use letters, digits, - and _ alone, as in mine.toml"
+        )
+    content = _content(path, ())
+    given = {key: value for key, value in content if value and key not in ("extends", "defaults")}
+    return _valid(Suite, path, given | {"name": path.stem, "systems": _with_defaults(content, path)}).check()
+
+
+def _located(name: str, folder: Path) -> Path:
+    path = folder / name if name.endswith(".toml") else known_suites().get(name)
     if path is None:
         raise UnknownName("suite", name, known_suites(), "(or give the path of a .toml file)")
     if not path.is_file():
         raise BenchError(f"there is no suite file {path}")
+    return path
+
+
+def _content(path: Path, extending: Sequence[Path]) -> _Content:
+    """What a file says together with what it extends; `extending` are the files that led here."""
+    data = read_toml(path)
+    if "name" in data:
+        raise BenchError(f"{path}: a suite is called as its file, '{path.stem}'; leave the key `name` out")
+    own = _valid(_Content, path, data)
+    if not own.extends:
+        return own
+    other = _located(own.extends, path.parent)
+    if other.resolve() in [one.resolve() for one in (*extending, path)]:
+        raise BenchError(f'{path}: extends = "{own.extends}" leads back to itself; extend another suite')
+    base = _content(other, (*extending, path))
+    return own.model_copy(
+        update={
+            "title": own.title or base.title,
+            "defaults": merge(nest(base.defaults), nest(own.defaults)),
+            "datasets": own.datasets or base.datasets,
+            "systems": _replaced(base.systems, own.systems, lambda system: system.label),
+            "tasks": _replaced(base.tasks, own.tasks, lambda task: task.task),
+            "seeds": own.seeds or base.seeds,
+        }
+    )
+
+
+def _replaced(base: Sequence[M], own: Sequence[M], name: Callable[[M], str]) -> list[M]:
+    """Entries of `base` in their order, each replaced by those of `own` with its name; then the rest of `own`."""
+    names = dict.fromkeys(map(name, [*base, *own]))
+    mine = set(map(name, own))
+    return [entry for one in names for entry in (own if one in mine else base) if name(entry) == one]
+
+
+def _with_defaults(content: _Content, path: Path) -> list[SystemEntry]:
+    if not content.defaults:
+        return content.systems
+    used: dict[str, Any] = {}
+    options: list[str] = []
+    systems = []
+    for entry in content.systems:
+        kind = registry.find("retriever", entry.retriever).load()
+        options += option_names(kind)
+        known = known_part(kind, content.defaults)
+        used = merge(used, known)
+        systems.append(entry.model_copy(update={"options": merge(known, nest(entry.options))}))
+    if unused := _names(content.defaults) - _names(used):
+        raise UnknownName(f"option in [defaults] of {path}:", min(unused), set(options))
+    return systems
+
+
+def _names(values: Mapping[str, Any]) -> set[str]:
+    """All that is set, by dotted name."""
+    return {
+        f"{name}.{inner}" if inner else name
+        for name, value in nest(values).items()
+        for inner in (_names(value) if isinstance(value, Mapping) else {""})
+    }
+
+
+def _valid(kind: type[M], path: Path, data: Mapping[str, Any]) -> M:
     try:
-        suite = Suite(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{path}: not TOML: {error}") from None
+        return kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BenchError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
-    suite.check_labels()
-    return suite
-
-
-def with_settings(suite: Suite, settings: Sequence[str]) -> Suite:
-    """The suite with options changed by `SYSTEM.OPTION=VALUE`, where SYSTEM is a label or a retriever.
-
-    Raises BenchError for a malformed setting or one that fits no system.
-    """
-    systems = list(suite.systems)
-    for setting in settings:
-        target, equals, value = setting.partition("=")
-        system, dot, option = target.partition(".")
-        if not (equals and dot and option):
-            raise BenchError(f"--set {setting}: write SYSTEM.OPTION=VALUE, as in bm25.k1=0.9")
-        fitting = [i for i, entry in enumerate(systems) if system in (entry.label, entry.retriever)]
-        if not fitting:
-            raise UnknownName("system", system, [entry.label for entry in systems], f"(in --set {setting})")
-        for i in fitting:
-            systems[i] = systems[i].model_copy(update={"options": {**systems[i].options, option: value}})
-    return suite.model_copy(update={"systems": systems})
+        raise BenchError(f"{path}: {plain(error.errors()[0])}; see the suites of `bench list suites`") from None

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import tomllib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -155,3 +156,17 @@ def new_text_file(path: Path) -> Iterator[TextIO]:
 
 def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises BenchError with the file and what is wrong in it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: not TOML: byte {error.start + 1} is not UTF-8; save it as UTF-8") from None
+    except RecursionError:
+        raise BenchError(f"{path}: not TOML that can be read: brackets within brackets without end") from None
+    except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
+        raise BenchError(f"{path}: not TOML: {str(error).partition(';')[0]}") from None

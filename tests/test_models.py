@@ -8,7 +8,7 @@ import torch
 
 from bench import models
 from bench.errors import BenchError
-from bench.models import MINILM, check_digest, find_weights, pick_device, pick_dtype
+from bench.models import MINILM, ModelOptions, check_digest, find_weights, open_model, pick_device, pick_dtype
 
 
 def test_the_default_encoder_comes_from_the_package_index() -> None:
@@ -27,6 +27,44 @@ def test_a_folder_of_pickles_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(BenchError, match=r"no \.safetensors file.*safe_serialization"):
         find_weights(str(tmp_path))
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A model that was exported to OpenVINO too, as sentence-transformers leaves it."""
+    for file in ("model.safetensors", "openvino/openvino_model.bin", "openvino/openvino_model.xml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(b"weights")
+    return tmp_path
+
+
+class _Opened:
+    def to(self, dtype: torch.dtype) -> "_Opened":
+        return self
+
+    def eval(self) -> "_Opened":
+        return self
+
+
+def test_a_bin_file_that_is_not_loaded_is_no_reason_to_refuse_a_model(exported: Path) -> None:
+    opened = open_model(lambda *_, **__: _Opened(), str(exported), ModelOptions(device="cpu"))  # type: ignore[type-var]
+    assert isinstance(opened, _Opened)
+
+
+@pytest.mark.parametrize("pickle", ["2_Dense/pytorch_model.bin", "2_Dense/pytorch_model-00001-of-00002.bin"])
+def test_a_part_of_a_model_in_pickles_only_is_refused(exported: Path, pickle: str) -> None:
+    (exported / "2_Dense").mkdir()
+    (exported / pickle).write_bytes(b"pickle")
+    with pytest.raises(BenchError, match=r"2_Dense.* is a pickle, which is never loaded: .*safe_serialization"):
+        open_model(lambda *_, **__: _Opened(), str(exported), ModelOptions(device="cpu"))  # type: ignore[type-var]
+
+
+def test_a_model_with_code_of_its_own_says_that_it_is_never_run(exported: Path) -> None:
+    def load(*_: object, **__: object) -> _Opened:
+        raise ValueError("custom code must be run: pass `trust_remote_code=True`")
+
+    with pytest.raises(BenchError, match="never run: choose one whose architecture transformers has"):
+        open_model(load, str(exported), ModelOptions(device="cpu"))  # type: ignore[type-var]
 
 
 def test_the_digest_covers_weights_and_configuration(tmp_path: Path) -> None:

@@ -64,6 +64,73 @@ def test_a_file_registers_its_retrievers_under_their_names(tmp_path: Path) -> No
     assert plugin.summary() == "Returns the first documents of the alphabet, whatever is asked."
 
 
+FILE_OF_ALL_KINDS = '''
+from typing import ClassVar
+
+from bench import Retriever
+from bench.collections.sources import Source
+from bench.tasks.search import Search
+
+class TopTen(Search):
+    """Only the first ten."""
+
+    depth: int = 10
+
+class FromMemory(Source):
+    """Remembers."""
+
+    def state(self): return {}
+    def read(self, writer, progress): pass
+
+class Longest(Retriever):
+    """The longest documents."""
+
+    name = "by-length"
+
+    def fit(self, collection): pass
+    def retrieve(self, queries, k): pass
+
+class _Helper(Longest):
+    pass
+'''
+
+
+def test_a_file_registers_retrievers_sources_and_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "all_kinds.py"
+    path.write_text(FILE_OF_ALL_KINDS)
+    registry.load_files([path])
+    mine: dict[str, set[str]] = {}
+    for kind in ("retriever", "source", "task"):
+        found = registry.plugins(kind)
+        mine[kind] = {name for name, plugin in found.items() if plugin.file}
+    assert mine == {"retriever": {"by-length"}, "source": {"from-memory"}, "task": {"top-ten"}}
+    assert registry.find("task", "top-ten").load().from_options("top-ten", {}).depth == 10
+    assert registry.name_of(registry.find("retriever", "by-length").load()) == "by-length"
+
+
+def test_a_class_is_named_by_its_entry_point() -> None:
+    for name in ("bm25", "colbert", "item-knn"):
+        assert registry.name_of(registry.find("retriever", name).load()) == name
+    assert registry.name_of(registry.find("task", "search").load()) == "search"
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("alpha = 0.5", r"`alpha = 0\.5` has no type; write `alpha: TYPE = 0\.5` for an option"),
+        ("def __init__(self): pass", "Mine has an __init__ of its own"),
+        ("x: int = 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_class_that_cannot_be_one_is_told_in_one_line(tmp_path: Path, body: str, complaint: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"from bench import Retriever\nclass Mine(Retriever):\n    {body}\n")
+    with pytest.raises(BenchError, match=complaint) as caught:
+        registry.load_files([path])
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
 def test_two_plugins_of_one_name_are_refused_and_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     other = EntryPoint("bm25", "elsewhere.sparse:Okapi", "bench.retrievers")
     genuine = registry._installed("retriever")
@@ -85,7 +152,7 @@ def test_a_plugin_that_cannot_be_imported_says_why() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("x = 1\n", "defines no subclass"),
+        ("x = 1\n", r"defines no retriever, source or task; derive a class from bench\.Retriever"),
         ("import nonsense_here\n", "ModuleNotFoundError"),
         ("def (\n", "SyntaxError"),
     ],

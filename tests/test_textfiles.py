@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BadLine, BenchError
-from bench.textfiles import file_state, new_text_file, parse_grade, read_json_lines, read_lines, read_rows
+from bench.textfiles import file_state, new_text_file, parse_grade, read_json_lines, read_lines, read_rows, read_toml
 
 LINES = ["A wing in a slipstream.", "", "Grüße: naïve café — 検索", "two parts\u2028of one line"]
 
@@ -132,3 +132,22 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(path: Path) -> None:
         file.writelines(["new", "\ud800"])
     assert list(read_lines(path)) == [(1, "old")]
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"a = ", "not TOML"),
+        (b"a = '\xe9'", "not TOML: byte 6 is not UTF-8"),
+        (b"a = " + b"[" * 5000, "brackets within brackets"),
+        (b"a = " + b"9" * 5000, "not TOML: .*digits"),
+    ],
+)
+def test_toml_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, complaint: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(content)
+    with pytest.raises(BenchError, match=rf"a\.toml: .*{complaint}|a\.toml: {complaint}") as caught:
+        read_toml(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BenchError, match=r"b\.toml cannot be read"):
+        read_toml(tmp_path / "b.toml")

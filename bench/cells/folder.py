@@ -35,6 +35,26 @@ def index_folder(folder: Path) -> Path:
     return folder / "index"
 
 
+def checkpoints_folder(folder: Path) -> Path:
+    """Where a fit keeps what it needs to go on after an interruption."""
+    return folder / "checkpoints"
+
+
+def first_answers_file(folder: Path) -> Path:
+    """The fitted system's answers to a few questions, which the loaded one has to repeat."""
+    return folder / "first-answers.npz"
+
+
+def libraries_file(folder: Path) -> Path:
+    """Names of the modules that the fit had loaded."""
+    return folder / "libraries.json"
+
+
+def log_file(folder: Path) -> Path:
+    """What the cell's processes print."""
+    return folder / "log.txt"
+
+
 def rankings_file(task: TaskRecord) -> Path:
     """The answers of a task with scores in full: query, document, rank, score, one row a hit."""
     return task.run_file.with_name(_RANKINGS)

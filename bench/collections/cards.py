@@ -1,6 +1,5 @@
 """Dataset cards: what is known of a dataset, as a TOML file."""
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import BenchError, UnknownName
+from bench.options import plain
+from bench.textfiles import read_toml
 
 
 class Card(BaseModel):
@@ -22,10 +23,20 @@ class Card(BaseModel):
     licence: str
     citation: str
     url: str = ""
+    size: str = Field("", description="how much there is, e.g. 5,183 documents")
+    needs: str = Field("", description="what must be there or is fetched on first use; empty: nothing")
     rules: dict[str, Any] = Field(default_factory=dict, description="see bench.collections.collection.Rules")
     digests: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of the content, by the source that it was read through"
     )
+
+    def summary(self) -> str:
+        """The title, with what one asks before opening it: size, language, and what it needs."""
+        from bench.collections.collection import Rules
+
+        language = str(self.rules.get("language", Rules.model_fields["language"].default))
+        facts = [self.size, language, f"needs {self.needs}" if self.needs else ""]
+        return f"{self.title} ({', '.join(filter(None, facts))})"
 
 
 def cards_folder() -> Path:
@@ -49,13 +60,10 @@ def find_card(name: str) -> Card:
 
 def read_card(path: Path) -> Card:
     """Read a card; its name is the file's. Raises BenchError with the file and the field at fault."""
+    data = read_toml(path)
+    if "name" in data:
+        raise BenchError(f"{path}: a dataset is called as its card's file; leave the key `name` out")
     try:
-        return Card(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BenchError(f"{path} cannot be read: {error.strerror}; check the path of the card") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path}: not TOML: {error}") from None
-    except (ValidationError, TypeError) as error:
-        problem = error.errors()[0] if isinstance(error, ValidationError) else None
-        where = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" if problem else str(error)
-        raise BenchError(f"{path}: {where}; see the cards in {cards_folder()}") from None
+        return Card.model_validate({**data, "name": path.stem})
+    except ValidationError as error:
+        raise BenchError(f"{path}: {plain(error.errors()[0])}; see the cards in {cards_folder()}") from None

@@ -1,25 +1,28 @@
 """Opens a dataset by card name, card file or source specification, building it on first use.
 
-A specification is `NAME`, `card.toml` or `SOURCE:ARGUMENT`, each with options: `beir:folder?split=dev`.
+A specification is `NAME`, `card.toml`, `SOURCE:ARGUMENT` or a folder that a source recognises, each with options:
+`beir:folder?split=dev`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from bench import registry
 from bench.collections.cards import Card, cards, find_card, read_card
 from bench.collections.collection import Collection, Rules, read_collection
+from bench.collections.seal import damage
 from bench.collections.sources import Source
 from bench.collections.writer import CollectionWriter
 from bench.digests import digest_data
-from bench.errors import BenchError
+from bench.errors import BenchError, UnknownName
+from bench.options import option_names
 from bench.progress import Progress, no_progress
-from bench.store import cache_root, locked, new_folder, write_text
+from bench.settings import parse_query
+from bench.store import cache_root, locked, new_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """An opened dataset: its collection, the folder that holds it, and its card if it has one."""
 
@@ -28,6 +31,11 @@ class Dataset:
     folder: Path
     card: Card | None
     dropped_judgements: int = 0
+    remarks: tuple[str, ...] = ()
+    """What whoever opens it should know of how it was found."""
+
+    def __repr__(self) -> str:
+        return repr(self.collection)
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,12 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     A folder whose content is that of a known card is read by that card's rules. Raises BenchError for an
     unknown name, bad input, or content that differs from its card's digest.
     """
-    request = _parse(spec)
+    found = _with_source(spec)
+    remarks = [f"{spec} is read as {found}"] if found != spec else []
+    spec, request = found, _parse(found)
     rules = Rules.from_options(f"dataset {spec}", {**request.source.rules, **request.rules})
-    folder = _built(request, rules, progress)
+    folder, rebuilt = _built(request, rules, progress)
+    remarks += [f"the parsed copy of {spec} was damaged ({rebuilt}) and has been made again"] if rebuilt else []
     digest = (folder / "digest").read_text().strip()
     card = request.card
     if card is None:
@@ -68,61 +79,90 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
         folder=folder,
         card=card,
         dropped_judgements=int((folder / "dropped").read_text()),
+        remarks=tuple(remarks),
     )
+
+
+def _with_source(spec: str) -> str:
+    """The specification; that of a bare folder with the name of the source that recognises it."""
+    base, mark, query = spec.partition("?")
+    if base in cards() or _is_source(base) or not Path(base).is_dir():
+        return spec
+    kinds = {name: plugin.load() for name, plugin in registry.plugins("source").items()}
+    fitting = [name for name, kind in kinds.items() if kind.recognises(Path(base))]
+    if len(fitting) != 1:
+        layouts = "; ".join(kind.layout for kind in kinds.values() if kind.layout)
+        why = f"more than one source can read ({', '.join(fitting)})" if fitting else f"no source knows: {layouts}"
+        raise BenchError(f"{base} is a folder that {why}; name the source, as in beir:{base}")
+    return f"{fitting[0]}:{base}{mark}{query}"
+
+
+def _is_source(base: str) -> bool:
+    return base.partition(":")[0] in registry.plugins("source")
 
 
 def _parse(spec: str) -> _Request:
-    base, given = _split(spec)
+    base, given = parse_query(spec)
     card = _card(base)
-    source_base, preset = _split(card.source) if card else (base, {})
+    source_base, preset = parse_query(card.source) if card else (base, {})
     name, _, argument = source_base.partition(":")
     kind = registry.find("source", name).load()
-    options = {key: value for key, value in {**preset, **given}.items() if key not in Rules.model_fields}
     if argument and not kind.argument:
         raise BenchError(f"the source '{name}' takes no argument ('{argument}'); its options follow a '?'")
-    if argument:
-        options[kind.argument] = argument
-    chosen = {key: value for key, value in {**preset, **given}.items() if key in Rules.model_fields}
+    known = {*option_names(kind), *Rules.model_fields}
+    for option in given:
+        if option not in known:
+            raise UnknownName(f"option of source {name}", option, known)
+    chosen = {**preset, **given}
     return _Request(
         source_name=name,
-        source=kind.from_options(f"source {name}", options),
-        rules={**(card.rules if card else {}), **chosen},
+        source=kind.from_options(
+            f"source {name}",
+            {option: value for option, value in chosen.items() if option not in Rules.model_fields}
+            | ({kind.argument: argument} if argument else {}),
+        ),
+        rules={
+            **(card.rules if card else {}),
+            **{option: value for option, value in chosen.items() if option in Rules.model_fields},
+        },
         card=card,
-        altered=any(key not in Rules.model_fields for key in given),
+        altered=any(option not in Rules.model_fields for option in given),
     )
-
-
-def _split(spec: str) -> tuple[str, dict[str, str]]:
-    base, mark, query = spec.partition("?")
-    try:
-        return base, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(mark)))
-    except ValueError:
-        raise BenchError(f"'{spec}': options are written ?name=value&name=value") from None
 
 
 def _card(base: str) -> Card | None:
     if base.endswith(".toml"):
         return read_card(Path(base))
-    is_source = ":" in base or base in registry.plugins("source")
-    return find_card(base) if base in cards() or not is_source else None
+    return find_card(base) if base in cards() or not (":" in base or _is_source(base)) else None
 
 
-def _built(request: _Request, rules: Rules, progress: Progress) -> Path:
-    plugin = registry.find("source", request.source_name)
+def _built(request: _Request, rules: Rules, progress: Progress) -> tuple[Path, str]:
+    """The folder of the parsed collection, and what was damaged in it if it had to be made again.
+
+    A folder is whole or absent, so one that is whole is read without a lock, also where nothing can be written.
+    """
+    folder = _place(request, rules)
+    if folder.exists() and not damage(folder):
+        return folder, ""
+    with locked(folder):
+        damaged = damage(folder) if folder.exists() else ""
+        if damaged or not folder.exists():
+            with (
+                new_folder(folder) as draft,
+                CollectionWriter(draft, drop_unknown=rules.unknown_judgements == "drop") as writer,
+            ):
+                request.source.read(writer, progress)
+    return folder, damaged
+
+
+def _place(request: _Request, rules: Rules) -> Path:
     key = digest_data(
         {
             "source": request.source_name,
             "options": request.source.options(),
             "state": request.source.state(),
-            "code": plugin.code_digest(),
+            "code": registry.find("source", request.source_name).code_digest(),
             "unknown": rules.unknown_judgements,
         }
     )
-    folder = cache_root() / "collections" / f"{request.source_name}-{key[:16]}"
-    with locked(folder):
-        if not folder.exists():
-            with new_folder(folder) as draft:
-                with CollectionWriter(draft, drop_unknown=rules.unknown_judgements == "drop") as writer:
-                    request.source.read(writer, progress)
-                write_text(draft / "dropped", str(writer.dropped))
-    return folder
+    return cache_root() / "collections" / f"{request.source_name}-{key[:16]}"

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from bench.collections.seal import check_seal
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
@@ -186,7 +187,7 @@ class Documents(Sequence[Document]):
         return bool(pc.any(pc.match_substring_regex(self._table.column("id"), spaces)).as_py())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collection:
     """Documents, queries by split and judgements by split, with a fingerprint over all of it in order.
 
@@ -211,6 +212,10 @@ class Collection:
     def __len__(self) -> int:
         return len(self.documents)
 
+    def __repr__(self) -> str:
+        counts = [f"{len(self):,} documents", *(f"{len(self.split_queries[s]):,} {s} queries" for s in self.splits)]
+        return f"{self.name}: {', '.join(counts)}, fingerprint {self.fingerprint[:7]}"
+
     @property
     def fingerprint(self) -> str:
         """Digest of the content and of the rules by which it is read and judged."""
@@ -220,6 +225,11 @@ class Collection:
     @property
     def splits(self) -> list[str]:
         return sorted(self.split_queries)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether its queries are users with histories, so that it is asked what comes next."""
+        return any(query.history for query in self.split_queries.get(self.rules.split, ()))
 
     def texts(self) -> Texts:
         """The text of every document, in order, as the rules assemble it."""
@@ -265,7 +275,8 @@ class Collection:
 
 
 def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
-    """Open a folder that `CollectionWriter` made; documents stay on disk."""
+    """Open a folder that `CollectionWriter` made; documents stay on disk. Raises BenchError if it is damaged."""
+    check_seal(folder)
     queries = _read_table(folder / "queries.arrow")
     qrels = _read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from bench.collections.collection import Document
+from bench.collections.seal import seal
 from bench.errors import BenchError
 
 _DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("body", pa.string())])
@@ -55,6 +56,8 @@ class CollectionWriter:
             if self._notes:
                 notes = json.dumps(self._notes, ensure_ascii=False)
                 (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
+            (self._folder / "dropped").write_text(f"{self.dropped}\n")
+            seal(self._folder)
 
     def document(self, document: Document, where: str) -> None:
         """Append a document."""

@@ -7,13 +7,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cells.folder import can_load, index_folder, read
+from bench.cells.folder import can_load, index_folder, is_fitted, read
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
+from bench.protocols import Embeds, GeneratesIdentifiers, Saves
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
@@ -38,15 +39,16 @@ def ask(
     k: int,
     out: Path,
     device: str | None = None,
-    plugin_files: Sequence[Path] = (),
     progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
 ) -> Sequence[Hit]:
     """The first k hits for a question; the index is kept, so that the next question is answered at once."""
     if not question.strip():
         raise BenchError("the question is empty; ask something")
-    retriever, collection = _fitted(suite, dataset, out, device, plugin_files, progress), dataset.collection
+    retriever, collection = _fitted(suite, dataset, out, device, progress, plugin_files), dataset.collection
     asked = [Query("question", question)]
-    ranked = answers_to(retriever, asked, k).canonical(asked, collection.documents, k)
+    answers = answers_to(retriever, asked, k, collection.documents)
+    ranked = answers.canonical(asked, collection.documents, k)
     rows, scores = ranked.of(0)
     return [
         Hit(rank, float(score), collection.documents[int(row)], collection.texts()[int(row)])
@@ -69,8 +71,8 @@ def neighbours(
     k: int,
     out: Path,
     device: str | None = None,
-    plugin_files: Sequence[Path] = (),
     progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
 ) -> Sequence[Named]:
     """A document's identifier, and the k whose identifiers begin most like it; without an id, the first document's.
 
@@ -80,12 +82,11 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
-    retriever = _fitted(suite, dataset, out, device, plugin_files, progress)
-    try:
-        docids = retriever.docids()
-    except NotImplementedError:
+    retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+    if not isinstance(retriever, GeneratesIdentifiers):
         name = suite.systems[0].retriever
-        raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi") from None
+        raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
+    docids = retriever.docids()
     shared = [_shared_beginning(docids[row], docid) for docid in docids]
     order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
     return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
@@ -114,8 +115,8 @@ def _fitted(
     dataset: Dataset,
     out: Path,
     device: str | None,
-    plugin_files: Sequence[Path],
     progress: Progress,
+    plugin_files: Sequence[Path],
 ) -> Retriever:
     """The first system of the suite, loaded from a finished cell or from an index of its own, which is kept.
 
@@ -127,12 +128,13 @@ def _fitted(
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
-    if not retriever.saves:
+    if not isinstance(retriever, Saves):
         fit(retriever, dataset.collection.training_view(), retriever.workplace)
         return retriever
     if not can_load(cell.folder):
         cell = replace(cell, folder=out / "asked" / cell.folder.name, tasks=())
-        run_cells([cell], _Quiet(progress))
+    if not can_load(cell.folder):
+        run_cells([cell], _Quiet(progress), fresh=is_fitted(cell.folder))
         record = read(cell.folder)
         if record.failure:
             raise BenchError(record.problem)
@@ -143,7 +145,7 @@ def _fitted(
 def similarity(entry: SystemEntry, pairs_file: Path, seed: int, device: str | None) -> Similarity:
     """Sentence-pair similarity of a retriever that has `embed`, fitted on the file's own sentences."""
     retriever = construct(entry, seed, device)
-    if not hasattr(retriever, "embed"):
+    if not isinstance(retriever, Embeds):
         raise BenchError(f"'{entry.retriever}' does not embed single texts; use one that does, such as sbert or sif")
     pairs = read_pairs(pairs_file)
     bound_threads(len(usable_cores()))

@@ -18,12 +18,13 @@ from typing import Any
 
 from bench import registry
 from bench.cells.environment import environment
-from bench.cells.folder import index_folder, write_manifest, write_task
+from bench.cells.folder import checkpoints_folder, index_folder, libraries_file, write_manifest, write_task
 from bench.cells.record import FitCost, Manifest, TaskCost, TaskResult
 from bench.cells.sealed import plain
 from bench.collections.collection import Collection, Rules, read_collection
 from bench.measures.measure import Count
 from bench.progress import Progress
+from bench.protocols import Saves, identifier_groups
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.runner.cost import PeakMemory, Stopwatch, measure_latency
@@ -67,12 +68,12 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, str]:
     _fit(cell, retriever, setting)
     collection = _collection(cell)
     left = [task for task in cell.tasks if not task.done]
-    if not retriever.saves:
+    if not isinstance(retriever, Saves):
         return _answer_here(left, retriever, collection, setting)
     if left:
         with suppress(Exception):  # the task's own process meets it again and tells
             exam = open_task(left[0].name, left[0].options).on(collection)
-            answers = ask(retriever, exam.queries[:_FEW], exam.reach)
+            answers = ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
             keep_first_answers(cell.folder, left[0].folder.name, answers)
     _keep_library_names(cell.folder)
     return {}
@@ -106,7 +107,7 @@ def _collection(cell: Cell) -> Collection:
 
 def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     retriever.progress("fitting", 0, 1)
-    workplace = Workplace(cell.folder / "checkpoints", common_folder(setting.threads))
+    workplace = Workplace(checkpoints_folder(cell.folder), common_folder(setting.threads))
     view = _collection(cell).training_view()  # the test split is not in this process until the fit is done
     memory, watch, processor = PeakMemory(), Stopwatch(), ProcessorWatch()
     fit(retriever, view, workplace)
@@ -116,7 +117,7 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
         processor_seconds=processor.seconds,
         others_share=processor.others_share,
         peak_memory_mb=None if retriever.remote or workplace.reused_seconds else memory.added,
-        index_bytes=_save(cell, retriever) if retriever.saves else None,
+        index_bytes=_save(cell, retriever),
     )
     manifest = Manifest(
         cell=cell.identity,
@@ -129,7 +130,9 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
 
 
 def _save(cell: Cell, retriever: Retriever) -> int | None:
-    """Keep the index; its size in bytes, None for one that is elsewhere."""
+    """Keep the index, if it can be; its size in bytes, None for one that is nowhere or elsewhere."""
+    if not isinstance(retriever, Saves):
+        return None
     retriever.progress("saving index", 0, 1)
     index = index_folder(cell.folder)
     with new_folder(index) as draft:
@@ -165,11 +168,12 @@ def _answer(
     """Ask all questions at once, and then single ones where those are timed."""
     retriever.progress(f"{planned.name}: answering", 0, len(exam.queries))
     processor = ProcessorWatch()
-    first = ask(retriever, exam.queries[:_FEW], exam.reach)
+    documents = exam.collection.documents
+    first = ask(retriever, exam.queries[:_FEW], exam.reach, documents)
     if folder:
         check_first_answers(folder, planned.folder.name, first)
     watch = Stopwatch()
-    rankings = ask(retriever, exam.queries, exam.reach)
+    rankings = ask(retriever, exam.queries, exam.reach, documents)
     seconds, facts = watch.seconds, retriever.answer_facts()
     cost = TaskCost(queries_per_second=len(exam.queries) / seconds, memory_mb=memory.added if memory else None)
     exam.final(rankings)  # what is no answer is refused before it is timed
@@ -186,7 +190,7 @@ def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection,
     """Have the answers evaluated and write the task's folder."""
     planned, exam = answered.planned, answered.exam
     retriever.progress(f"{planned.name}: scoring", 0, 1)
-    evaluation = exam.evaluate(answered.rankings, retriever.identifier_groups())
+    evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever))
     result = TaskResult(
         task=planned.name,
         options=planned.options,
@@ -222,12 +226,12 @@ def answer_counts(facts: dict[str, Any]) -> list[Count]:
 
 def _keep_library_names(folder: Path) -> None:
     names = [name for name in sys.modules if not name.startswith("bench_plugin_")]
-    write_text(folder / "libraries.json", json.dumps(names))
+    write_text(libraries_file(folder), json.dumps(names))
 
 
 def _import_libraries(folder: Path) -> None:
     """Load the libraries that the fit had loaded, so that they are not taken for memory of the system."""
-    path = folder / "libraries.json"
+    path = libraries_file(folder)
     for name in json.loads(path.read_text()) if path.is_file() else ():
         if name not in sys.modules:
             with suppress(Exception):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.collections.collection import Collection, Query
-from bench.rankings import Rankings
+from bench.collections.collection import Collection, Documents, Query
+from bench.errors import BenchError
+from bench.protocols import Saves
+from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 
 if TYPE_CHECKING:
@@ -35,15 +37,17 @@ def fit(retriever: Retriever, view: Collection, workplace: "Workplace") -> None:
 
 
 def load(retriever: Retriever, index: "Path") -> None:
-    """Read what a fit saved, whatever ran in this process before."""
+    """Read what a fit saved, whatever ran in this process before. Raises BenchError for a system that cannot."""
+    if not isinstance(retriever, Saves):
+        raise BenchError(f"{type(retriever).__name__} cannot be loaded; give it the methods save and load")
     _seed_global_generators(retriever.seed)
     retriever.load(index)
 
 
-def ask(retriever: Retriever, queries: Sequence[Query], k: int) -> Rankings:
-    """The answers, which depend on no question that was asked before."""
+def ask(retriever: Retriever, queries: Sequence[Query], k: int, documents: Documents) -> Rankings:
+    """The answers, which depend on no question that was asked before. Raises BenchError for what is no answer."""
     _seed_global_generators(retriever.seed)
-    return retriever.retrieve(queries, k)
+    return as_rankings(retriever.retrieve(queries, k), queries, documents)
 
 
 def _seed_global_generators(seed: int) -> None:

@@ -201,15 +201,9 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
             "fingerprint": collection.fingerprint,
             "rules": collection.rules.options(),
         }
-    try:
-        retriever = construct(entry, seed, device)
-    except BenchError:
-        raise
-    except Exception as error:
-        return _unknown(known | {"options": entry.options}), (
-            f"'{entry.retriever}' cannot be constructed: {explain(error)}; a retriever declares its options as typed "
-            "fields, has no __init__ of its own, and implements fit and retrieve"
-        )
+    retriever, problem = _constructed(entry, seed, device)
+    if retriever is None:
+        return _unknown(known | {"options": entry.options}), problem
     known |= {"family": retriever.family, "options": retriever.options()}
     if isinstance(dataset, Unopened):
         return _unknown(known), dataset.problem
@@ -225,6 +219,27 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
         ), ""
     except Exception as error:
         return _unknown(known), explain(error)
+
+
+def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Retriever | None, str]:
+    """The retriever, or why its class gives none. Raises BenchError for an unknown retriever or option."""
+    plugin = registry.find("retriever", entry.retriever)
+    try:
+        kind: type[Retriever] = plugin.load()
+    except BenchError as error:
+        return None, str(error)
+    missing = sorted(kind.__abstractmethods__)
+    if missing:
+        return None, f"'{entry.retriever}' has no {' and no '.join(missing)}; write that method in {plugin.target}"
+    try:
+        return construct(entry, seed, device), ""
+    except BenchError:
+        raise
+    except Exception as error:
+        return None, (
+            f"'{entry.retriever}' cannot be constructed: {explain(error)}; constructing a retriever does no work: "
+            "leave it to fit"
+        )
 
 
 def _unknown(known: Mapping[str, Any]) -> Identity:

@@ -1,6 +1,7 @@
 """What a system is asked and what its answers are worth."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -11,6 +12,9 @@ from bench.tasks.exam import Exam
 
 class Task(Options, ABC):
     """A set of questions, to be asked of any collection that has what they need."""
+
+    name: ClassVar[str] = ""
+    """How it is called where it is registered from a file; empty: by the name of its class."""
 
     depth: int = Field(
         100, ge=1, le=10_000, description="documents asked of a system for each question; at least each cut-off"

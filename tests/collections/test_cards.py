@@ -1,5 +1,6 @@
 """The dataset cards, and what a broken one says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from bench import registry
 from bench.collections.cards import Card, cards, cards_folder, find_card, read_card
 from bench.collections.catalogue import _parse, open_dataset
 from bench.collections.collection import Rules
+from bench.digests import digest_data
 from bench.errors import BenchError, UnknownName
 
 WANTED = {
@@ -46,6 +48,23 @@ def test_digests_are_by_source_and_shared_by_no_other_card(card: Card) -> None:
         assert [other.name for other in cards().values() if other.digests.get(source) == digest] == [card.name]
 
 
+def test_a_list_tells_size_language_and_what_is_needed() -> None:
+    assert find_card("scifact").summary() == "SciFact (5,183 documents, english, needs a download)"
+    assert find_card("limit").summary() == "LIMIT, 46 documents (46 documents, english)"
+    assert all(card.size for card in cards().values())
+
+
+def test_a_card_may_name_the_measure_to_read() -> None:
+    plain = Rules()
+    assert {name for name, card in cards().items() if card.rules.get("primary")} == {"limit", "limit-full"}
+    limit = open_dataset("limit").collection
+    assert limit.rules.primary == "Recall@2"
+    assert replace(limit, rules=plain).fingerprint != limit.fingerprint
+    assert replace(limit, rules=plain).fingerprint == digest_data(
+        {"content": limit.digest, "rules": {k: v for k, v in plain.options().items() if k != "primary"}}
+    )
+
+
 def test_there_is_no_python_beside_the_cards() -> None:
     """A package called `datasets` would hide the library of that name."""
     assert not list(cards_folder().rglob("*.py"))
@@ -78,9 +97,9 @@ def test_a_card_file_is_opened_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (('title = "t"', ""), "title: Field required"),
-        (('title = "t"', "title = 3"), "title: Input should be a valid string"),
-        (('title = "t"', 'titel = "t"\ntitle = "t"'), "titel: Extra inputs"),
+        (('title = "t"', ""), "title is missing"),
+        (('title = "t"', "title = 3"), "title must be text"),
+        (('title = "t"', 'titel = "t"\ntitle = "t"'), "titel is not a known key"),
         (('title = "t"', 'title = "t'), "not TOML"),
         (('title = "t"', 'name = "t"'), "name"),
     ],

@@ -1,12 +1,14 @@
 """The catalogue: names, card files and specifications become collections, each parsed once."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.collections.cards import cards, read_card
-from bench.collections.catalogue import open_dataset
+from bench.collections.catalogue import _with_source, open_dataset
+from bench.collections.collection import read_collection
 from bench.collections.sources.beir import Beir
 from bench.errors import BenchError, UnknownName
 
@@ -72,9 +74,11 @@ def test_options_after_the_source_change_the_rules(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("?spilt=dev", "unknown option of source beir 'spilt'"),
-        ("?minimum_relevance=0", "minimum_relevance: .*greater than or equal to 1"),
-        ("?gains=cubic", "gains: .*'linear'"),
+        ("?spilt=dev", r"unknown option of source beir 'spilt': did you mean split\?"),
+        ("?xyz=dev", r"unknown option of source beir 'xyz': known: .*folder, gains, .*minimum_relevance.*split"),
+        ("?gains=binary&gains=linear", "'gains' is given 2 times; give it once"),
+        ("?minimum_relevance=0", "minimum_relevance: give a whole number greater than or equal to 1"),
+        ("?gains=cubic", "gains: give one of linear"),
         ("?split", "options are written"),
     ],
 )
@@ -132,7 +136,7 @@ def test_unknown_names_get_near_ones(shelf: Path, folder: Path) -> None:
 def test_a_bad_card_is_refused_with_its_field(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(BenchError, match=r"absent\.toml cannot be read"):
         open_dataset(str(tmp_path / "absent.toml"))
-    with pytest.raises(BenchError, match=r"ores\.toml: licence_name: Extra inputs"):
+    with pytest.raises(BenchError, match=r"ores\.toml: licence_name is not a known key"):
         open_dataset(str(write_card(tmp_path / "ores.toml", folder, 'licence_name = "CC0"')))
     with pytest.raises(BenchError, match=r"ores\.toml: not TOML"):
         open_dataset(str(write_card(tmp_path / "ores.toml", folder, "rules = {")))
@@ -175,3 +179,85 @@ def test_bad_input_leaves_nothing_in_the_cache_and_can_be_mended(
     assert opened.dropped_judgements == 1
     qrels.write_text(QRELS + "q1\tiron\t1\n")
     assert open_dataset(f"beir:{folder}").dropped_judgements == 0
+
+
+def test_a_bare_folder_is_read_by_the_source_that_recognises_it(folder: Path, tmp_path: Path) -> None:
+    opened = open_dataset(f"{folder}?split=dev")
+    assert opened.collection.name == opened.spec == f"beir:{folder}?split=dev"
+    assert opened.remarks == (f"{folder}?split=dev is read as beir:{folder}?split=dev",)
+    assert open_dataset(f"beir:{folder}").remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "source"), [("corpus.jsonl.gz", "beir"), ("documents.trec", "trec"), ("ml.inter", "recbole")]
+)
+def test_each_layout_is_known_by_its_main_file(file: str, source: str, tmp_path: Path) -> None:
+    (tmp_path / file).touch()
+    with pytest.raises(BenchError) as caught:
+        open_dataset(str(tmp_path))
+    assert "no source knows" not in str(caught.value)
+    assert _with_source(str(tmp_path)) == f"{source}:{tmp_path}"
+
+
+def test_a_folder_that_no_source_or_more_than_one_knows_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"no source knows: .*a BEIR folder holds.*; name the source, as in beir:"):
+        open_dataset(str(tmp_path))
+    (tmp_path / "corpus.jsonl").touch()
+    (tmp_path / "a.inter").touch()
+    with pytest.raises(BenchError, match=r"more than one source can read \(beir, recbole\); name the source"):
+        open_dataset(str(tmp_path))
+
+
+FILES = ["documents.arrow", "queries.arrow", "qrels.arrow", "digest", "dropped"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", ["bit", "truncated", "absent"])
+def test_a_damaged_copy_is_told_and_made_again(folder: Path, file: str, damage: str) -> None:
+    first = open_dataset(f"beir:{folder}")
+    path = first.folder / file
+    content = path.read_bytes()
+    _damage(path, damage)
+    _as_a_new_process(first.folder)
+    with pytest.raises(BenchError, match=rf"damaged: {file} has changed; delete the folder and run again"):
+        read_collection(first.folder, "metals", first.collection.rules)
+    again = open_dataset(f"beir:{folder}")
+    assert again.remarks == (
+        f"the parsed copy of beir:{folder} was damaged ({file} has changed) and has been made again",
+    )
+    assert path.read_bytes() == content
+    assert again.collection.fingerprint == first.collection.fingerprint
+    assert open_dataset(f"beir:{folder}").remarks == ()
+
+
+def _damage(path: Path, damage: str) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(content if damage == "bit" else content[: len(content) // 2])
+
+
+def _as_a_new_process(folder: Path) -> None:
+    """A process checks a copy once; to check it again it must look like another."""
+    os.utime(folder / "files.json")
+
+
+def test_a_copy_whose_seal_is_lost_or_damaged_is_made_again(folder: Path) -> None:
+    opened = open_dataset(f"beir:{folder}")
+    (opened.folder / "files.json").unlink()
+    assert "files.json is missing" in open_dataset(f"beir:{folder}").remarks[0]
+    (opened.folder / "files.json").write_text("[]")
+    assert "files.json has changed" in open_dataset(f"beir:{folder}").remarks[0]
+
+
+def test_a_whole_copy_is_read_without_writing_anything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a cache on a read-only disk can be used."""
+    first = open_dataset(f"beir:{folder}")
+
+    def lock(*args: object) -> None:
+        raise AssertionError("wrote a lock")
+
+    monkeypatch.setattr("bench.collections.catalogue.locked", lock)
+    assert open_dataset(f"beir:{folder}").folder == first.folder

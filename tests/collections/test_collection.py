@@ -109,7 +109,7 @@ def test_a_document_that_looks_like_a_template_is_left_as_it_is() -> None:
 
 
 def test_a_template_that_reads_nothing_is_refused() -> None:
-    with pytest.raises(BenchError, match=r"dataset x\.text: string should match pattern"):
+    with pytest.raises(BenchError, match=r"dataset x\.text: give text that matches"):
         Rules.from_options("dataset x", {"text": "{body}"})
 
 

@@ -25,8 +25,13 @@ class Beir(Source):
     """
 
     argument = "folder"
+    layout = _LAYOUT
 
     folder: Path = Field(description="folder that holds corpus.jsonl, queries.jsonl and qrels/")
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
 
     def state(self) -> dict[str, Any]:
         paths = [self._find("corpus.jsonl"), self._find("queries.jsonl"), *self._qrels().values()]

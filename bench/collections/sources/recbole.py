@@ -52,6 +52,7 @@ class RecBole(SequenceSource):
     """
 
     argument = "folder"
+    layout = _LAYOUT
 
     folder: Path = Field(description="folder that holds NAME.inter and NAME.item")
     user: str = Field("user_id", min_length=1, description="column of .inter with the user")
@@ -69,6 +70,10 @@ class RecBole(SequenceSource):
         "keep", description="drop: of a user's interactions with one item only the first stays"
     )
     maximum_users: int = Field(0, ge=0, description="number of users, chosen by a hash of their ids; 0 for all")
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return any(next(folder.glob(f"*.inter{end}"), None) for end in ("", ".gz"))
 
     def state(self) -> dict[str, Any]:
         return {"files": [file_state(self._find(kind)) for kind in ("inter", "item")]}

@@ -33,12 +33,17 @@ class Trec(Source):
     """
 
     argument = "folder"
+    layout = _LAYOUT
 
     folder: Path | None = Field(None, description="folder that holds documents.trec, topics.trec and qrels.txt")
     documents: Path | None = Field(None, description="file of documents, instead of the folder's")
     topics: Path | None = Field(None, description="file of topics, or id<TAB>text lines if it ends in .tsv")
     qrels: Path | None = Field(None, description="file of judgements, instead of the folder's")
     topic_field: Literal["title", "desc", "narr"] = Field("title", description="the part of a topic that is asked")
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return any((folder / name).is_file() for name in ("documents.trec", "documents.trec.gz"))
 
     def state(self) -> dict[str, Any]:
         return {"files": [file_state(path) for path in self._paths()]}

@@ -131,7 +131,7 @@ def test_the_fewest_likes_still_hold_all_that_is_asked() -> None:
 
 @pytest.mark.parametrize("option", ["documents=45", "documents=50001", "likes=44", "likes=501", "seed=-1"])
 def test_sizes_out_of_range_are_refused(option: str) -> None:
-    with pytest.raises(BenchError, match=rf"limit\.{option.partition('=')[0]}: input should be"):
+    with pytest.raises(BenchError, match=rf"limit\.{option.partition('=')[0]}: give a whole number"):
         open_dataset(f"limit?{option}")
 
 

@@ -1,0 +1,142 @@
+"""Evaluates systems and answers in this process, as the runner does in processes of each cell's own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.cells.key import weights_of
+from bench.cells.record import CellRecord, Identity, TaskRecord, TaskResult
+from bench.collections.collection import Collection
+from bench.digests import digest_data
+from bench.errors import BenchError
+from bench.face.results import Result
+from bench.face.systems import Entrant, entrants, fitted, opened
+from bench.face.table import Table
+from bench.leaderboard.build import Request, build_board
+from bench.protocols import identifier_groups
+from bench.rankings import Rankings, as_rankings
+from bench.runner.fitting import ask
+from bench.runner.plan import open_task
+from bench.tasks import Task
+from bench.tasks.exam import Evaluation, Exam
+from bench.trec import read_run
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A task with all its options, bound to the collection."""
+
+    task: str
+    options: Mapping[str, Any]
+    exam: Exam
+
+
+def evaluate(systems: Any, data: Any, tasks: Any = (), device: str | None = None) -> Table:
+    """As `bench.evaluate`. Every system is fitted, if it was not, and then asked all questions."""
+    collection = opened(data)
+    asked = [
+        _Asked(registry.name_of(type(task)), task.options(), task.on(collection))
+        for task in _tasks(tasks, collection)
+    ]
+    results = [_result(entrant, asked, collection) for entrant in entrants(systems, collection, device)]
+    request = Request(
+        suite="",
+        title=collection.name,
+        systems=[_entry(result) for result in results if not result.cell.identity.imported],
+        tasks=[{"task": one.task, "options": one.options} for one in asked],
+        seeds=[],
+    )
+    return Table(build_board(request, [result.cell for result in results]), results)
+
+
+def _entry(result: Result) -> dict[str, str]:
+    return {"retriever": result.cell.identity.retriever, "name": result.name}
+
+
+def _result(entrant: Entrant, asked: Sequence[_Asked], collection: Collection) -> Result:
+    if entrant.system is not None:
+        fitted(entrant.system, collection)
+    found = {one.task: _evaluation(entrant, one.exam) for one in asked}
+    records = [_record(one, found[one.task]) for one in asked]
+    return Result(
+        cell=CellRecord(_identity(entrant, collection), None, None, records, Path(entrant.name)),
+        exams={one.task: one.exam for one in asked},
+        answers={task: evaluation.rankings for task, evaluation in found.items()},
+    )
+
+
+def _identity(entrant: Entrant, collection: Collection) -> Identity:
+    system = entrant.system
+    known: dict[str, Any] = {
+        "retriever": "imported" if system is None else registry.name_of(type(system)),
+        "family": "imported" if system is None else system.family,
+        "trained": system is not None and system.trained,
+        "deterministic": system is not None and system.deterministic,
+        "options": {} if system is None else system.options(),
+        "weights": {} if system is None else weights_of(system),
+        "seed": 0 if system is None else system.seed,
+        "collection": collection.name,
+        "fingerprint": collection.fingerprint,
+        "rules": collection.rules.options(),
+    }
+    return Identity(system=entrant.name, imported=system is None, key=digest_data([entrant.name, known]), **known)
+
+
+def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
+    if entrant.system is None:
+        return exam.evaluate(_answers(entrant.answers, exam))
+    answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
+    return exam.evaluate(answers, identifier_groups(entrant.system))
+
+
+def _answers(given: Any, exam: Exam) -> Rankings:
+    """Answers made elsewhere, to the questions of an exam; those to other queries of the collection do not count."""
+    collection, asked = exam.collection, {query.id for query in exam.queries}
+    others = [query for query in collection.queries() if query.id not in asked]
+    queries, documents = [*exam.queries, *others], collection.documents
+    if isinstance(given, Path):
+        return read_run(given, queries, documents).take(range(len(asked)))
+    one_for_each = isinstance(given, list | tuple | Rankings)
+    answers = as_rankings(given, exam.queries if one_for_each else queries, documents)
+    return answers if one_for_each else answers.take(range(len(asked)))
+
+
+def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
+    exam = one.exam
+    result = TaskResult(
+        task=one.task,
+        options=dict(one.options),
+        definition=exam.definition,
+        queries=len(exam.queries),
+        depth=exam.depth,
+        timed=False,  # costs are measured in a process of the system's own
+        measures=list(exam.measures),
+        columns=list(exam.columns),
+        instrument=exam.instrument,
+        figures=list(evaluation.figures),
+        counts=list(evaluation.counts),
+    )
+    return TaskRecord(result, evaluation.query_ids, evaluation.values, evaluation.units, one.task, Path())
+
+
+def _tasks(given: Any, collection: Collection) -> list[Task]:
+    """Tasks by name, as mappings with `task` and `options`, or as they are."""
+    chosen = list(given) if isinstance(given, list | tuple) else [given]
+    return [_task(task) for task in chosen or [default_task(collection)]]
+
+
+def default_task(collection: Collection) -> str:
+    """What a collection is for: the next item where its queries have histories, search otherwise."""
+    return "next_item" if any(query.history for query in collection.queries()) else "search"
+
+
+def _task(given: Any) -> Task:
+    if isinstance(given, Task):
+        return given
+    if isinstance(given, str):
+        return open_task(given, {})
+    if isinstance(given, Mapping) and "task" in given:
+        return open_task(given["task"], given.get("options", {}))
+    raise BenchError(f"{type(given).__name__} is no task; give a name, such as 'search' (see `bench list tasks`)")
