@@ -17,8 +17,10 @@ _RESAMPLES = 2000
 _STREAM = b"bootstrap"
 """Beside the seed, so that draws do not follow those of a system that was given the same seed."""
 
-KEPT = 1000
-_AT_ONCE = 2_000_000
+_FEW = 1000
+_AT_ONCE = 200_000
+"""Numbers of a resample held at once: so many stay in a processor's cache."""
+
 TAILS = (0.025, 0.975)
 _Z = 1.959963984540054
 """The normal distribution's quantile of 97.5 %."""
@@ -103,41 +105,40 @@ def _independent(values: np.ndarray, share: float, units: Units) -> float:
 
 def resampled_means(values: np.ndarray, units: Units) -> np.ndarray:
     """The means over each resample, shape [..., resamples], of values of shape [..., queries]."""
-    sums = units.sums(values)
-    sizes = units.sizes.astype(np.float64)
-    parts = [_kept_resamples(len(units))] if len(units) <= KEPT else _resamples(len(units))
-    return np.concatenate([_means(sums, sizes, part) for part in parts], axis=-1)
+    sums, sizes = units.sums(values), units.sizes.astype(np.float64)
+    return np.concatenate([sums @ drawn.T / (drawn @ sizes) for drawn in _resamples(len(units))], axis=-1)
 
 
-def _means(sums: np.ndarray, sizes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    weights = drawn.T.astype(np.float64)
-    return sums @ weights / (sizes @ weights)
+def _resamples(units: int) -> Iterator[np.ndarray]:
+    """How often each unit is drawn in each resample, shape [some resamples, units].
+
+    Of few units each resample draws as many as there are. Of many, each is drawn a number of times that is Poisson's
+    with mean 1, to which the multinomial numbers come near (Hanley and MacGibbon 2006): that is a look into a table.
+    """
+    size = max(1, _AT_ONCE // units)
+    parts = [slice(start, min(start + size, _RESAMPLES)) for start in range(0, _RESAMPLES, size)]
+    if units <= _FEW:
+        yield from (_all_resamples(units)[part].astype(np.float64) for part in parts)
+        return
+    generator = np.random.default_rng([0, *_STREAM])
+    for part in parts:
+        places = generator.integers(2**16, size=(part.stop - part.start, units), dtype=np.uint16)
+        yield np.take(_poisson_quantiles(), places, mode="clip")
 
 
 @lru_cache(maxsize=4)
-def _kept_resamples(units: int) -> np.ndarray:
-    """How often each unit is drawn, shape [resamples, units]: each resample draws as many as there are."""
+def _all_resamples(units: int) -> np.ndarray:
     drawn = np.random.default_rng([0, *_STREAM]).integers(units, size=(_RESAMPLES, units))
     drawn += np.arange(_RESAMPLES)[:, np.newaxis] * units
     counts = np.bincount(drawn.ravel(), minlength=_RESAMPLES * units).reshape(_RESAMPLES, units)
     return counts.astype(np.min_scalar_type(counts.max()))
 
 
-def _resamples(units: int) -> Iterator[np.ndarray]:
-    """The same for many units, in parts: each is drawn a number of times that is Poisson's with mean 1, to which the
-    multinomial numbers come near (Hanley and MacGibbon 2006), and which costs a look into a table."""
-    generator = np.random.default_rng([0, *_STREAM])
-    size = max(1, _AT_ONCE // units)
-    for start in range(0, _RESAMPLES, size):
-        shape = (min(size, _RESAMPLES - start), units)
-        yield _poisson_table()[generator.integers(2**16, size=shape, dtype=np.uint16)]
-
-
 @lru_cache(maxsize=1)
-def _poisson_table() -> np.ndarray:
+def _poisson_quantiles() -> np.ndarray:
     """Shape [65536]: the quantiles of the Poisson distribution with mean 1."""
     cumulated = np.cumsum([exp(-1) / factorial(count) for count in range(12)])
-    return np.searchsorted(cumulated, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
+    return np.searchsorted(cumulated, (np.arange(2**16) + 0.5) / 2**16).astype(np.float64)
 
 
 def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = None) -> Figure:

@@ -112,11 +112,12 @@ class Effectiveness:
 
 
 def _persistence(name: str, family: str, options: str) -> float:
-    """From `p=0.9`, RBP's only option; a minimum relevance is a rule of the collection."""
-    found = re.fullmatch(r"\s*p\s*=\s*(0?\.[0-9]+)\s*(,\s*rel\s*=\s*1\s*)?", options)
-    if family != "RBP" or not found or float(found[1]) == 0:
+    """From `p=0.9`, RBP's only option; `rel=1`, which ir_measures writes beside it, changes nothing."""
+    found = re.fullmatch(r"(p=(0?\.[0-9]+))?,?(rel=1)?", options.replace(" ", ""))
+    persistence = float(found[2] or PERSISTENCE) if found else 0.0
+    if family != "RBP" or persistence == 0:
         raise BenchError(
             f"measure '{name}': only RBP takes an option, p between 0 and 1, e.g. RBP(p=0.9)@20; the lowest grade "
             "that is relevant is set by ?minimum_relevance= of the dataset, gains by ?gains="
         )
-    return float(found[1])
+    return persistence

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from bench.collections.collection import Qrels
 from bench.errors import BenchError
 from bench.measures.collisions import expected, sid_level
-from bench.measures.effectiveness import Judgements, evaluate
-from bench.measures.measures import Measure
+from bench.measures.effectiveness import evaluate
+from bench.measures.judged import Judgements
+from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 
-MEASURES = [Measure.parse(name) for name in ("Recall@1", "Recall@3", "Hits@2", "nDCG@3", "MRR@4", "nDCG", "MRR")]
+MEASURES = [
+    Effectiveness.parse(name) for name in ("Recall@1", "Recall@3", "Hits@2", "nDCG@3", "MRR@4", "nDCG", "MRR")
+]
 
 
 def rankings_of(answers: Sequence[Sequence[int]]) -> Rankings:
@@ -35,14 +38,16 @@ def judgements_of(targets: Sequence[int]) -> Judgements:
     )
 
 
-def gain(measure: Measure, order: Sequence[int], target: int) -> float:
+def gain(measure: Effectiveness, order: Sequence[int], target: int) -> float:
     if target not in order[: measure.cutoff]:
         return 0.0
     rank = order.index(target) + 1
     return {"nDCG": 1 / math.log2(rank + 1), "MRR": 1 / rank}.get(measure.family, 1.0)
 
 
-def expected_by_enumeration(answer: Sequence[int], target: int, groups: Sequence[int], measure: Measure) -> float:
+def expected_by_enumeration(
+    answer: Sequence[int], target: int, groups: Sequence[int], measure: Effectiveness
+) -> float:
     expanded = [
         [item for item, of_item in enumerate(groups) if of_item == group]
         for group in dict.fromkeys(groups[row] for row in answer)
@@ -101,7 +106,7 @@ def test_sid_level_is_never_less_than_expected_credit(case: tuple[list[list[int]
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
 def test_they_are_equal_for_every_target_only_where_no_two_items_share_a_group(numbers: list[int]) -> None:
     groups = np.unique(numbers, return_inverse=True)[1]
-    items, measure = len(groups), Measure("MRR")
+    items, measure = len(groups), Effectiveness("MRR")
     arguments = rankings_of([list(range(items))] * items), np.arange(items), groups, [measure]
     equal = (sid_level(*arguments)[measure] == expected(*arguments)[measure]).all()
     assert equal == (len(set(numbers)) == items)
@@ -118,7 +123,7 @@ def test_without_shared_groups_both_are_the_measures_themselves() -> None:
 
 
 def test_one_group_of_everything_is_always_right_or_a_matter_of_luck() -> None:
-    measures = [Measure.parse("Recall@10"), Measure.parse("Recall@50")]
+    measures = [Effectiveness.parse("Recall@10"), Effectiveness.parse("Recall@50")]
     arguments = rankings_of([[7], []]), np.array([3, 3]), np.zeros(100, dtype=np.int64), measures
     assert [values.tolist() for values in sid_level(*arguments).values()] == [[1.0, 0.0], [1.0, 0.0]]
     assert [values.tolist() for values in expected(*arguments).values()] == [[0.1, 0.0], [0.5, 0.0]]
@@ -128,4 +133,4 @@ def test_measures_of_several_relevant_items_are_refused() -> None:
     with pytest.raises(
         BenchError, match="measure 'MAP' is not defined for groups of items; take one of Recall, Hits"
     ):
-        expected(rankings_of([[0]]), np.array([0]), np.array([0]), [Measure.parse("MAP")])
+        expected(rankings_of([[0]]), np.array([0]), np.array([0]), [Effectiveness.parse("MAP")])

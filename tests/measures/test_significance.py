@@ -17,12 +17,13 @@ from bench.measures.significance import (
     compare_all,
     difference_intervals,
     flips_for,
+    flips_tried,
     holm,
     letters,
-    mean_interval,
     mean_over_seeds,
     randomisation_p,
     rank_intervals,
+    smallest_differences,
 )
 
 
@@ -159,12 +160,6 @@ def test_the_interval_of_a_difference_is_the_bootstrap_of_the_differences() -> N
         assert high[pair] == pytest.approx(expected.high, abs=0.006)
 
 
-def test_the_interval_of_a_mean_is_the_bootstrap_of_the_queries() -> None:
-    values = noise(1, 150, seed=5)[0]
-    assert mean_interval(values) == pytest.approx(bootstrap_interval(values), abs=0.006)
-    assert mean_interval(values) == mean_interval(values.copy())
-
-
 def test_the_effect_is_the_mean_over_the_deviation_of_the_differences() -> None:
     found = compare_all(np.array([[0.5, 0.7, 0.9], [0.4, 0.5, 0.6]]))[0]
     assert found.effect == pytest.approx(0.2 / 0.1)
@@ -215,3 +210,49 @@ def test_two_systems_share_a_letter_exactly_if_they_cannot_be_told_apart(systems
     named = letters(list(range(systems)), found)
     for a, b in pairs:
         assert bool(set(named[a]) & set(named[b])) == ((a, b) not in apart)
+
+
+def test_all_flips_are_tried_where_they_are_few_and_it_is_told_how_many() -> None:
+    assert flips_tried(4, 2) == 15
+    assert flips_tried(13, 2) == 2**13 - 1
+    assert flips_tried(14, 2) == flips_tried(500, 2) == 10_000
+    assert flips_tried(14, 30) == 2**14 - 1
+    values = np.stack([np.ones(4), np.zeros(4)])
+    assert randomisation_p(values).tolist() == [2 / 16]
+
+
+def test_a_unit_is_flipped_and_resampled_whole() -> None:
+    """Three questions of one document that always agree are one observation."""
+    once = noise(3, 60)
+    once[0] += 0.1
+    documents = [f"d{place // 3}" for place in range(180)]
+    thrice = np.repeat(once, 3, axis=1)
+    np.testing.assert_allclose(randomisation_p(thrice, documents), randomisation_p(once))
+    np.testing.assert_allclose(difference_intervals(thrice, documents), difference_intervals(once))
+    for in_units, alone in zip(compare_all(thrice, documents), compare_all(once), strict=True):
+        assert in_units == pytest.approx(alone)
+    assert (randomisation_p(thrice) < randomisation_p(once))[:2].all()
+
+
+def test_few_documents_are_flipped_in_every_way() -> None:
+    values = noise(2, 12)
+    documents = ["a", "b", "c", "a", "b", "c"] * 2
+    sums = np.array([[row[place::3].sum() for place in range(3)] for row in values])
+    assert randomisation_p(values, documents)[0] == pytest.approx(exact_p(sums[0], sums[1]), abs=1e-12)
+
+
+def test_the_smallest_difference_is_found_in_four_of_five_samples() -> None:
+    generator = np.random.default_rng(0)
+    smallest = smallest_differences(generator.normal(size=(2, 100)))[0]
+    assert smallest == pytest.approx(2.8 * np.sqrt(2) / 10, rel=0.15)
+    found = 0
+    for _ in range(200):
+        values = generator.normal(size=(2, 100))
+        values[0] += 2.8016 * np.sqrt(2) / 10
+        found += randomisation_p(values, flips=400)[0] < ALPHA
+    assert 0.72 < found / 200 < 0.88
+    once = noise(3, 50)
+    documents = [str(place // 2) for place in range(100)]
+    np.testing.assert_allclose(
+        smallest_differences(np.repeat(once, 2, axis=1), documents), smallest_differences(once)
+    )

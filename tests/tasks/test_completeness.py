@@ -7,6 +7,7 @@ import pytest
 
 from bench.collections.collection import Collection, Document, Query
 from bench.errors import BenchError
+from bench.measures.measure import Instrument
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings
 from bench.tasks.chunks import THIRDS
@@ -51,7 +52,7 @@ def manuals(docstrings: dict[str, tuple[str, str]], make_collection: MakeCollect
 
 
 def test_the_sentence_with_the_rarest_words_of_each_third_is_asked(kitchen: Collection) -> None:
-    asked = {one.query.id: one for one in Completeness().drawn(kitchen).asked}
+    asked = {one.query.id: one for one in Completeness().draw(kitchen).asked}
     assert asked["start bread"].query.text == "Zymurgists ferment sourdough with lactobacilli."
     assert asked["middle soup"].query.text in SOUP.body
     assert {one.group for one in asked.values()} <= set(THIRDS)
@@ -59,22 +60,19 @@ def test_the_sentence_with_the_rarest_words_of_each_third_is_asked(kitchen: Coll
 
 
 def test_a_system_that_knows_every_sentence_finds_every_document_first(manuals: Collection) -> None:
-    task = Completeness(sample=60)
-    questions = task.questions(manuals)
-    answers = holding(questions, manuals).canonical(questions, manuals.documents, task.depth)
-    figures = {figure.measure: figure for figure in task.judge(manuals, answers).figures}
+    exam = Completeness(sample=60).on(manuals)
+    figures = {figure.measure: figure for figure in exam.evaluate(holding(exam.queries, manuals)).figures}
     assert figures["Hits@1"].value == 1.0
-    assert figures["Hits@1"].n == sum(figures[f"Hits@1 {third}"].n for third in THIRDS) == len(questions)
-    assert list(figures) == task.measures()
+    assert figures["Hits@1"].n == sum(figures[f"Hits@1 {third}"].n for third in THIRDS) == len(exam.queries)
+    assert list(figures) == [measure.name for measure in exam.measures]
 
 
 def test_each_third_has_figures_of_its_own(kitchen: Collection) -> None:
     task = Completeness()
-    asked = task.drawn(kitchen).asked
+    exam, asked = task.on(kitchen), task.draw(kitchen).asked
     hits = [([one.row], [1.0]) if one.group == "start" else ([], []) for one in asked]
-    questions = task.questions(kitchen)
-    answers = Rankings.from_hits(questions, hits).canonical(questions, kitchen.documents, task.depth)
-    figures = {figure.measure: figure.value for figure in task.judge(kitchen, answers).figures}
+    answers = Rankings.from_hits(exam.queries, hits)
+    figures = {figure.measure: figure.value for figure in exam.evaluate(answers).figures}
     assert (figures["Hits@1 start"], figures["Hits@1 middle"]) == (1.0, 0.0)
     assert figures["Hits@1"] == pytest.approx(sum(one.group == "start" for one in asked) / len(asked))
 
@@ -88,50 +86,58 @@ def test_sentences_of_two_documents_are_left_out_and_counted(make_collection: Ma
         }
     )
     task = Completeness()
-    assert {one.query.text for one in task.drawn(collection).asked} == {
+    assert {one.query.text for one in task.draw(collection).asked} == {
         "Take a pound of rye flour.",
         "Take a pound of oat meal.",
         end,
         "Fry it in a little butter.",
     }
-    assert task.drawn(collection).counts["in another document too"] == 2
-    assert "2 sentences that occur in another document too" in task.definition(collection)
+    assert task.draw(collection).facts["in another document too"] == 2
+    assert "2 sentences that occur in another document too" in task.on(collection).definition
 
 
 def test_a_sentence_that_a_document_holds_twice_is_asked(make_collection: MakeCollection) -> None:
     collection = make_collection({"song": "Row the boat down the stream. " * 3})
-    assert len(Completeness().questions(collection)) == 3
+    assert len(Completeness().on(collection).queries) == 3
 
 
 def test_documents_without_a_sentence_in_each_third_are_left_out_and_counted(kitchen: Collection) -> None:
     task = Completeness()
-    assert task.drawn(kitchen).counts["documents"] == 2
-    assert task.drawn(kitchen).counts["without a sentence in each third"] == 1
+    assert task.draw(kitchen).facts["documents"] == 2
+    assert task.draw(kitchen).facts["without a sentence in each third"] == 1
     with pytest.raises(BenchError, match="no document has a sentence of 30 words in each third"):
-        Completeness(shortest=30).questions(kitchen)
+        Completeness(shortest=30).on(kitchen)
 
 
 def test_the_title_is_never_part_of_a_question(manuals: Collection, kitchen: Collection) -> None:
-    for query in Completeness(shortest=2, sample=1000).questions(kitchen):
+    for query in Completeness(shortest=2, sample=1000).on(kitchen).queries:
         assert "rye bread" not in query.text.casefold()
     titles = [document.title for document in manuals.documents]
-    for one in Completeness().drawn(manuals).asked:
+    for one in Completeness().draw(manuals).asked:
         assert titles[one.row] not in one.query.text.split()
 
 
 @pytest.mark.parametrize("selector", ["tf-idf", "textrank"])
 def test_the_draw_follows_the_seed_of_the_task_alone(manuals: Collection, selector: str) -> None:
     np.random.seed(1)
-    first = Completeness(selector=selector, sample=5).questions(manuals)
+    first = Completeness(selector=selector, sample=5).on(manuals).queries
     np.random.seed(2)
-    assert list(first) == list(Completeness(selector=selector, sample=5).questions(manuals))
-    assert list(first) != list(Completeness(selector=selector, sample=5, seed=1).questions(manuals))
+    assert list(first) == list(Completeness(selector=selector, sample=5).on(manuals).queries)
+    assert list(first) != list(Completeness(selector=selector, sample=5, seed=1).on(manuals).queries)
 
 
 def test_a_selector_with_weights_tells_whose_they_are(kitchen: Collection) -> None:
-    assert Completeness(selector="attention").drawn(kitchen).counts["selector_weights"] == find_weights(MINILM).digest
-    assert "selector_weights" not in Completeness().drawn(kitchen).counts
+    instrument = Completeness(selector="attention").on(kitchen).instrument
+    assert instrument == Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
+    assert Completeness().on(kitchen).instrument is None
     assert (Completeness(selector="attention").weights(), Completeness().weights()) == ([MINILM], [])
+
+
+def test_the_sentences_of_a_document_are_one_unit(kitchen: Collection) -> None:
+    exam = Completeness().on(kitchen)
+    assert [query.id.split()[1] for query in exam.queries] == list(exam.units or ())
+    assert list(exam.columns) == ["Hits@1", "Hits@10", "MRR@10", "Hits@1 start", "Hits@1 middle", "Hits@1 end"]
+    assert exam.primary.name == "Hits@1"
 
 
 def test_limits_that_contradict_are_refused() -> None:

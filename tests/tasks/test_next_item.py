@@ -10,10 +10,8 @@ from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
-from bench.results import read_result
-from bench.runner.local import run_cells
-from bench.runner.plan import make_plan
-from bench.suite import Suite, SystemEntry, TaskEntry
+from bench.registry import find
+from bench.tasks.exam import Evaluation
 from bench.tasks.next_item import NextItem
 from bench.tasks.search import Search
 
@@ -26,16 +24,18 @@ TRIPS = {
 }
 
 
-def judged(collection: Collection, answers: list[list[str]], task: NextItem) -> tuple[Rankings, dict[str, float]]:
+def evaluated(
+    collection: Collection, answers: list[list[str]], task: NextItem
+) -> tuple[Evaluation, dict[str, float]]:
     """Answers as lists of ids, best first."""
-    asked = task.questions(collection)
+    exam = task.on(collection)
     hits = [[(item, -float(rank)) for rank, item in enumerate(answer)] for answer in answers]
-    ranked = task.final(Rankings.from_ids(asked, hits, collection.documents), collection, asked)
-    return ranked, {figure.measure: figure.value for figure in task.judge(collection, ranked).figures}
+    evaluation = exam.evaluate(Rankings.from_ids(exam.queries, hits, collection.documents))
+    return evaluation, {figure.measure: figure.value for figure in evaluation.figures}
 
 
 def test_each_user_has_one_relevant_item_among_all(make_sequences: MakeSequences) -> None:
-    _, values = judged(
+    _, values = evaluated(
         make_sequences(TRIPS), [["narvik"], ["tromso", "hamar"], ["tromso", "hamar"]], NextItem(mask_history="no")
     )
     assert values["Recall@10"] == values["Recall@5"] == pytest.approx(2 / 3)
@@ -47,50 +47,54 @@ def test_each_user_has_one_relevant_item_among_all(make_sequences: MakeSequences
 def test_items_of_the_history_make_way(make_sequences: MakeSequences) -> None:
     collection = make_sequences(TRIPS)
     answers = [["oslo", "bergen", "tromso", "narvik"], ["narvik", "hamar"], ["bergen", "oslo"]]
-    ranked, values = judged(collection, answers, NextItem())
-    found = [collection.documents.ids(rows) for _, rows, _ in ranked]
+    evaluation, values = evaluated(collection, answers, NextItem())
+    found = [collection.documents.ids(rows) for _, rows, _ in evaluation.rankings]
     assert found == [["narvik"], ["hamar"], ["bergen"]]
     assert values["MRR@10"] == 1
-    _, unmasked = judged(collection, answers, NextItem(mask_history="no"))
+    _, unmasked = evaluated(collection, answers, NextItem(mask_history="no"))
     assert unmasked["MRR@10"] == pytest.approx((1 / 4 + 1 / 2 + 1) / 3)
 
 
 def test_histories_are_masked_by_default_only_where_none_repeats(make_sequences: MakeSequences) -> None:
     again = make_sequences({**TRIPS, "dan": ["oslo", "oslo", "hamar", "narvik"]})
-    assert NextItem().masks_history(make_sequences(TRIPS))
-    assert not NextItem().masks_history(again)
-    assert NextItem(mask_history="yes").masks_history(again)
-    assert "items of the history are allowed in the answer" in NextItem().definition(again)
+    assert NextItem().on(make_sequences(TRIPS)).hides_histories
+    assert not NextItem().on(again).hides_histories
+    assert NextItem(mask_history="yes").on(again).hides_histories
+    assert "items of the history are allowed in the answer" in NextItem().on(again).definition
 
 
 def test_so_many_items_are_asked_for_that_enough_are_left(make_sequences: MakeSequences) -> None:
     collection = make_sequences({"ada": [f"stop-{number:02}" for number in range(40)]})
-    task = NextItem(depth=10)
-    asked = task.questions(collection)
-    assert task.reach(collection, asked) == 10 + 39
-    order = [*asked[0].history, "stop-39"]
-    ranked, values = judged(collection, [order], task)
-    assert ranked.lengths.tolist() == [1]
+    exam = NextItem(depth=10).on(collection)
+    assert exam.reach == 10 + 39
+    order = [*exam.queries[0].history, "stop-39"]
+    evaluation, values = evaluated(collection, [order], NextItem(depth=10))
+    assert evaluation.rankings.lengths.tolist() == [1]
     assert values["Recall@5"] == 1
-    assert NextItem(depth=10, mask_history="no").reach(collection, asked) == 10
-    assert Search().reach(collection, asked) == 100
+    assert NextItem(depth=10, mask_history="no").on(collection).reach == 10
+    assert Search().on(collection).reach == 100
+
+
+def test_answers_are_as_deep_as_the_deepest_cut_off(make_sequences: MakeSequences) -> None:
+    exam = NextItem(measured=["Recall@50", "Recall@10"]).on(make_sequences(TRIPS))
+    assert (exam.depth, exam.primary.name) == (50, "Recall@50")
+    assert "first 50 items" in exam.definition
 
 
 def test_an_answer_is_short_only_if_more_items_could_be_in_it(make_sequences: MakeSequences) -> None:
     collection = make_sequences(TRIPS)
-    task = NextItem()
-    ranked, _ = judged(collection, [["narvik", "hamar"], ["hamar"], []], task)
-    assert task.judge(collection, ranked).counts["short"] == 2
-    assert task.judge(collection, ranked).counts["unanswered"] == 1
+    evaluation, _ = evaluated(collection, [["narvik", "hamar"], ["hamar"], []], NextItem())
+    counts = {count.name: count.value for count in evaluation.counts}
+    assert (counts["short"], counts["unanswered"]) == (2, 1)
 
 
 def test_the_split_comes_from_the_rules(make_sequences: MakeSequences) -> None:
-    questions = NextItem().questions(make_sequences(TRIPS, split="valid"))
+    questions = NextItem().on(make_sequences(TRIPS, split="valid")).queries
     assert [question.history for question in questions] == [("oslo", "bergen"), ("bergen", "oslo"), ("oslo",)]
 
 
 def test_the_definition_tells_the_protocol_and_how_the_data_were_made(make_sequences: MakeSequences) -> None:
-    definition = NextItem().definition(make_sequences({**TRIPS, "eve": ["oslo"]}))
+    definition = NextItem().on(make_sequences({**TRIPS, "eve": ["oslo"]})).definition
     assert definition.startswith("leave-one-out (test): each of 3 users has one relevant item among all 5")
     assert "items of the history are left out of the answer" in definition
     assert "users left out (fewer than 3 interactions): 1" in definition
@@ -99,12 +103,12 @@ def test_the_definition_tells_the_protocol_and_how_the_data_were_made(make_seque
 def test_a_search_collection_has_nothing_next(make_collection: Callable[..., Collection]) -> None:
     search = make_collection({"a": "Bread.", "b": "Soup."}, {"q": "how to bake"}, {"q": {"a": 1}})
     with pytest.raises(BenchError, match="small has no histories, so nothing comes next; ask the task search"):
-        NextItem().questions(search)
+        NextItem().on(search)
 
 
 def test_a_catalogue_of_one_item_leaves_no_choice(make_sequences: MakeSequences) -> None:
     with pytest.raises(BenchError, match="a catalogue of one item; there is nothing to choose from"):
-        NextItem().questions(make_sequences({"ada": ["oslo", "oslo", "oslo"]}))
+        NextItem().on(make_sequences({"ada": ["oslo", "oslo", "oslo"]}))
 
 
 def test_unknown_items_of_a_history_mask_nothing(make_sequences: MakeSequences) -> None:
@@ -123,25 +127,44 @@ def test_text_systems_and_recommenders_share_a_table(tmp_path: Path) -> None:
     places = sorted({item for items in TRIPS.values() for item in items})
     described = [f"{place}\tA town called {place}\tNorway\n" for place in places]
     (shop / "shop.item").write_text("item_id:token\ttitle:token_seq\tland:token\n" + "".join(described))
-    names = ["bm25", "item-knn", "popularity", "markov"]
-    suite = Suite(
-        name="trips",
-        datasets=[f"recbole:{shop}"],
-        systems=[SystemEntry(retriever=name) for name in names],
-        tasks=[TaskEntry(task="next_item")],
+    collection = open_dataset(f"recbole:{shop}").collection
+    exam = NextItem().on(collection)
+    for name in ("bm25", "item-knn", "popularity", "markov"):
+        retriever = find("retriever", name).load()()
+        retriever.fit(collection.training_view())
+        evaluation = exam.evaluate(retriever.retrieve(exam.queries, exam.reach))
+        recall = {figure.measure: figure.value for figure in evaluation.figures}["Recall@10"]
+        assert recall == 1 if name == "popularity" else 0 <= recall <= 1  # nothing else is left
+
+
+def test_what_shared_identifiers_hide_is_measured_only_of_systems_that_have_them(
+    make_sequences: MakeSequences,
+) -> None:
+    collection = make_sequences(TRIPS)
+    exam = NextItem(mask_history="no").on(collection)
+    expected, sid_level = (measure for measure in exam.measures if measure.header)
+    assert (expected.name, expected.column, expected.diagnostic) == ("expected Recall@10", "expected @10", False)
+    assert (sid_level.name, sid_level.column, sid_level.diagnostic) == (
+        "SID-level Recall@10",
+        "[SID-level @10]",
+        True,
     )
-    cells = make_plan(suite, [open_dataset(suite.datasets[0])], tmp_path)
-    run_cells(cells, _Nobody())
-    results = [read_result(cell) for cell in cells]
-    assert [result.problem for result in results] == [""] * 4
-    assert [cell.trained for cell in cells] == [False, True, True, True]
-    assert all(0 <= result.tasks[0].figures["Recall@10"].value <= 1 for result in results)
-    assert results[2].tasks[0].figures["Recall@10"].value == 1  # nothing else is left
+    assert list(exam.columns[-2:]) == [expected.name, sid_level.name]
+    answers = Rankings.from_hits(exam.queries, [([0], [1.0])] * 3)
+    alone = exam.evaluate(answers)
+    assert not {expected.name, sid_level.name} & set(alone.values)
+    shared = exam.evaluate(answers, groups=np.zeros(len(collection), dtype=np.int64))
+    assert shared.values[sid_level.name].tolist() == shared.values[expected.name].tolist() == [1, 1, 1]
+    assert [figure.n for figure in shared.figures[-2:]] == [3, 3]
+    assert {name: shared.values[name].tolist() for name in alone.values} == {
+        name: found.tolist() for name, found in alone.values.items()
+    }
 
 
-class _Nobody:
-    """Watches nothing."""
-
-    def started(self, cell: object) -> None: ...
-    def progressed(self, cell: object, phase: str, done: int, total: int) -> None: ...
-    def finished(self, cell: object, seconds: float, problem: str) -> None: ...
+def test_a_primary_measure_that_groups_have_no_value_of_is_measured_alone(make_sequences: MakeSequences) -> None:
+    collection = make_sequences(TRIPS)
+    exam = NextItem(measured=["MAP"]).on(collection)
+    answers = Rankings.from_hits(exam.queries, [([0], [1.0])] * 3)
+    assert not any(
+        "expected" in name for name in exam.evaluate(answers, np.zeros(len(collection), dtype=np.int64)).values
+    )
