@@ -52,10 +52,16 @@ def digest_code(start: str | Path) -> str:
         name = this if isinstance(this, str) else this.name
         if source is None or name in digests or name in _NO_FIGURE:
             continue
-        tree = _Essence().visit(ast.parse(source.read_bytes()))
-        digests[name] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-        todo += _imports(tree, package)
+        digests[name], imports = _read(source.read_bytes(), package)
+        todo += imports
     return digest_data(digests)
+
+
+@cache
+def _read(source: bytes, package: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's code, and names that it imports; many retrievers share a module."""
+    tree = _Essence().visit(ast.parse(source))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(_imports(tree, package))
 
 
 def _source(module: str | Path, own: str, beside: Path | None) -> tuple[Path | None, str]:

@@ -49,10 +49,10 @@ def test_a_change_in_another_package_that_no_version_covers_changes_it(package: 
 
 
 def test_comments_docstrings_and_descriptions_change_nothing(package: Path) -> None:
-    text = '"""{0}"""\nfrom pydantic import Field\nclass A:\n    """{0}"""\n    size: int = Field(1, description="{0}")\n'
+    text = '"""{0}"""\nfrom pydantic import Field\nclass A:\n    """{0}"""\n    n: int = Field(1, description="{0}")'
     digests = set()
     for word in ("one", "two"):
-        (package / "basket.py").write_text(text.format(word) + f"    '''{word}'''  # {word}\n")
+        (package / "basket.py").write_text(text.format(word) + f"\n    '''{word}'''  # {word}\n")
         digests.add(_digest("orchard.apple"))
     assert len(digests) == 1
     (package / "basket.py").write_text(text.replace("Field(1", "Field(2"))

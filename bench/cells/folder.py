@@ -40,6 +40,26 @@ def rankings_file(task: TaskRecord) -> Path:
     return task.run_file.with_name(_RANKINGS)
 
 
+def checkpoints_folder(folder: Path) -> Path:
+    """Where a fit keeps what it needs to go on after an interruption."""
+    return folder / "checkpoints"
+
+
+def first_answers_file(folder: Path) -> Path:
+    """The fitted system's answers to a few questions, which the loaded one has to repeat."""
+    return folder / "first-answers.npz"
+
+
+def libraries_file(folder: Path) -> Path:
+    """Names of the modules that the fit had loaded."""
+    return folder / "libraries.json"
+
+
+def log_file(folder: Path) -> Path:
+    """What the cell's processes print."""
+    return folder / "log.txt"
+
+
 def is_cell(folder: Path) -> bool:
     """Whether the folder is a cell that ended, well or not. A draft is none."""
     return not folder.name.startswith(".") and (manifest_file(folder).is_file() or failure_file(folder).is_file())

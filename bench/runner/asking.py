@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cells.folder import can_load, index_folder, read
+from bench.cells.folder import can_load, index_folder, is_fitted, read
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
@@ -39,13 +39,13 @@ def ask(
     k: int,
     out: Path,
     device: str | None = None,
-    plugin_files: Sequence[Path] = (),
     progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
 ) -> Sequence[Hit]:
     """The first k hits for a question; the index is kept, so that the next question is answered at once."""
     if not question.strip():
         raise BenchError("the question is empty; ask something")
-    retriever, collection = _fitted(suite, dataset, out, device, plugin_files, progress), dataset.collection
+    retriever, collection = _fitted(suite, dataset, out, device, progress, plugin_files), dataset.collection
     asked = [Query("question", question)]
     answers = answers_to(retriever, asked, k, collection.documents)
     ranked = answers.canonical(asked, collection.documents, k)
@@ -71,8 +71,8 @@ def neighbours(
     k: int,
     out: Path,
     device: str | None = None,
-    plugin_files: Sequence[Path] = (),
     progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
 ) -> Sequence[Named]:
     """A document's identifier, and the k whose identifiers begin most like it; without an id, the first document's.
 
@@ -82,7 +82,7 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
-    retriever = _fitted(suite, dataset, out, device, plugin_files, progress)
+    retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
     if not isinstance(retriever, GeneratesIdentifiers):
         name = suite.systems[0].retriever
         raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
@@ -115,8 +115,8 @@ def _fitted(
     dataset: Dataset,
     out: Path,
     device: str | None,
-    plugin_files: Sequence[Path],
     progress: Progress,
+    plugin_files: Sequence[Path],
 ) -> Retriever:
     """The first system of the suite, loaded from a finished cell or from an index of its own, which is kept.
 
@@ -133,7 +133,8 @@ def _fitted(
         return retriever
     if not can_load(cell.folder):
         cell = replace(cell, folder=out / "asked" / cell.folder.name, tasks=())
-        run_cells([cell], _Quiet(progress))
+    if not can_load(cell.folder):
+        run_cells([cell], _Quiet(progress), fresh=is_fitted(cell.folder))
         record = read(cell.folder)
         if record.failure:
             raise BenchError(record.problem)

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import registry
 from bench.cells.environment import environment
-from bench.cells.folder import index_folder, write_manifest, write_task
+from bench.cells.folder import checkpoints_folder, index_folder, libraries_file, write_manifest, write_task
 from bench.cells.record import FitCost, Manifest, TaskCost, TaskResult
 from bench.cells.sealed import plain
 from bench.collections.collection import Collection, Rules, read_collection
@@ -107,7 +107,7 @@ def _collection(cell: Cell) -> Collection:
 
 def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     retriever.progress("fitting", 0, 1)
-    workplace = Workplace(cell.folder / "checkpoints", common_folder(setting.threads))
+    workplace = Workplace(checkpoints_folder(cell.folder), common_folder(setting.threads))
     view = _collection(cell).training_view()  # the test split is not in this process until the fit is done
     memory, watch, processor = PeakMemory(), Stopwatch(), ProcessorWatch()
     fit(retriever, view, workplace)
@@ -226,12 +226,12 @@ def answer_counts(facts: dict[str, Any]) -> list[Count]:
 
 def _keep_library_names(folder: Path) -> None:
     names = [name for name in sys.modules if not name.startswith("bench_plugin_")]
-    write_text(folder / "libraries.json", json.dumps(names))
+    write_text(libraries_file(folder), json.dumps(names))
 
 
 def _import_libraries(folder: Path) -> None:
     """Load the libraries that the fit had loaded, so that they are not taken for memory of the system."""
-    path = folder / "libraries.json"
+    path = libraries_file(folder)
     for name in json.loads(path.read_text()) if path.is_file() else ():
         if name not in sys.modules:
             with suppress(Exception):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.cells.folder import first_answers_file
 from bench.errors import BenchError
 from bench.rankings import Rankings
 
@@ -11,20 +12,22 @@ _TOLERANCE = 1e-3
 """Of the span of an answer's scores; the same sums in another order differ by less."""
 
 
-def _file(folder: Path) -> Path:
-    return folder / "first-answers.npz"
-
-
 def keep_first_answers(folder: Path, task: str, answers: Rankings) -> None:
     """Keep the fitted system's answers to the first questions of a task."""
-    np.savez(_file(folder), task=np.array(task), offsets=answers.offsets, rows=answers.rows, scores=answers.scores)
+    np.savez(
+        first_answers_file(folder),
+        task=np.array(task),
+        offsets=answers.offsets,
+        rows=answers.rows,
+        scores=answers.scores,
+    )
 
 
 def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
     """Raise BenchError if the loaded system answers otherwise; other questions than those kept are not compared."""
-    if not _file(folder).is_file():
+    if not first_answers_file(folder).is_file():
         return
-    with np.load(_file(folder), allow_pickle=False) as kept:
+    with np.load(first_answers_file(folder), allow_pickle=False) as kept:
         if str(kept["task"]) != task or len(kept["offsets"]) != len(answers.offsets):
             return
         before = Rankings(answers.query_ids, kept["offsets"], kept["rows"], kept["scores"])

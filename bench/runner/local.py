@@ -102,6 +102,9 @@ def _begun(cell: Cell, watcher: Watcher, context: ForkServerContext, setting: Se
         _ended(cell, {"": cell.problem}, 0.0, watcher)
         return None
     left = [task for task in cell.tasks if not task.done]
+    if is_fitted(cell.folder) and not left:
+        _ended(cell, {}, 0.0, watcher)
+        return None
     step = left[0] if left and can_load(cell.folder) else None
     return _Running(cell, Child.start(cell, step, setting, context))
 
@@ -112,6 +115,7 @@ def _stepped(one: _Running, watcher: Watcher, context: ForkServerContext, settin
     if one.child.process.exitcode is None:
         return False
     _listen(one, watcher)
+    one.child.signal(signal.SIGKILL)  # what it has started ends with it
     task, problems = one.child.task, one.child.problems()
     one.child.events.close()
     one.problems |= {task.name: problems[""]} if task and problems else problems

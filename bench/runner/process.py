@@ -10,12 +10,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from bench import registry
+from bench.cells.folder import log_file
 from bench.runner.cell import Setting, answer_task, fit_cell
 from bench.runner.cost import Stopwatch
 from bench.runner.plan import Cell, PlannedTask, explain
 from bench.store import locked, remove_drafts
 
-_PATIENCE = 20.0
+_PATIENCE = 3.0
 """Seconds to wait for a process of an earlier run that is about to end."""
 
 
@@ -101,6 +102,6 @@ def _end_with_parent(events: Connection) -> None:
 
 def _log_to(cell: Cell) -> None:
     cell.folder.mkdir(parents=True, exist_ok=True)
-    log = os.open(cell.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(log_file(cell.folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -1,38 +1,20 @@
 """The probes as tasks of a cell: what they leave beside each other, and what their keys depend on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PLUGINS, Notes
 from safetensors.numpy import save_file
 
-from bench import registry
+from bench.cells.folder import read
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
-from bench.results import read_result
 from bench.runner.local import run_cells
 from bench.runner.plan import Cell, make_plan
 from bench.suite import Suite, SystemEntry, TaskEntry, read_suite
-
-PLUGINS = Path(__file__).parents[1] / "plugins.py"
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def started(self, cell: Cell) -> None: ...
-    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None: ...
-    def finished(self, cell: Cell, seconds: float, problem: str) -> None: ...
-
-
-@pytest.fixture(autouse=True)
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_from_files", [])
-    registry.load_files([PLUGINS])
-    return
 
 
 def _cell(beir_folder: Path, out: Path, system: str, tasks: dict[str, dict[str, Any]]) -> Cell:
@@ -48,15 +30,21 @@ def _cell(beir_folder: Path, out: Path, system: str, tasks: dict[str, dict[str, 
 def test_a_cell_answers_all_three_probes(beir_folder: Path, tmp_path: Path) -> None:
     tasks = {"exclusivity": {"sample": 20}, "completeness": {"sample": 10}, "relevance": {"sample": 3}}
     cell = _cell(beir_folder, tmp_path, "tf-idf", tasks)
-    run_cells([cell], Silent())
-    result = read_result(cell)
-    assert result.problem == ""
-    exclusivity, completeness, relevance = result.tasks
-    assert exclusivity.figures["Hits@1 N=64"].value > 0.9
-    assert exclusivity.queries == 6 * exclusivity.figures["Hits@1 N=64"].n
-    assert completeness.figures["Hits@10"].value > 0.8
-    assert relevance.figures["fail@1"].value < 0.3
-    assert relevance.counts["judge_weights"] == find_weights(MINILM).digest
+    run_cells([cell], Notes())
+    record = read(cell.folder)
+    assert record.problem == ""
+    results = {task.result.task: task.result for task in record.tasks}
+    values = {name: {figure.measure: figure for figure in result.figures} for name, result in results.items()}
+    hits = values["exclusivity"]["Hits@1 N=64"]
+    assert hits.value > 0.9
+    assert results["exclusivity"].queries == 6 * hits.n
+    assert values["completeness"]["Hits@10"].value > 0.8
+    assert values["relevance"]["fail@1"].value < 0.3
+    relevance = results["relevance"]
+    assert not next(measure for measure in relevance.measures if measure.name == "fail@1").higher_is_better
+    assert relevance.instrument is not None
+    assert relevance.instrument.weights == find_weights(MINILM).digest
+    assert all(task.units is not None for task in record.tasks if task.result.task == "exclusivity")
 
 
 def test_another_judge_of_the_same_name_is_another_task(beir_folder: Path, tmp_path: Path) -> None:
