@@ -30,3 +30,10 @@ def _sign(char: str) -> str:
     if category(char) in _STEERING or char in _BIDI:
         return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     return char
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun: 1 cell, 1,200 cells."""
+    ending = "" if number == 1 else "s"
+    word = f"{noun[:-1]}ie" if ending and noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun
+    return f"{number:,} {word}{ending}"

@@ -1,6 +1,8 @@
 """Leaderboards written by hand or by a generator, of any size."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,11 @@ RELEVANCE = tuple(
     Measure(f"fail@{rank}", f"share of random documents that beat rank {rank}", higher_is_better=False)
     for rank in (1, 2, 3, 5, 10)
 )
+PROBE = (
+    Measure("Hits@1", "share of questions with their document, first 1"),
+    Measure("MRR@10", "reciprocal rank of the document, first 10"),
+)
+MEASURES = {"search": SEARCH, "exclusivity": PROBE, "completeness": PROBE, "relevance": RELEVANCE}
 JUDGE = Instrument("judge", "MaxSim of all-MiniLM-L6-v2's token vectors", "53aa")
 
 
@@ -60,15 +67,15 @@ def row(name: str, measures: Sequence[Measure], level: float, rank: int, systems
 
 
 def block(task: str, systems: Sequence[str], collection: str) -> Block:
-    """The task `search`, or `relevance`, where lower is better."""
-    measures = SEARCH if task == "search" else RELEVANCE
-    levels = np.linspace(0.8, 0.2, len(systems)) if task == "search" else np.linspace(0.02, 0.4, len(systems))
+    """A task of MEASURES; of `relevance` lower is better."""
+    measures, lower = MEASURES[task], task == "relevance"
+    levels = np.linspace(0.02, 0.4, len(systems)) if lower else np.linspace(0.8, 0.2, len(systems))
     return Block(
         task=task,
         options={"depth": 100},
         definition=f"what {task} means",
         queries=200,
-        instrument=None if task == "search" else JUDGE,
+        instrument=JUDGE if lower else None,
         measures=measures,
         columns=[measure.name for measure in measures],
         timed=task == "search",
@@ -81,8 +88,8 @@ def block(task: str, systems: Sequence[str], collection: str) -> Block:
     )
 
 
-def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = True) -> Board:
-    tasks = ["search", *(["relevance"] if relevance else [])]
+def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = True, probes: bool = False) -> Board:
+    tasks = ["search", *(["exclusivity", "completeness"] if probes else []), *(["relevance"] if relevance else [])]
     return Board(
         suite="made-up",
         title="Figures of nobody",
@@ -100,3 +107,16 @@ def board(systems: Sequence[str], collections: Sequence[str], relevance: bool = 
             for name in collections
         ],
     )
+
+
+def changed(made: Board, only: Sequence[str] = (), **values: Any) -> Board:
+    """The board with other values in every row, or in those of the systems `only`."""
+
+    def row(one: Row) -> Row:
+        return replace(one, **values) if not only or one.system in only else one
+
+    collections = [
+        replace(one, blocks=[replace(block, rows=[row(r) for r in block.rows]) for block in one.blocks])
+        for one in made.collections
+    ]
+    return replace(made, collections=collections)

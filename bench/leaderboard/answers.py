@@ -84,7 +84,9 @@ def short_scores(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
 def _rounded(scores: np.ndarray, bits: int) -> np.ndarray:
     fractions, exponents = np.frexp(scores)
-    return np.ldexp(np.rint(np.ldexp(fractions, bits + 1)), exponents - bits - 1)
+    with np.errstate(over="ignore"):
+        rounded = np.ldexp(np.rint(np.ldexp(fractions, bits + 1)), exponents - bits - 1)
+    return np.where(np.isfinite(rounded), rounded, scores)
 
 
 def read_answers(path: Path, queries: Sequence[Query], documents: Documents) -> Rankings:

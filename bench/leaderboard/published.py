@@ -185,6 +185,6 @@ def _not_published(path: Path, error: Exception) -> BenchError:
     else:
         reason = str(error) or type(error).__name__
     return BenchError(
-        f"{path} cannot be read: {' '.join(reason.split())[:300]}; give a folder that this version's "
-        "`bench publish` wrote"
+        f"{path} cannot be read: {' '.join(reason.split())[:300]}; give a folder that `bench publish` wrote "
+        "with this version"
     )

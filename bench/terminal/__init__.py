@@ -7,8 +7,8 @@ from bench.terminal.listings import card_table, dataset_line, options_table, pla
 from bench.terminal.progress import ProgressDisplay
 
 __all__ = [
-    "ProgressDisplay",
     "BoardView",
+    "ProgressDisplay",
     "card_table",
     "console",
     "dataset_line",

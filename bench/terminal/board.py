@@ -13,8 +13,8 @@ from rich.text import Text
 from bench.leaderboard.board import NOT_RUN, Block, Board, CollectionBoard, Row, RowFigure
 from bench.leaderboard.columns import Column, absence, columns, label, notes
 from bench.leaderboard.text import fraction
-from bench.terminal.console import plural, text
-from bench.visible import visible
+from bench.terminal.console import text
+from bench.visible import plural, visible
 
 _LONGEST_NAME = 36
 """Characters of a system's name in a line; a longer name takes several."""
@@ -28,7 +28,7 @@ _LEAVING = ("cost", "count", "fact", "quality", "rank")
 
 @dataclass(frozen=True)
 class BoardView:
-    """All tables of a board, drawn when the width is known; `cells` is the folder of its cells, where the logs of failures lie."""
+    """All tables of a board, drawn when the width is known; `cells` is the folder of its cells, with the logs."""
 
     board: Board
     cells: Path | None = None
@@ -140,5 +140,6 @@ def _failures(board: CollectionBoard, cells: Path | None) -> Iterator[Text]:
                         logs.setdefault(key, log)
     for (system, reason), tasks in reasons.items():
         where = "" if len(tasks) == len(board.blocks) else f" ({', '.join(tasks)})"
-        see = f"; log: {log}" if (log := logs.get((system, reason))) else ""
+        found = logs.get((system, reason))
+        see = f"; log: {found}" if found else ""
         yield text(f"{system}{where}: {reason}{see}", style="red")

@@ -95,7 +95,9 @@ def references_table(found: Sequence[Held]) -> Table:
         ours = ("-", "-") if one.ours is None else (f"{one.ours:.4f}", f"{one.difference:+.4f}")
         figures = f"{reference.value:.4f}", *ours, f"{reference.tolerance:g}"
         verdict = text(one.verdict, style=_STYLES[one.verdict])
-        add(made, reference.name, one.where, reference.measure, *figures, verdict, text(reference.source, style="dim"))
+        add(
+            made, reference.name, one.where, reference.measure, *figures, verdict, text(reference.source, style="dim")
+        )
     return made
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from bench.measures.significance import flips_for
-from bench.terminal.console import add, plural, table, text
+from bench.terminal.console import add, table, text
 from bench.terminal.hits import paragraph
+from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.leaderboard.compare import Comparisons
@@ -41,8 +41,8 @@ def _note(found: "Comparisons") -> str:
     primary = found.measures[0]
     return (
         f"{first.task_name}, {plural(primary.queries, 'query')}, fingerprint {first.fingerprint[:6]}; {first.name} "
-        f"minus {second.name}; p: paired randomisation test, {flips_for(2):,} sign flips; d_z: mean over deviation of "
-        f"the differences; {primary.measure} is tested, the other p are not corrected and only describe"
+        f"minus {second.name}; p: paired randomisation test, {primary.flips:,} sign flips; d_z: mean over deviation "
+        f"of the differences; {primary.measure} is tested, the other p are not corrected and only describe"
     )
 
 

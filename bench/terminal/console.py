@@ -60,10 +60,3 @@ def table(headers: Sequence[str], right: Sequence[str] = ()) -> Table:
 def add(made: Table, *cells: object) -> None:
     """A row of texts; one that is a Text already stays as it is."""
     made.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in cells))
-
-
-def plural(number: int, noun: str) -> str:
-    """A number with its noun: 1 cell, 1,200 cells."""
-    ending = "" if number == 1 else "s"
-    word = f"{noun[:-1]}ie" if ending and noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun
-    return f"{number:,} {word}{ending}"

@@ -1,6 +1,6 @@
 """Answers to single questions, and the figures of a run made elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -50,15 +50,15 @@ def docids_table(found: "Sequence[Named]") -> RenderableType:
 
 def judged_table(row: "ImportedRow") -> RenderableType:
     """The figures of an imported run."""
-    title = text(f"{row.system} on {row.collection}, {row.task_name} (imported)", style="bold")
+    result = row.result
+    title = text(f"{row.system} on {row.collection}, {result.task} (imported)", style="bold", keep="")
     made = table(("measure", "value", "95 % interval", "queries"), right=("value", "95 % interval", "queries"))
-    for figure in row.judged.figures:
+    for figure in result.figures:
         numbers = (f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}") if figure.n else ("–", "–")
         add(made, figure.measure, *numbers, f"{figure.n:,}")
-    return Group(title, made, text(f"{', '.join(_named(row.judged.counts))}\n{row.definition}", style="dim"))
+    return Group(title, made, text(f"{', '.join(map(_named, result.counts))}\n{result.definition}", style="dim"))
 
 
-def _named(counts: Mapping[str, Count]) -> Iterator[str]:
-    """Facts beside the means, each with its name."""
-    for one in counts.values():
-        yield f"{one.header or one.name} {fraction(one.value) if one.kind == 'share' else count(one.value)}"
+def _named(one: Count) -> str:
+    """A fact beside the means, with its name."""
+    return f"{one.header or one.name} {fraction(one.value) if one.kind == 'share' else count(one.value)}"

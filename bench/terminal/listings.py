@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.terminal.console import add, make_printable, plural, table, text
-from bench.visible import visible
+from bench.terminal.console import add, make_printable, table, text
+from bench.visible import plural, visible
 
 if TYPE_CHECKING:
     from bench.collections.cards import Card

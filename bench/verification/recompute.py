@@ -52,7 +52,7 @@ def _wrong(cell: PublishedCell, fingerprint: str) -> Iterator[str]:
     identity = cell.cell
     if identity.fingerprint not in (fingerprint, ""):
         yield f"a row of another fingerprint, {identity.fingerprint[:12]}, is mixed in"
-    if cell.fitted and (problem := check_key(identity)):
+    elif cell.fitted and (problem := check_key(identity)):
         yield problem
 
 

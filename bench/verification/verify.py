@@ -117,10 +117,12 @@ def _compare_blocks(where: str, block: Mapping[str, Any], computed: Mapping[str,
 
 
 def _compare_rows(where: str, row: Mapping[str, Any], computed: Mapping[str, Any], near: float) -> Iterator[Check]:
-    """One check for each figure, and one for each other part of the row that differs."""
+    """One check for each figure, and one for each count and each other part of the row that differs."""
     for measure in dict.fromkeys([*row["figures"], *computed["figures"]]):
         yield compared(f"{where}: {measure}", row["figures"].get(measure), computed["figures"].get(measure), near)
-    yield from differences(where, _without(row, "figures", "cost"), _without(computed, "figures", "cost"), near)
+    yield from differences(where, row["counts"], computed["counts"], near)
+    others = ("figures", "counts", "cost")
+    yield from differences(where, _without(row, *others), _without(computed, *others), near)
     yield compared(f"{where}: cost", row["cost"], computed["cost"])
 
 

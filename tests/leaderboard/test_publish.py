@@ -1,7 +1,6 @@
 """Publishing from cells alone: what is shown, what is refused, what is never written."""
 
 import csv
-import gzip
 import io
 import json
 import os
@@ -16,16 +15,24 @@ import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 
 from bench.errors import BenchError
-from bench.leaderboard.assemble import make_board
+from bench.cells.folder import read_all
+from bench.cells.record import FORMAT
+from bench.digests import digest_data
 from bench.leaderboard.board import Board
-from bench.leaderboard.cells import read_cells
-from bench.leaderboard.publish import Selection, publish, select
-from bench.results import read_result
-from bench.suite import SystemEntry
+from bench.leaderboard.build import build_board
+from bench.leaderboard.paths import published_id
+from bench.leaderboard.publish import publish
+from bench.leaderboard.published import read_published
+from bench.leaderboard.selection import Selection, request_of, select
+from bench.suite import Suite, SystemEntry
 
 
 def selected(finished: Finished, *folders: Path, **chosen: Any) -> Selection:
-    return select(finished.suite, [read_cells([folder]) for folder in folders or (finished.out,)], **chosen)
+    return select(finished.suite, [read_all([folder]) for folder in folders or (finished.out,)], **chosen)
+
+
+def board_of(suite: Suite, selection: Selection) -> Board:
+    return build_board(request_of(suite), selection.cells, selection.collections)
 
 
 def copied(finished: Finished, to: Path, systems: tuple[str, ...], change: Callable[[dict[str, Any]], None]) -> Path:
@@ -34,15 +41,24 @@ def copied(finished: Finished, to: Path, systems: tuple[str, ...], change: Calla
         if cell.system in systems:
             shutil.copytree(cell.folder, to / "cells" / cell.folder.name)
     for path in to.rglob("*.json"):
-        data = json.loads(path.read_text())
-        change(data)
-        path.write_text(json.dumps(data))
+        if path.name in ("manifest.json", "failure.json", "result.json"):
+            resealed(path, change)
     return to
+
+
+def resealed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a record as its writer would have written it."""
+    data = json.loads(path.read_text())
+    assert data.pop("format") == FORMAT
+    data.pop("digest")
+    change(data)
+    data["format"] = FORMAT
+    path.write_text(json.dumps(data | {"digest": digest_data(data)}))
 
 
 @pytest.fixture(scope="module")
 def board(finished: Finished) -> Board:
-    return make_board(finished.suite, selected(finished).cells)
+    return board_of(finished.suite, selected(finished))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +80,7 @@ def test_every_system_has_a_row_and_a_failed_one_its_reason(board: Board) -> Non
 def test_a_figure_is_the_mean_over_seeds_with_its_spread(board: Board, finished: Finished) -> None:
     search = board.collections[0].blocks[0]
     row = next(row for row in search.rows if row.system == SPECIAL)
-    each = [read_result(finished.cell(SPECIAL, seed)).tasks[0].figures["nDCG@10"].value for seed in (0, 1)]
+    each = [finished.task(SPECIAL, "search", seed).values["nDCG@10"].mean() for seed in (0, 1)]
     assert each[0] != each[1]
     figure = row.figures["nDCG@10"]
     assert figure.value == pytest.approx(np.mean(each))
@@ -92,17 +108,19 @@ def test_publishing_twice_gives_identical_bytes(finished: Finished, results: Pat
     assert first == again
     assert {str(path) for path in first if len(path.parts) < 3} == {
         "README.md", "index.html", "tiny/README.md", "tiny/index.html", "tiny/table.tex", "tiny/table.csv",
-        "tiny/pairs.csv", "tiny/leaderboard.json", "tiny/overview.svg",
+        "tiny/pairs.csv", "tiny/leaderboard.json", "tiny/overview.svg", "tiny/made_with.json",
     }  # fmt: skip
-    assert len([path for path in first if path.parts[1:2] == ("manifests",)]) == 10
-    assert len([path for path in first if path.parts[1:2] == ("runs",)]) == 8 * 3
+    assert len([path for path in first if path.parts[1:2] == ("manifests",)]) == len(finished.cells)
+    assert len([path for path in first if path.parts[1:2] == ("runs",)]) == sum(
+        len(cell.tasks) for cell in finished.records()
+    )
 
 
 def test_no_path_of_the_machine_is_published(results: Path, finished: Finished) -> None:
     for path in results.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
-            text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+            text = data.decode(errors="replace") if path.suffix == ".parquet" else data.decode()
             for place in (str(finished.out), str(Path.home()), os.path.dirname(str(finished.out)), str(Path.cwd())):  # noqa: PTH120
                 assert place not in text, path
             assert place.replace("/", "-") not in path.name
@@ -143,17 +161,17 @@ def test_a_proof_lies_beside_every_figure(results: Path) -> None:
             for name in row["cells"]:
                 manifest = json.loads((results / "tiny" / "manifests" / f"{name}.json").read_text())
                 assert manifest["cell"]["system"] == row["system"]
-                runs = [task for task in manifest["tasks"] if task["task"] == block["task"]]
-                assert len(runs) == bool(row["figures"])
-                assert all((results / "tiny" / "runs" / task["run"]).is_file() for task in runs)
+                tasks = [task for task in manifest["tasks"] if task["task"] == block["task"]]
+                assert len(tasks) == bool(row["figures"])
+                assert all((results / "tiny" / "runs" / task["answers"]).is_file() for task in tasks)
 
 
 def test_a_missing_cell_is_a_row(finished: Finished) -> None:
     suite = finished.suite.model_copy(update={"systems": [*finished.suite.systems, SystemEntry(retriever="sif")]})
-    found = make_board(suite, select(suite, [read_cells([finished.out])]).cells)
+    found = board_of(suite, select(suite, [read_all([finished.out])]))
     assert [row.problem for row in found.collections[0].blocks[0].rows if row.system == "sif"] == ["not run"]
     suite = finished.suite.model_copy(update={"seeds": [0, 1, 2]})
-    found = make_board(suite, select(suite, [read_cells([finished.out])]).cells)
+    found = board_of(suite, select(suite, [read_all([finished.out])]))
     row = found.collections[0].blocks[0].rows[0]
     assert row.problem == "seed 2: not run"
     assert row.seeds == [0, 1]
@@ -168,11 +186,13 @@ def test_collections_may_have_different_numbers_of_seeds(finished: Finished, tmp
         if "cell" in data:
             data["cell"] |= {"collection": "elsewhere", "fingerprint": "e" * 64}
 
+    name = finished.suite.datasets[0]
     other = copied(finished, tmp_path / "other", ("bm25", "tf-idf", SPECIAL), elsewhere)
     for folder in (other / "cells").glob("*.seed1.*"):
         if folder.name.startswith(("bm25", "tf-idf")):
             shutil.rmtree(folder)
-    publish(finished.suite, selected(finished, finished.out, other), tmp_path / "results")
+    chosen = selected(finished, finished.out, other, collections=[name, "elsewhere"])
+    publish(finished.suite, chosen, tmp_path / "results")
     shown = (tmp_path / "results" / "tiny" / "README.md").read_text()
     here, there = (part.split("### ")[1] for part in shown.split("\n## ")[1:])
     assert "| 2 (±.000) |" in here
@@ -187,18 +207,18 @@ def test_collections_may_have_different_numbers_of_seeds(finished: Finished, tmp
 def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:
     systems = [SystemEntry(retriever="bm25", options={"k1": 0.7}), SystemEntry(retriever="tf-idf")]
     suite = finished.suite.model_copy(update={"systems": systems})
-    selection = select(suite, [read_cells([finished.out])])
-    cells = [cell for found in selection.cells.values() for cell in found]
-    assert {cell.system for cell in cells} == {"tf-idf"}
-    assert max(selection.passed_over.values()) == 8
-    with pytest.raises(BenchError, match=r"no cell of the suite tiny was found \(10 looked at\)"):
+    selection = select(suite, [read_all([finished.out])])
+    assert {cell.system for cell in selection.cells} == {"tf-idf"}
+    assert max(selection.passed_over.values()) == len(finished.cells) - len(selection.cells)
+    looked_at = rf"no cell of the suite tiny was found for elsewhere \({len(finished.cells)} looked at\)"
+    with pytest.raises(BenchError, match=looked_at):
         selected(finished, collections=["elsewhere"])
 
 
 def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) -> None:
     def slower(data: dict[str, Any]) -> None:
         if "facts" in data:
-            data["cost"]["fit_seconds"] = 1234.0
+            data["cost"]["seconds"] = 1234.0
 
     folder = copied(finished, tmp_path / "runs", ("bm25",), lambda data: None)
     renamed = copied(finished, tmp_path / "again", ("bm25",), slower)
@@ -207,20 +227,19 @@ def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) ->
             os.utime(file, (2e9, 2e9))
         shutil.move(path, folder / "cells" / f"{path.name}x")
     selection = selected(finished, folder)
-    found = next(iter(selection.cells.values()))
-    assert len(found) == 2
-    assert {cell.manifest["cost"]["fit_seconds"] for cell in found} == {1234.0}
-    assert selection.passed_over["older than an equal cell"] == 2
+    expected = len([cell for cell in finished.cells if cell.system == "bm25"])
+    assert len(selection.cells) == selection.passed_over["older than an equal cell"] == expected
+    assert {cell.manifest.cost.seconds for cell in selection.cells if cell.manifest} == {1234.0}
 
 
 def test_two_machines_merge_and_their_costs_stay_apart(finished: Finished, tmp_path: Path) -> None:
     def elsewhere(data: dict[str, Any]) -> None:
-        if "machine" in data:
-            data["machine"]["processor"] = "Abacus 3000"
+        if "environment" in data:
+            data["environment"]["machine"]["processor"] = "Abacus 3000"
 
     one = copied(finished, tmp_path / "one", ("bm25", "raises"), lambda data: None)
     two = copied(finished, tmp_path / "two", ("tf-idf", HOSTILE, SPECIAL, "bm25"), elsewhere)
-    board = make_board(finished.suite, selected(finished, one, two).cells)
+    board = board_of(finished.suite, selected(finished, one, two))
     collection = board.collections[0]
     assert len(collection.hardware) == 2
     hardware = {row.system: row.hardware for row in collection.blocks[0].rows if row.done}
@@ -230,16 +249,6 @@ def test_two_machines_merge_and_their_costs_stay_apart(finished: Finished, tmp_p
     shown = (tmp_path / "results" / "tiny" / "README.md").read_text()
     assert "hardware 1: " in shown
     assert "hardware 2: " in shown
-    assert "compare" not in shown.split("hardware 2")[0].split("Bold")[0]
-
-
-def test_seeds_on_two_machines_have_no_common_cost(finished: Finished, tmp_path: Path) -> None:
-    folder = copied(finished, tmp_path, ("bm25",), lambda data: None)
-    for path in (folder / "cells").glob("*seed1*/tasks/search*/result.json"):
-        path.write_text(path.read_text().replace('"processor": "', '"processor": "other '))
-    row = make_board(finished.suite, selected(finished, folder).cells).collections[0].blocks[0].rows[0]
-    assert row.cost == {}
-    assert " / " in row.hardware
 
 
 def test_two_fingerprints_are_refused_and_what_differs_is_named(finished: Finished, tmp_path: Path) -> None:
@@ -247,7 +256,8 @@ def test_two_fingerprints_are_refused_and_what_differs_is_named(finished: Finish
         if "cell" in data:
             data["cell"]["fingerprint"] = "e" * 64
             data["cell"]["rules"]["gains"] = "binary"
-        data.get("versions", {})["numpy"] = "9.9"
+        if "facts" in data:
+            data["environment"]["versions"]["numpy"] = "9.9"
 
     other = copied(finished, tmp_path / "other", ("tf-idf",), later)
     with pytest.raises(BenchError) as refused:
@@ -258,7 +268,7 @@ def test_two_fingerprints_are_refused_and_what_differs_is_named(finished: Finish
     assert f"numpy {np.__version__} against 9.9" in message
     assert not (tmp_path / "results").exists()
     chosen = selected(finished, finished.out, other, fingerprints=["eeee"])
-    assert {cell.fingerprint for found in chosen.cells.values() for cell in found} == {"e" * 64}
+    assert {cell.fingerprint for cell in chosen.cells} == {"e" * 64}
 
 
 def test_a_table_with_two_definitions_is_refused(finished: Finished, tmp_path: Path) -> None:
@@ -268,7 +278,7 @@ def test_a_table_with_two_definitions_is_refused(finished: Finished, tmp_path: P
 
     other = copied(finished, tmp_path, ("bm25",), redefined)
     with pytest.raises(BenchError, match=r"another definition \(.*median over the queries"):
-        make_board(finished.suite, selected(finished, other, finished.out).cells)
+        board_of(finished.suite, selected(finished, other, finished.out))
 
 
 def test_a_folder_that_was_not_published_is_never_replaced(finished: Finished, tmp_path: Path) -> None:
@@ -284,3 +294,90 @@ def test_the_overview_names_the_best_of_every_suite(results: Path) -> None:
     assert "[tiny](tiny/README.md)" in shown
     assert shown.count("| [tiny]") == 3
     assert "<script" not in shown
+
+
+@pytest.mark.parametrize("name", ["..", ".", "...", "", " ", "../up", "a/b", "a\\b", ".hidden", "C:"])
+def test_no_name_of_a_suite_becomes_a_path(finished: Finished, tmp_path: Path, name: str) -> None:
+    keep = tmp_path / "papers" / "thesis.tex"
+    keep.parent.mkdir()
+    keep.write_text("years of work")
+    (tmp_path / "leaderboard.json").write_text("{}")
+    results = tmp_path / "results"
+    with pytest.raises(BenchError, match=r"names no folder; call its file NAME\.toml"):
+        publish(finished.suite.model_copy(update={"name": name}), selected(finished), results)
+    assert keep.read_text() == "years of work"
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("place", ["thesis.tex", "runs/notes.txt", "figures/plot.parquet", "runs/old/a.parquet"])
+def test_nothing_is_removed_that_was_not_published(
+    finished: Finished, results: Path, tmp_path: Path, place: str
+) -> None:
+    shutil.copytree(results / "tiny", tmp_path / "tiny")
+    mine = tmp_path / "tiny" / place
+    mine.parent.mkdir(exist_ok=True, parents=True)
+    mine.write_text("years of work")
+    with pytest.raises(BenchError, match="was not published and would be removed"):
+        publish(finished.suite, selected(finished), tmp_path)
+    assert mine.read_text() == "years of work"
+
+
+def test_a_link_is_never_replaced(finished: Finished, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tiny").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BenchError, match="no folder of its own"):
+        publish(finished.suite, selected(finished), tmp_path)
+
+
+def test_a_collection_is_named_as_it_was_run_or_as_it_is_published(finished: Finished) -> None:
+    spec = finished.suite.datasets[0]
+    short = f"beir:{Path(spec).name}"
+    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
+    cells = [finished.records()]
+    for name in (spec, short):
+        assert select(suite, cells, collections=[name]).collections == [short]
+
+
+def test_only_collections_that_the_suite_names_are_published_unasked(finished: Finished) -> None:
+    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
+    with pytest.raises(BenchError, match=r"was found for pydoc-1k .*; name one of beir:docstrings\d+ with --dataset"):
+        select(suite, [finished.records()])
+
+
+def test_the_suite_decides_the_order_of_collections(finished: Finished, tmp_path: Path) -> None:
+    def elsewhere(data: dict[str, Any]) -> None:
+        if "cell" in data:
+            data["cell"] |= {"collection": "an earlier letter", "fingerprint": "e" * 64}
+
+    other = copied(finished, tmp_path, ("bm25",), elsewhere)
+    names = [finished.suite.datasets[0], "an earlier letter"]
+    for datasets in (names, names[::-1]):
+        suite = finished.suite.model_copy(update={"datasets": datasets})
+        found = select(suite, [read_all([finished.out]), read_all([other])]).collections
+        assert ["earlier" in name for name in found] == ["earlier" in name for name in datasets]
+
+
+def test_an_option_that_is_no_path_is_published_as_it_is(finished: Finished, tmp_path: Path) -> None:
+    pattern = r"(?u)\b\w+\b"
+    vectors = str(tmp_path / "vectors.txt")
+
+    def changed(data: dict[str, Any]) -> None:
+        if "cell" in data:
+            data["cell"]["options"] |= {"token_pattern": pattern, "vectors": vectors}
+            data["cell"]["weights"] = {vectors: "d1", "owner/model": "d2"}
+
+    folder = copied(finished, tmp_path / "runs", ("random-order", SPECIAL), changed)
+    suite = finished.suite.model_copy(update={"systems": finished.suite.systems[3:4]})
+    publish(suite, select(suite, [read_all([folder])]), tmp_path / "results")
+    for cell in read_published(tmp_path / "results" / "tiny").cells.values():
+        assert cell.cell.options["token_pattern"] == pattern
+        assert cell.cell.options["vectors"] == "vectors.txt"
+        assert cell.cell.weights == {"vectors.txt": "d1", "owner/model": "d2"}
+
+
+def test_names_of_published_files_are_short_and_no_paths(finished: Finished) -> None:
+    for cell in selected(finished).cells:
+        name = published_id(cell)
+        assert name.count(".") == 3
+        assert "/" not in name
+        assert len(name.encode()) < 150

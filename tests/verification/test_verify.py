@@ -6,24 +6,36 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 
 from bench.collections.catalogue import Dataset, open_dataset
+from bench.digests import digest_file
 from bench.errors import BenchError
+from bench.leaderboard import overview as overviews
 from bench.leaderboard import publish as publishing
-from bench.leaderboard.cells import read_cells
-from bench.leaderboard.formats import as_json
-from bench.leaderboard.publish import publish, select
-from bench.leaderboard.verify import Check, read_published, verify, worst
+from bench.leaderboard.board import Board
+from bench.leaderboard.publish import publish
+from bench.leaderboard.published import read_published
+from bench.leaderboard.selection import select
+from bench.leaderboard.writers.json import as_json
+from bench.verification.check import Check, worst
+from bench.verification.verify import verify
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plain_page() -> Iterator[None]:
     """A page and a picture that are made quickly; the real ones have tests of their own."""
+
+    def plain(board: Board) -> str:
+        return as_json(board.as_data())
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "as_page", lambda board, manifests: as_json([board.as_data(), manifests]))
-        patch.setattr(publishing, "as_picture", lambda board: as_json(board.as_data()))
+        writers = {**publishing._WRITERS, "index.html": plain, "overview.svg": plain}
+        patch.setattr(publishing, "_WRITERS", writers)
+        patch.setattr(overviews, "as_overview_page", lambda boards: "\n".join(map(plain, boards)))
         yield
 
 
@@ -32,7 +44,7 @@ def original(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Pa
     results = tmp_path_factory.mktemp("results")
     systems = [entry for entry in finished.suite.systems if entry.label != SPECIAL]
     suite = finished.suite.model_copy(update={"systems": systems, "tasks": finished.suite.tasks[:2]})
-    publish(suite, select(suite, [read_cells([finished.out])]), results)
+    publish(suite, select(suite, [finished.records()]), results)
     return results / "tiny"
 
 
@@ -101,19 +113,19 @@ def test_a_rounding_of_another_machine_is_near(folder: Path, finished: Finished)
 
 
 def test_a_swapped_run_file_is_caught(folder: Path, finished: Finished) -> None:
-    one, other = (next(folder.glob(f"runs/{name}.*seed0*.search.*")) for name in ("bm25", "tf-idf"))
+    one, other = (next(folder.glob(f"runs/{name}.*seed0*.search*")) for name in ("bm25", "tf-idf"))
     shutil.copyfile(other, one)
     found = failures(folder, finished.dataset)
-    assert found[f"runs/{one.name}"] == "the run file is not the one that its manifest names"
+    assert found[f"runs/{one.name}"] == "the file is not the one that its manifest names"
     assert any(what.endswith("search, bm25: nDCG@10") for what in found)
 
 
 def test_a_run_file_that_is_missing_or_too_many_is_caught(folder: Path, finished: Finished) -> None:
-    one = next(folder.glob("runs/bm25.*seed0*.search.*"))
-    one.rename(one.with_name("stray.trec.gz"))
+    one = next(folder.glob("runs/bm25.*seed0*.search*"))
+    one.rename(one.with_name("stray.parquet"))
     found = failures(folder, finished.dataset)
-    assert found[f"runs/{one.name}"] == "the run file is missing"
-    assert found["runs/stray.trec.gz"] == "no manifest names this run file"
+    assert found[f"runs/{one.name}"] == "the file is missing"
+    assert found["runs/stray.parquet"] == "no manifest names this file"
 
 
 def test_another_fingerprint_is_caught(folder: Path, finished: Finished, beir_folder: Path) -> None:
@@ -141,7 +153,7 @@ def test_a_row_that_is_left_out_or_renamed_is_caught(folder: Path, finished: Fin
 def test_a_cost_that_the_manifest_does_not_give_is_caught(folder: Path, finished: Finished) -> None:
     def change(data: dict[str, Any]) -> None:
         data["tasks"][0]["cost"]["p50_ms"] /= 2
-        data["cost"]["fit_seconds"] /= 2
+        data["cost"]["seconds"] /= 2
 
     edit(manifest_of(folder, "bm25"), change)
     assert any(what.endswith("search, bm25: cost") for what in failures(folder, finished.dataset))
@@ -165,3 +177,98 @@ def test_a_collection_that_cannot_be_opened_is_a_failure_that_says_what_to_do(fo
 def test_a_folder_that_was_not_published_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="give a folder that `bench publish` wrote"):
         read_published(tmp_path)
+
+
+def test_an_option_that_the_key_was_not_made_of_is_caught(folder: Path, finished: Finished) -> None:
+    edit(manifest_of(folder, "bm25"), lambda data: data["cell"]["options"].update(k1=0.9))
+    assert "its options as shown is not what its key was made of" in failures(folder, finished.dataset).values()
+
+
+def test_parts_that_do_not_give_the_key_are_caught(folder: Path, finished: Finished) -> None:
+    edit(manifest_of(folder, "bm25"), lambda data: data["cell"]["key_parts"].update(code="other"))
+    assert "its key is not the digest of its parts" in failures(folder, finished.dataset).values()
+    edit(manifest_of(folder, "bm25"), lambda data: data["cell"].update(key_parts={}))
+    assert "it does not say what its key was made of" in failures(folder, finished.dataset).values()
+
+
+def test_ties_are_computed_again_too(folder: Path, finished: Finished) -> None:
+    """Without scores in full: those that are published keep which of them are equal."""
+    answers = next(folder.glob("runs/tf-idf.*seed0*.search*"))
+    table = pq.read_table(answers)
+    tied = table.set_column(3, "score", pa.array([1.0] * len(table)))
+    pq.write_table(tied, answers)
+
+    def renamed(data: dict[str, Any]) -> None:
+        next(task for task in data["tasks"] if task["answers"] == answers.name)["sha256"] = digest_file(answers)
+
+    edit(manifest_of(folder, "tf-idf"), renamed)
+    found = failures(folder, finished.dataset)
+    assert any(what.endswith("search, tf-idf: tied_at_10") for what in found)
+
+
+def test_a_file_that_says_something_in_addition_is_caught(folder: Path, finished: Finished) -> None:
+    edit(folder / "leaderboard.json", lambda data: data.update(award="best paper"))
+    assert "leaderboard.json" in failures(folder, finished.dataset)
+    edit(manifest_of(folder, "bm25"), lambda data: data.update(award="best paper"))
+    with pytest.raises(BenchError, match=r"bm25.*\.json cannot be read: award"):
+        read_published(folder)
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "{}", "null", '{"format": 2}', "[" * 100_000, '{"format": ' + "9" * 5000 + "}"]
+)
+@pytest.mark.parametrize("name", ["leaderboard.json", "manifests/bm25.json"])
+def test_a_damaged_file_is_named_in_one_line(folder: Path, name: str, damage: str) -> None:
+    path = folder / name if (folder / name).is_file() else manifest_of(folder, "bm25")
+    path.write_text(damage)
+    with pytest.raises(BenchError, match=rf"{path.name} cannot be read: [^\n]*`bench publish` wrote with this version$"):
+        read_published(folder)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "pairs.csv", "README.md", "table.tex"])
+def test_a_table_that_is_no_text_or_not_there_is_caught(folder: Path, finished: Finished, name: str) -> None:
+    (folder / name).write_bytes(b"\xff\xfe\x00")
+    assert any(what.startswith(name) for what in failures(folder, finished.dataset))
+    (folder / name).unlink()
+    assert any(what.startswith(name) for what in failures(folder, finished.dataset))
+
+
+def test_any_change_of_a_published_number_or_name_is_caught_or_named(folder: Path, finished: Finished) -> None:
+    """Every kind of place in the board: a value replaced, a key taken away."""
+    data = json.loads((folder / "leaderboard.json").read_text())
+    row = data["collections"][0]["blocks"][0]["rows"][0]
+    for name, value in list(row.items()):
+        for changed in ({**row, name: None}, {key: row[key] for key in row if key != name}):
+            if value is None and changed.get(name, 1) is None:
+                continue
+            data["collections"][0]["blocks"][0]["rows"][0] = changed
+            (folder / "leaderboard.json").write_text(json.dumps(data))
+            try:
+                published = read_published(folder)
+            except BenchError:
+                continue
+            board = json.loads(as_json(published.board.as_data()))
+            assert (folder / "leaderboard.json").read_text() != as_json(board)
+
+
+def test_a_damaged_answer_fails_its_collection_alone(folder: Path, finished: Finished) -> None:
+    answers = next(folder.glob("runs/tf-idf.*seed0*.search*"))
+    answers.write_bytes(answers.read_bytes()[:200])
+    found = failures(folder, finished.dataset)
+    assert any("cannot be read" in detail for detail in found.values())
+
+
+def test_the_overview_of_all_boards_is_checked(folder: Path, finished: Finished) -> None:
+    overviews.write_overview(folder.parent)
+    assert worst(checked(folder, finished.dataset)) == "OK"
+    readme = folder.parent / "README.md"
+    readme.write_text(readme.read_text().replace("| nDCG@10 |", "| nDCG@11 |", 1))
+    assert f"{folder.parent.name}/README.md" in failures(folder, finished.dataset)
+
+
+def test_what_other_versions_drew_is_near(folder: Path, finished: Finished) -> None:
+    (folder / "overview.svg").write_text("<svg/>")
+    assert "overview.svg" in failures(folder, finished.dataset)
+    (folder / "made_with.json").write_text('{"altair": "0.1"}')
+    verdicts = {check.what: check.verdict for check in checked(folder, finished.dataset)}
+    assert verdicts["overview.svg"] == "near"

@@ -56,9 +56,10 @@ SIDES = (
 
 
 class Point(NamedTuple):
-    """A named point, in pixels."""
+    """A point, in pixels, and the text that is to stand beside it."""
 
     name: str
+    text: str
     x: float
     y: float
 
@@ -84,7 +85,7 @@ def place_names(points: Sequence[Point], width: float, height: float, lines: Seq
         free = [
             (side, box)
             for side in SIDES
-            if (box := side.box(point.x, point.y, text_width(shortened(point.name)))).inside(width, height)
+            if (box := side.box(point.x, point.y, text_width(point.text))).inside(width, height)
             and not any(box.overlaps(other) for other in taken)
         ]
         if free:

@@ -37,7 +37,9 @@ def _matrix(board: Board) -> _Matrix:
     names = dict.fromkeys(entry["name"] for entry in board.systems)
     names |= dict.fromkeys(row.system for _, block in blocks for row in block.rows)
     by_name = [({row.system: row for row in block.rows}, block) for _, block in blocks]
-    return _Matrix(board, blocks, [(name, [_cell(rows.get(name), block) for rows, block in by_name]) for name in names])
+    return _Matrix(
+        board, blocks, [(name, [_cell(rows.get(name), block) for rows, block in by_name]) for name in names]
+    )
 
 
 def _cell(row: Row | None, block: Block) -> _Cell:

@@ -132,11 +132,13 @@ def _section(collection: CollectionBoard, colours: Colours) -> _Section:
 
 def _table(block: Block, collection: CollectionBoard, colours: Colours) -> _Table:
     shown = sorted(columns(block, collection.hardware), key=lambda column: column.kind not in _FIRST)
-    rows = [
-        _TableRow(label(row), row, [c.entry(row) for c in shown] if row.done else [], "" if row.done else absence(row))
-        for row in block.rows
-    ]
+    rows = [_TableRow(label(row), row, *_entries(row, shown)) for row in block.rows]
     return _Table(block, shown, rows, notes(block, collection.hardware), block_charts(block, colours))
+
+
+def _entries(row: Row, shown: Sequence[Column]) -> tuple[list[Entry], str]:
+    """A row's entries, or else why it has none."""
+    return ([column.entry(row) for column in shown], "") if row.done else ([], absence(row))
 
 
 def _systems(collection: CollectionBoard) -> Iterator[_System]:

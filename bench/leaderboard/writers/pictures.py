@@ -8,13 +8,13 @@ from bench.leaderboard.board import Block, Board, CollectionBoard, Row
 from bench.leaderboard.writers.charts import (
     Chart,
     Colours,
-    against_latency,
     by_rank,
     colours_of,
     distribution,
     intervals,
     side_by_side,
 )
+from bench.leaderboard.writers.latency import against_latency
 from bench.leaderboard.writers.templating import template
 
 _BESIDE = ("exclusivity", "completeness")
@@ -90,7 +90,10 @@ def _panels(board: Board, colours: Colours) -> list[_Panel]:
 def _notes(board: Board, charts: Sequence[Chart]) -> list[str]:
     if not charts:
         return ["no system has figures"]
-    found = ["lines: 95 % bootstrap intervals over queries", *dict.fromkeys(chart.foot for chart in charts if chart.foot)]
+    found = [
+        "lines: 95 % bootstrap intervals over queries",
+        *dict.fromkeys(chart.foot for chart in charts if chart.foot),
+    ]
     if len(board.collections) > _MOST:
         found.append(f"the first {_MOST} of {len(board.collections)} collections")
     return found

@@ -1,0 +1,216 @@
+"""Charts: static, safe, the same for the same data, and with names that do not lie on each other."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from xml.etree import ElementTree
+
+import pytest
+from boards import HARDWARE, SEARCH, block, board, changed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.leaderboard.board import BANDS, Block, RowCost
+from bench.leaderboard.writers.charts import PALETTE, by_rank, colours_of, distribution, side_by_side
+from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, text_width
+from bench.leaderboard.writers.latency import against_latency
+from bench.leaderboard.writers.pictures import as_picture, block_charts, collection_charts
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = "<script>alert(1)</script>"
+SYSTEMS = ["bm25", HOSTILE, "50% & $x_1$ | {y}", "dsi\x1b[2J"]
+
+
+def words(svg: str) -> str:
+    return " ".join(ElementTree.fromstring(svg).itertext())
+
+
+def made(*systems: str) -> Block:
+    return block("search", systems or SYSTEMS, "pydoc-1k")
+
+
+def latency(shown: Block) -> str:
+    return against_latency(shown, shown.rows, colours_of([row.system for row in shown.rows])).svg
+
+
+def charts(shown: Block) -> list[str]:
+    return [chart.svg for chart in block_charts(shown, colours_of(SYSTEMS))]
+
+
+@pytest.fixture(scope="module")
+def picture() -> str:
+    return as_picture(board(SYSTEMS, ["pydoc-1k", "scifact"]))
+
+
+def texts(svg: str, parent: str) -> Iterator[tuple[str, Box]]:
+    """The texts in groups of a class, with their boxes in the coordinates of that group."""
+    for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
+        if parent in (group.get("class") or ""):
+            for one in group.iter(f"{SVG}text"):
+                x, y = map(float, re.findall(r"-?[\d.]+", str(one.get("transform")))[:2])
+                width = 0.5 * FONT_SIZE * len(one.text or "")
+                left = {"start": x, "middle": x - width / 2, "end": x - width}[str(one.get("text-anchor"))]
+                yield str(one.text), Box(left, y - 0.7 * FONT_SIZE, left + width, y)
+
+
+def test_charts_hold_nothing_that_runs_or_is_fetched(picture: str) -> None:
+    shown = [*charts(made()), *charts(block("relevance", SYSTEMS, "pydoc-1k")), picture]
+    assert len(shown) == 2 + 1 + 1
+    for svg in shown:
+        tags = {element.tag.removeprefix(SVG) for element in ElementTree.fromstring(svg).iter()}
+        assert not tags & {"script", "foreignObject", "image", "a", "link"}
+        assert not re.search(r"href|url\(|@import", svg)
+
+
+def test_the_ground_is_transparent_and_all_ink_is_of_a_middle_tone() -> None:
+    for svg in charts(made()):
+        inks = set(re.findall(r'(?:fill|stroke)="#([0-9a-f]{6})"', svg))
+        assert inks
+        for ink in inks:
+            red, green, blue = (int(ink[i : i + 2], 16) / 255 for i in (0, 2, 4))
+            assert 0.2 < 0.3 * red + 0.59 * green + 0.11 * blue < 0.85
+        assert "#000" not in svg
+        assert "#fff" not in svg
+
+
+def test_equal_boards_give_equal_text(picture: str) -> None:
+    assert charts(made()) == charts(made())
+    assert as_picture(board(SYSTEMS, ["pydoc-1k", "scifact"])) == picture
+
+
+def test_every_system_is_named_at_its_point_with_what_lies_behind_it() -> None:
+    svg = latency(made("bm25", HOSTILE, "sbert"))
+    assert {text for text, _ in texts(svg, "mark-text role-mark")} == {"bm25", HOSTILE, "sbert"}
+    assert 'aria-label="bm25: nDCG@10 .800, n = 200; 95 % .770–.830; median latency 3.00 ms"' in svg
+
+
+def test_what_steers_a_terminal_is_seen_in_a_chart() -> None:
+    assert "dsi␛[2J" in words(latency(made()))
+
+
+@pytest.mark.parametrize("number", [2, 9, 14, 40])
+def test_names_in_a_chart_do_not_lie_on_each_other(number: int) -> None:
+    svg = latency(made(*(f"a system of number {n}" for n in range(number))))
+    placed = list(texts(svg, "mark-text role-mark"))
+    assert placed
+    for (_, one), (_, other) in combinations(placed, 2):
+        assert not one.overlaps(other)
+
+
+def test_systems_whose_names_have_no_room_are_in_the_legend_or_told_of() -> None:
+    crowded = made(*(f"one of many systems, {n}" for n in range(60)))
+    crowded = replace(crowded, rows=[replace(row, cost=RowCost(p50_ms=1.0)) for row in crowded.rows])
+    chart = against_latency(crowded, crowded.rows, colours_of([row.system for row in crowded.rows]))
+    named = {text for text, _ in texts(chart.svg, "mark-text role-mark")}
+    legend = {text for text, _ in texts(chart.svg, "role-legend-label")}
+    assert legend
+    assert len(named) + len(legend) < 60
+    assert f"{60 - len(named) - len(legend)} grey points without a name" in chart.foot
+    assert not named & legend
+
+
+points = st.lists(st.tuples(st.floats(0, 400), st.floats(0, 200), st.text(min_size=1, max_size=28)), max_size=25)
+
+
+@given(points)
+def test_placed_names_cover_no_point_and_no_other_name(found: list[tuple[float, float, str]]) -> None:
+    given_points = [Point(str(n), text, x, y) for n, (x, y, text) in enumerate(found)]
+    sides = place_names(given_points, 400, 200, [])
+    boxes = [sides[p.name].box(p.x, p.y, text_width(p.text)) for p in given_points if p.name in sides]
+    assert all(box.inside(400, 200) for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert not any(box.left < p.x < box.right and box.top < p.y < box.bottom for box in boxes for p in given_points)
+
+
+def test_a_name_keeps_off_a_line_where_it_can() -> None:
+    across = Box(100, 49, 400, 51)
+    side = place_names([Point("a", "name", 100, 50)], 400, 100, [across])["a"]
+    assert not side.box(100, 50, text_width("name")).overlaps(across)
+
+
+def test_the_front_is_of_the_best_whichever_way_is_better() -> None:
+    one = latency(made("a", "b", "c"))
+    lower = replace(SEARCH[0], higher_is_better=False)
+    two = latency(replace(made("a", "b", "c"), measures=[lower, *SEARCH[1:]]))
+    front = re.compile(r'd="([^"]+)"[^>]*stroke-dasharray="4,3"')
+    assert front.search(one)
+    assert front.search(one)[1] != front.search(two)[1]  # type: ignore[index]
+    assert "lower is better" in words(two)
+
+
+def test_a_chart_by_rank_has_a_line_for_each_system_and_says_which_way_is_better() -> None:
+    shown = block("relevance", SYSTEMS, "pydoc-1k")
+    told = words(by_rank(shown, shown.rows, colours_of(SYSTEMS)).svg)
+    assert "fail (lower is better)" in told
+    assert "fail@k" in told
+    assert all(name in told for name in ("bm25", HOSTILE))
+
+
+def test_exclusivity_stands_beside_completeness() -> None:
+    collection = board(SYSTEMS, ["pydoc-1k"], probes=True).collections[0]
+    [chart] = collection_charts(collection)
+    assert "exclusivity, Hits@1" in words(chart.svg)
+    assert "completeness, Hits@1" in words(chart.svg)
+    assert not collection_charts(replace(collection, blocks=collection.blocks[:2]))
+    assert side_by_side(collection.blocks[1:3]).svg == chart.svg
+
+
+def test_the_distribution_shows_every_band() -> None:
+    shown = made()
+    told = words(distribution(shown, shown.rows).svg)
+    assert all(band in told for band in BANDS)
+
+
+def test_a_chart_of_many_systems_shows_the_first_and_says_so() -> None:
+    shown = made(*(f"system {n}" for n in range(40)))
+    assert distribution(shown, shown.rows).foot == "the first 25 of 40 systems"
+
+
+def test_systems_have_the_same_colour_in_every_chart_and_those_beyond_the_palette_none() -> None:
+    colours = colours_of([f"system {n}" for n in range(30)])
+    assert list(colours.values()) == list(range(len(PALETTE)))
+
+
+def test_only_rows_on_one_hardware_are_compared_by_latency() -> None:
+    whole = board(["bm25", "sbert", "dsi"], ["pydoc-1k"], relevance=False)
+    mixed = changed(whole, ["dsi"], hardware="another machine")
+    shown = charts(mixed.collections[0].blocks[0])[0]
+    assert {text for text, _ in texts(shown, "mark-text role-mark")} == {"bm25", "sbert"}
+
+
+def test_the_picture_names_the_suite_the_collections_and_every_system(picture: str) -> None:
+    told = words(picture)
+    for part in ("made-up", "pydoc-1k, search: nDCG@10 against latency", "scifact, search", "bm25", HOSTILE):
+        assert part in told
+    assert told.count(f"latency on {HARDWARE}") == 1
+    assert len(picture) < 60_000
+
+
+def test_without_latencies_the_picture_shows_the_intervals() -> None:
+    told = words(as_picture(changed(board(["bm25", "dsi"], ["pydoc-1k"]), cost=RowCost())))
+    assert "pydoc-1k, search: nDCG@10" in told
+    assert "latency" not in told
+
+
+def test_latencies_measured_on_a_busy_machine_are_marked() -> None:
+    busy = changed(board(["bm25", "dsi"], ["pydoc-1k"]), cost=RowCost(p50_ms=3.0, others_share=0.5))
+    told = words(as_picture(busy))
+    assert "bm25†" in told
+    assert "† measured while other work took more than 15% of the processor" in told
+    assert "†" not in words(as_picture(board(["bm25", "dsi"], ["pydoc-1k"])))
+
+
+def test_a_picture_without_figures_says_so() -> None:
+    assert "no system has figures" in words(as_picture(changed(board(["bm25"], ["pydoc-1k"]), figures={})))
+
+
+def test_of_many_collections_the_picture_shows_the_first_and_says_so() -> None:
+    told = words(as_picture(board(["bm25", "dsi"], [f"collection {number}" for number in range(6)])))
+    assert "collection 3" in told
+    assert "collection 4" not in told
+    assert "the first 4 of 6 collections" in told
+
+
+def test_a_probe_alone_has_no_chart_of_bands_and_none_of_latency() -> None:
+    assert charts(block("exclusivity", SYSTEMS, "pydoc-1k")) == []
