@@ -22,7 +22,7 @@ MOST_BARS = 25
 """Systems in a chart with one line each."""
 
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
-_DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [1, 3], [10, 4])
+_DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [3, 1], [10, 4])
 _SHADED = 4
 """Up to how many systems lines have their intervals behind them."""
 
