@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import __version__
+from bench.cli import app
+
 PLUGINS = Path(__file__).parent / "plugins.py"
 
 
@@ -117,6 +120,24 @@ def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, t
         (("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.kk=1"), "did you mean k1"),
         (("run", "--dataset", "limit?split=dev", "--retriever", "bm25"), "has no split 'dev'"),
         (("run", "--dataset", "limit?size=3", "--retriever", "bm25"), "unknown option of source limit 'size'"),
+        (("run", "--dataset", "limit?spilt=dev", "--retriever", "bm25"), "did you mean split"),
+        (
+            ("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.k1=inf"),
+            "bm25.k1: give a finite number",
+        ),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--retriever", "bm25"), "bm25 is given 2 times"),
+        (("run", "--dataset", "limit", "--dataset", "limit", "--retriever", "bm25"), "2 datasets are called 'limit'"),
+        (
+            ("run", "--dataset", "limit", "--retriever", "bm25", "--seed", "0", "--seed", "0"),
+            "2 seeds are called '0'",
+        ),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--task", "serach"), "did you mean search"),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--measure", "nDGC@10"), "nDGC@10"),
+        (("run", "--suite", "...toml"), "no suite file ...toml"),
+        (
+            ("score", "absent.trec", "--dataset", "limit", "--task", "exclusivity?sample=4", "--set", "sample=5"),
+            "once",
+        ),
         (("run", "--dataset", "limit", "--retriever", "bm25", "--plugin", "absent.py"), "not a Python file"),
         (("show", "retriever", "colbret"), "did you mean colbert"),
         (("list", "retriever"), "did you mean retrievers"),
@@ -133,6 +154,82 @@ def test_a_mistake_is_one_line_with_its_remedy(arguments: tuple[str, ...], compl
     assert "Traceback" not in done.stderr
     assert complaint in done.stderr + done.stdout
     assert not (tmp_path / "runs" / "cells").exists() or not list((tmp_path / "runs" / "cells").rglob("result.json"))
+
+
+def _plan(*arguments: object) -> list[list[str]]:
+    """The cells of a dry run: system, collection, seed, tasks, state and key of each."""
+    done = _bench("run", *arguments, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.partition(" cells")[2].splitlines()[2:]
+    return [re.split(r" {2,}", line.strip()) for line in lines]
+
+
+def test_a_suite_gets_a_system_that_it_lacks_and_one_retriever_runs_twice(beir_folder: Path) -> None:
+    dataset = f"beir:{beir_folder}"
+    added = _plan("--suite", "baselines", "--dataset", dataset, "--retriever", "popularity")
+    assert [cell[0] for cell in added] == ["bm25", "sif", "sbert", "colbert", "popularity"]
+    twice = _plan("--dataset", dataset, "--retriever", "bm25?k1=0.9&b=0.4", "--retriever", "bm25?k1=1.2&b=0.4")
+    assert [cell[0] for cell in twice] == ["bm25 k1=0.9", "bm25 k1=1.2"]
+    assert twice[0][-1] != twice[1][-1]
+
+
+def test_sequences_are_asked_what_comes_next_and_a_named_task_goes_before(tmp_path: Path, beir_folder: Path) -> None:
+    (tmp_path / "x.inter").write_text(
+        "user_id:token\titem_id:token\ttimestamp:float\n"
+        + "".join(f"u{u}\ti{(u + t) % 5}\t{t}\n" for u in range(6) for t in range(4))
+    )
+    (tmp_path / "x.item").write_text(
+        "item_id:token\ttitle:token_seq\n" + "".join(f"i{i}\titem {i}\n" for i in range(5))
+    )
+    sequences = f"recbole:{tmp_path}?minimum_interactions=0"
+    both = _plan("--dataset", sequences, "--dataset", f"beir:{beir_folder}", "--retriever", "bm25")
+    assert [cell[3] for cell in both] == ["next_item", "search"]
+    named = _plan("--dataset", sequences, "--retriever", "markov", "--task", "search")
+    assert [cell[3] for cell in named] == ["search"]
+
+
+def test_one_bad_dataset_is_told_and_does_not_stop_the_others(beir_folder: Path, tmp_path: Path) -> None:
+    same = tmp_path / "same"
+    same.symlink_to(beir_folder)
+    done = _bench(
+        "run", "--dataset", "beir:no/such/folder", "--dataset", beir_folder, "--dataset", f"beir:{same}",
+        "--retriever", "bm25", "--dry-run",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "beir:no/such/folder is left out: " in done.stdout
+    assert f"{beir_folder} is read as beir:{beir_folder}" in done.stdout.replace("\n", "")
+    assert f"beir:{same} is left out: it has the content and the rules of" in done.stdout.replace("\n", " ")
+    assert done.stdout.count("to run") == 1
+
+
+def test_a_task_takes_its_options_and_measures_and_depth_are_set(beir_folder: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench(
+        "run", "--dataset", f"beir:{beir_folder}", "--retriever", "bm25", "--task", "search?depth=30",
+        "--measure", "Recall@2", "--measure", "nDCG@5", "--out", tmp_path / "runs", "--json", figures,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "first 30 documents" in done.stdout.replace("\n", " ")
+    measured = [row["measure"] for row in json.loads(figures.read_text()) if row["task"] == "search"]
+    assert measured[:2] == ["Recall@2", "nDCG@5"]
+    assert "nDCG@10" not in measured
+
+
+def test_the_version_is_printed() -> None:
+    assert _bench("--version").stdout == f"retrieval-bench {__version__}\n"
+
+
+def test_list_alone_tells_what_can_be_listed() -> None:
+    done = _bench("list")
+    assert done.returncode == 0
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == ["retrievers", "datasets", "sources", "tasks", "suites"]
+
+
+def test_every_command_shows_examples() -> None:
+    for command in app.registered_commands:
+        assert command.epilog is not None
+        assert f"python -m bench {command.name or command.callback.__name__} " in command.epilog + " "
 
 
 @pytest.mark.parametrize("what", ["retrievers", "datasets", "sources", "tasks", "suites"])

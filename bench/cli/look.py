@@ -1,0 +1,161 @@
+"""What there is, and a first look at it: list, show, search, sts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench import registry
+from bench.choice import choose
+from bench.cli.common import (
+    RUNS,
+    DatasetOption,
+    Device,
+    Out,
+    Plugins,
+    RetrieverOption,
+    Seed,
+    Settings,
+    app,
+    examples,
+    open_dataset,
+)
+from bench.errors import UnknownName
+
+if TYPE_CHECKING:
+    from bench.suite import Suite
+
+_LISTS = {
+    "retrievers": "systems that answer, with their options at `show retriever NAME`",
+    "datasets": "collections with a card, which `show dataset NAME` prints",
+    "sources": "where other collections can come from, such as beir:FOLDER",
+    "tasks": "what can be asked and measured",
+    "suites": "what `run --suite NAME` runs",
+}
+
+
+@app.command(name="list", epilog=examples("list", "list datasets", "list retrievers --plugin mine.py"))
+def list_(
+    what: Annotated[str, typer.Argument(help="retrievers, datasets, sources, tasks or suites")] = "",
+    plugin: Plugins = [],
+) -> None:
+    """List what is installed; alone, what can be listed."""
+    from bench.terminal import print_names
+
+    if plugin:
+        registry.load_files(plugin)
+    print_names(_listing(what))
+
+
+@app.command(epilog=examples("show retriever bm25", "show dataset scifact", "show docids dsi --dataset pydoc-1k"))
+def show(
+    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset, suite or docids")],
+    name: Annotated[str, typer.Argument(help="its name; for docids a generative retriever's")],
+    dataset: Annotated[str, typer.Option(help="docids: of this dataset.")] = "pydoc-1k",
+    document: Annotated[str, typer.Option(help="docids: of the document with this id; by default the first.")] = "",
+    settings: Settings = [],
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = RUNS,
+    plugin: Plugins = [],
+) -> None:
+    """Show one retriever, source or task with its options, or one dataset's card, or one suite.
+
+    `show docids dsi --document ID` fits or loads the retriever, and shows the document's identifier with those that
+    begin most like it.
+    """
+    from bench.collections.cards import find_card
+    from bench.suite import read_suite
+    from bench.terminal import card_table, console, options_table, suite_table
+
+    registry.load_files(plugin)
+    if what in ("retriever", "source", "task"):
+        console().print(options_table(registry.find(what, name)))  # type: ignore[arg-type]
+    elif what == "dataset":
+        console().print(card_table(find_card(name)))
+    elif what == "suite":
+        console().print(suite_table(read_suite(name)))
+    elif what == "docids":
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out)
+    else:
+        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
+
+
+def _show_docids(suite: "Suite", document: str, device: str | None, out: Path) -> None:
+    from bench.runner.asking import neighbours
+    from bench.terminal import console, docids_table
+
+    screen = console()
+    opened = open_dataset(suite.datasets[0], screen)
+    with screen.status("loading or fitting ...") as status:
+        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase))
+    screen.print(docids_table(found))
+
+
+@app.command(
+    epilog=examples(
+        'search "join two paths" --retriever sbert',
+        "search 'who likes apples' --dataset limit --retriever bm25 --set bm25.k1=0.9 -k 10",
+    )
+)
+def search(
+    question: Annotated[str, typer.Argument(help="what to ask")],
+    dataset: DatasetOption = "pydoc-1k",
+    retriever: RetrieverOption = "bm25",
+    settings: Settings = [],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 5,
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = RUNS,
+    plugin: Plugins = [],
+) -> None:
+    """Ask one retriever one question and read the hits with their text."""
+    from bench.runner.asking import ask
+    from bench.terminal import console, hits_table
+
+    registry.load_files(plugin)
+    screen = console()
+    chosen = choose("", [dataset], [retriever], settings, [seed])
+    opened = open_dataset(dataset, screen)
+    with screen.status("loading or fitting ...") as status:
+        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase))
+    screen.print(hits_table(hits, opened.collection))
+
+
+@app.command(epilog=examples("sts pairs.tsv --retriever sbert"))
+def sts(
+    pairs_file: Annotated[Path, typer.Argument(help="TSV with the header score, sentence1, sentence2")],
+    retriever: RetrieverOption = "sbert",
+    settings: Settings = [],
+    seed: Seed = 0,
+    device: Device = None,
+    plugin: Plugins = [],
+) -> None:
+    """Score sentence-pair similarity of a retriever that embeds text: Pearson and Spearman."""
+    from bench.runner.asking import similarity
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    chosen = choose("", ["pydoc"], [retriever], settings, [seed])
+    found = similarity(chosen.systems[0], pairs_file, seed, device)
+    console().print(
+        f"{retriever} on {pairs_file.name}, {found.n:,} pairs, cosine: "
+        f"Pearson {found.pearson:.4f}, Spearman {found.spearman:.4f}"
+    )
+
+
+def _listing(what: str) -> list[tuple[str, str]]:
+    if not what:
+        return list(_LISTS.items())
+    if what not in _LISTS:
+        raise UnknownName("list", what, _LISTS)
+    if what == "datasets":
+        from bench.collections.cards import cards
+
+        return [(name, card.summary()) for name, card in cards().items()]
+    if what == "suites":
+        from bench.suite import known_suites, suite_title
+
+        return [(name, suite_title(name)) for name in known_suites()]
+    plugins = registry.plugins(what.removesuffix("s"))  # type: ignore[arg-type]
+    return [(name, plugin.summary()) for name, plugin in plugins.items()]

@@ -1,0 +1,141 @@
+"""From finished cells to what others read: publish, verify, export, compare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import registry
+from bench.cli.common import INTERRUPTED, RUNS, Out, Plugins, Seed, app, examples, open_dataset
+from bench.errors import BenchError, UnknownName
+
+
+@app.command(
+    epilog=examples(
+        "publish --suite dsi --to results/", "publish --suite mine.toml --from runs --from other-machine/runs"
+    )
+)
+def publish(
+    suite: Annotated[str, typer.Option(help="Built-in suite or the path of one; see `list suites`.")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="Folder of all published suites.")] = Path("results"),
+    cells: Annotated[
+        list[Path], typer.Option("--from", help="Folders of cells (repeatable), e.g. the --out of two machines.")
+    ] = [RUNS],
+    dataset: Annotated[list[str], typer.Option(help="Only these collections (repeatable); by default all.")] = [],
+    fingerprint: Annotated[
+        list[str],
+        typer.Option(help="Only cells whose collection has this fingerprint, or its beginning (repeatable)."),
+    ] = [],
+    plugin: Plugins = [],
+) -> None:
+    """Write a suite's leaderboard from finished cells alone: tables, page, run files and manifests. Runs nothing.
+
+    A failed or missing cell is a row with its reason. Of equal cells the newest counts, and of several folders
+    the first that has it. Two fingerprints of one collection are refused.
+    """
+    from bench.leaderboard.cells import read_cells
+    from bench.leaderboard.publish import publish as write_leaderboard
+    from bench.leaderboard.publish import select
+    from bench.suite import read_suite
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    chosen = read_suite(suite)
+    selection = select(chosen, [read_cells([folder]) for folder in cells], dataset, fingerprint)
+    write_leaderboard(chosen, selection, to)
+    screen = console()
+    for name, found in selection.cells.items():
+        failed = sum(bool(cell.problem) for cell in found)
+        screen.print(f"{name}: cells {len(found)}" + (f", failed {failed}" if failed else ""), markup=False)
+    for reason, count in selection.passed_over.items():
+        if count:
+            screen.print(f"passed over {count} cells {reason}", style="dim")
+    screen.print(f"published {to / chosen.name}; open {to / chosen.name / 'index.html'}", markup=False)
+
+
+@app.command(
+    epilog=examples(
+        "verify results/dsi", "verify results/dsi --dataset scifact=beir:FOLDER", "verify --published --data FOLDER"
+    )
+)
+def verify(
+    folder: Annotated[Path | None, typer.Argument(help="a published leaderboard, such as results/dsi")] = None,
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="Where a collection lies here: NAME=SOURCE, e.g. scifact=beir:FOLDER (repeatable)."),
+    ] = [],
+    published: Annotated[
+        bool, typer.Option("--published", help="Run the systems whose figures others published, and compare.")
+    ] = False,
+    references: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="With --published: a TOML file of references of your own.")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(envvar="BENCH_DATA", help="With --published: folder of local copies of the data.")
+    ] = Path("../shared/data"),
+    out: Out = RUNS,
+    everything: Annotated[bool, typer.Option("--all", help="Print what is OK too, line by line.")] = False,
+    plugin: Plugins = [],
+) -> None:
+    """Compute every figure of a published leaderboard again from its run files, or hold others' figures against ours.
+
+    Each is OK, near (rounding of another version or processor) or FAIL; the exit status is 1 if anything fails.
+    """
+    from bench.leaderboard.checks import print_checks, print_references
+
+    registry.load_files(plugin)
+    if published == bool(folder):
+        raise BenchError("give the folder of a published leaderboard, or --published (see `bench verify --help`)")
+    try:
+        failed = print_checks(folder, dataset, everything) if folder else print_references(references, data, out)
+    except KeyboardInterrupt:
+        print(INTERRUPTED)
+        raise typer.Exit(130) from None
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=examples("export results/dsi mteb --to FOLDER"))
+def export(
+    folder: Annotated[Path, typer.Argument(help="a published leaderboard, such as results/dsi")],
+    form: Annotated[str, typer.Argument(help="mteb: result files; ir-metadata: run files with a header")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="Folder to write to.")],
+) -> None:
+    """Write a published leaderboard in another tool's form."""
+    from bench.leaderboard.export import export_ir_metadata, export_mteb
+    from bench.leaderboard.verify import read_published
+
+    forms = {"mteb": export_mteb, "ir-metadata": export_ir_metadata}
+    if form not in forms:
+        raise UnknownName("form", form, forms)
+    print(f"wrote {forms[form](read_published(folder), to):,} results to {to}")
+
+
+@app.command(
+    epilog=examples(
+        "compare runs/cells/CELL runs/cells/CELL --measure nDCG@10",
+        "compare mine.trec theirs.trec.gz --dataset scifact",
+    )
+)
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN", help="two folders of cells, or TREC run files")],
+    dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
+    task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
+    measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
+    moved: Annotated[int, typer.Option(min=0, help="How many of the queries that moved most to show.")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
+    from bench.leaderboard.compare import compare as compare_sides
+    from bench.leaderboard.compare import comparison_view, dataset_of, read_side
+    from bench.terminal import console
+
+    if len(runs) != 2:
+        raise BenchError(f"{len(runs)} runs given; `bench compare` takes exactly two")
+    spec = dataset or dataset_of(runs)
+    if not spec:
+        raise BenchError("two run files say nothing of their collection; name it with --dataset")
+    screen = console()
+    opened = open_dataset(spec, screen)
+    first, second = (read_side(path, task, opened) for path in runs)
+    screen.print(comparison_view(compare_sides(first, second, opened, measure, moved, seed)))

@@ -1,0 +1,135 @@
+"""`bench run`: from a suite, or from datasets and retrievers, to a table."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench import registry
+from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, Settings, app, examples, open_each
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.collections.catalogue import Dataset
+    from bench.runner.plan import Cell
+    from bench.suite import Suite
+
+
+@app.command(
+    epilog=examples(
+        "run --dataset pydoc-1k --retriever bm25 --retriever sbert",
+        "run --suite dsi --dry-run",
+        "run --suite baselines --retriever 'bm25?k1=0.9&b=0.4'",
+        "run --dataset limit --retriever bm25 --measure Recall@2 --measure nDCG@10",
+        "run --dataset 'beir:FOLDER?split=dev' --retriever mine --plugin mine.py --task search --depth 1000",
+    )
+)
+def run(
+    suite: Annotated[str, typer.Option(help="Built-in suite or the path of one; see `list suites`.")] = "",
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="In place of the suite's datasets: card, card file, source or folder (repeatable)."),
+    ] = [],
+    retriever: Annotated[
+        list[str],
+        typer.Option(
+            help="A system or retriever (repeatable). One that the suite has is selected, and the suite's others are "
+            "left out; one that it lacks, or one with options as in 'bm25?k1=0.9', is added. If all are new, the "
+            "suite's own all stay."
+        ),
+    ] = [],
+    settings: Settings = [],
+    task: Annotated[
+        list[str],
+        typer.Option(help="In place of the suite's tasks, e.g. search or 'exclusivity?sample=40' (repeatable)."),
+    ] = [],
+    measure: Annotated[
+        list[str],
+        typer.Option(help="In place of the measures of tasks like search, e.g. P@5 (repeatable); the first ranks."),
+    ] = [],
+    depth: Annotated[int | None, typer.Option(min=1, help="Documents asked of a system for each question.")] = None,
+    seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],
+    device: Device = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Cells at a time; above 1 they share the cores and cost more.")
+    ] = 1,
+    out: Out = RUNS,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    json_file: JsonFile = None,
+    plugin: Plugins = [],
+) -> None:
+    """Run a suite, or any retrievers on any datasets, and print the table.
+
+    Without a task, collections of sequences are asked what comes next, and all others search. Finished cells are
+    reused, so an interrupted run continues where it stopped. The exit status is 0 only when every cell is done.
+    """
+    from bench.choice import choose
+    from bench.terminal import console, plan_table
+
+    registry.load_files(plugin)
+    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth)
+    screen = console()
+    datasets, unopened = open_each(chosen.datasets, screen)
+    cells = _plan(chosen, datasets, out, device, plugin, screen)
+    if dry_run:
+        screen.print(plan_table(cells))
+    else:
+        unopened += _run(cells, jobs, fresh, out, json_file, screen)
+    if unopened:
+        raise typer.Exit(1)
+
+
+def _plan(
+    suite: "Suite",
+    datasets: "Sequence[Dataset]",
+    out: Path,
+    device: str | None,
+    plugin: Sequence[Path],
+    screen: "Console",
+) -> "list[Cell]":
+    """The cells of all collections, each with the tasks that it is asked."""
+    from bench.runner.plan import left_out, make_plan
+
+    for line in left_out(suite, datasets):
+        screen.print(line, markup=False)
+    cells: list[Cell] = []
+    for _, group in groupby(datasets, key=lambda dataset: dataset.collection.sequential):
+        alike = list(group)
+        cells += make_plan(suite.on(alike[0].collection), alike, out, device, plugin)
+    return cells
+
+
+def _run(
+    cells: "Sequence[Cell]", jobs: int, fresh: bool, out: Path, json_file: Path | None, screen: "Console"
+) -> int:
+    """Run what is not finished, print the table, and return how many cells failed."""
+    from bench.leaderboard.figures import figures, write_figures
+    from bench.leaderboard.table import tables
+    from bench.results import read_result
+    from bench.terminal import ProgressDisplay
+
+    reused = 0 if fresh else sum(cell.done for cell in cells)
+    if reused < len(cells):
+        from bench.runner.local import run_cells
+
+        try:
+            with ProgressDisplay(screen) as display:
+                run_cells(cells, display, jobs, fresh)
+        except KeyboardInterrupt:
+            screen.print(INTERRUPTED)
+            raise typer.Exit(130) from None
+    results = [read_result(cell) for cell in cells]
+    screen.print(tables(results))
+    screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
+    if reused:
+        screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
+    if json_file:
+        write_figures(json_file, figures(results))
+    failed = sum(bool(result.problem) for result in results)
+    if failed:
+        screen.print(f"{failed} of {len(cells)} cells failed", style="red")
+    return failed
