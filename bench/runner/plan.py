@@ -11,7 +11,7 @@ from bench.cells.key import cell_key_parts, task_key_parts, weights_of
 from bench.cells.record import Identity
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
-from bench.errors import BenchError
+from bench.errors import BenchError, UnusableClass
 from bench.retriever import Retriever
 from bench.store import slug
 from bench.suite import Suite, SystemEntry, TaskEntry
@@ -203,12 +203,11 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
         }
     try:
         retriever = construct(entry, seed, device)
-    except BenchError:
-        raise
     except Exception as error:
+        if isinstance(error, BenchError) and not isinstance(error, UnusableClass):
+            raise
         return _unknown(known | {"options": entry.options}), (
-            f"'{entry.retriever}' cannot be constructed: {explain(error)}; a retriever declares its options as typed "
-            "fields, has no __init__ of its own, and implements fit and retrieve"
+            f"'{entry.retriever}' cannot be constructed: {explain(error)}"
         )
     known |= {"family": retriever.family, "options": retriever.options()}
     if isinstance(dataset, Unopened):
