@@ -14,9 +14,24 @@ from typing import Any
 
 _NO_FIGURE = frozenset(
     f"bench{name}"
-    for name in ("", ".digests", ".errors", ".machine", ".options", ".progress", ".registry", ".store", ".workplace")
+    for name in (
+        *(
+            "",
+            ".digests",
+            ".errors",
+            ".hits",
+            ".machine",
+            ".options",
+            ".progress",
+            ".registry",
+            ".store",
+            ".workplace",
+        ),
+        *(".collections.cards", ".collections.catalogue"),
+    )
 )
-"""Modules of the harness that decide no figure: they name, find, check and keep what others compute."""
+"""Modules of the harness that decide no figure: they name, find, keep and show what others compute. What a collection
+holds, however it was opened, is in its fingerprint; what options say is in the key itself."""
 
 _PLUGINS = ("bench.retrievers", "bench.sources", "bench.tasks")
 
@@ -48,12 +63,13 @@ def digest_code(start: str | Path) -> str:
     todo: list[str | Path] = [start]
     while todo:
         this = todo.pop()
-        source, package = _source(this, own, beside)
         name = this if isinstance(this, str) else this.name
-        if source is None or name in digests or name in _NO_FIGURE:
+        if name in digests or name in _NO_FIGURE:
             continue
-        digests[name], imports = _read(source.read_bytes(), package)
-        todo += imports
+        source, package = _source(this, own, beside)
+        if source is not None:
+            digests[name], imports = _read(source.read_bytes(), package)
+            todo += imports
     return digest_data(digests)
 
 

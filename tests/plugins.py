@@ -208,13 +208,6 @@ class NoRetrieve(Retriever):
     def fit(self, collection: Collection) -> None: ...
 
 
-class OwnInit(_First):
-    """Has a constructor of its own."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-
 class RaisesWhenMade(_First):
     """Cannot be constructed."""
 

@@ -35,11 +35,6 @@ def index_folder(folder: Path) -> Path:
     return folder / "index"
 
 
-def rankings_file(task: TaskRecord) -> Path:
-    """The answers of a task with scores in full: query, document, rank, score, one row a hit."""
-    return task.run_file.with_name(_RANKINGS)
-
-
 def checkpoints_folder(folder: Path) -> Path:
     """Where a fit keeps what it needs to go on after an interruption."""
     return folder / "checkpoints"
@@ -58,6 +53,11 @@ def libraries_file(folder: Path) -> Path:
 def log_file(folder: Path) -> Path:
     """What the cell's processes print."""
     return folder / "log.txt"
+
+
+def rankings_file(task: TaskRecord) -> Path:
+    """The answers of a task with scores in full: query, document, rank, score, one row a hit."""
+    return task.run_file.with_name(_RANKINGS)
 
 
 def is_cell(folder: Path) -> bool:

@@ -201,14 +201,9 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
             "fingerprint": collection.fingerprint,
             "rules": collection.rules.options(),
         }
-    try:
-        retriever = construct(entry, seed, device)
-    except Exception as error:
-        if isinstance(error, BenchError) and not isinstance(error, UnusableClass):
-            raise
-        return _unknown(known | {"options": entry.options}), (
-            f"'{entry.retriever}' cannot be constructed: {explain(error)}"
-        )
+    retriever, problem = _constructed(entry, seed, device)
+    if retriever is None:
+        return _unknown(known | {"options": entry.options}), problem
     known |= {"family": retriever.family, "options": retriever.options()}
     if isinstance(dataset, Unopened):
         return _unknown(known), dataset.problem
@@ -224,6 +219,26 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
         ), ""
     except Exception as error:
         return _unknown(known), explain(error)
+
+
+def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Retriever | None, str]:
+    """The retriever, or why its class gives none. Raises BenchError for an unknown retriever or option."""
+    plugin = registry.find("retriever", entry.retriever)
+    try:
+        plugin.load()
+    except BenchError as error:
+        return None, str(error)
+    try:
+        return construct(entry, seed, device), ""
+    except UnusableClass as error:
+        return None, f"'{entry.retriever}' cannot be constructed: {error}"
+    except BenchError:
+        raise
+    except Exception as error:
+        return None, (
+            f"'{entry.retriever}' cannot be constructed: {explain(error)}; constructing a retriever does no work: "
+            "leave it to fit"
+        )
 
 
 def _unknown(known: Mapping[str, Any]) -> Identity:

@@ -76,7 +76,6 @@ def test_the_same_seed_gives_byte_identical_run_files_and_another_seed_does_not(
         ("exits-politely", "ended its process"),
         ("exits-at-once", "ended with exit status 0 before the work was done"),
         ("no-retrieve", "cannot be constructed: NoRetrieve has no retrieve; define it"),
-        ("own-init", "cannot be constructed: OwnInit has an __init__ of its own"),
         ("raises-when-made", "cannot be constructed: RuntimeError: no licence found"),
         ("loads-wrongly", "loaded answers otherwise than the system that was fitted"),
     ],

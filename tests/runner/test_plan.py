@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import PLUGINS, MakeCells, run, suite_of
 
+from bench import registry
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
 from bench.runner.plan import Unopened, left_out, make_plan
@@ -87,14 +88,14 @@ def test_one_content_under_two_names_is_refused(untaught: Dataset, beir_folder: 
 def test_a_dataset_that_cannot_be_opened_fails_its_own_cells_alone(
     untaught: Dataset, beir_folder: Path, tmp_path: Path
 ) -> None:
-    suite = suite_of(beir_folder, "tf-idf", "own-init")
+    suite = suite_of(beir_folder, "tf-idf", "no-retrieve")
     cells = make_plan(suite, [Unopened("beir:gone", "there is no folder gone"), untaught], tmp_path, None, [PLUGINS])
     records, _ = run(cells)
     assert [(record.collection, record.system, record.done) for record in records] == [
         ("beir:gone", "tf-idf", False),
-        ("beir:gone", "own-init", False),
+        ("beir:gone", "no-retrieve", False),
         (untaught.collection.name, "tf-idf", True),
-        (untaught.collection.name, "own-init", False),
+        (untaught.collection.name, "no-retrieve", False),
     ]
     assert records[0].problem == "there is no folder gone"
 
@@ -110,3 +111,27 @@ def test_no_name_of_a_system_leaves_the_folder_of_cells(untaught: Dataset, tmp_p
 def test_an_unknown_option_stops_the_plan(make_cells: MakeCells) -> None:
     with pytest.raises(BenchError, match="unknown option of tf-idf 'min_fd'.*min_df"):
         make_cells("tf-idf", min_fd=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def __init__(self, path): ...", "__init__"),
+        ("raise RuntimeError('no licence')", "no licence"),
+        ("import no_such_library", "no_such_library"),
+    ],
+)
+def test_an_installed_retriever_that_cannot_be_loaded_fails_its_own_cell_alone(
+    untaught: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+) -> None:
+    body = "".join(
+        f"    {line}\n" for line in (text, "def fit(self, collection): ...", "def retrieve(self, q, k): ...")
+    )
+    name = f"broken_{len(reason)}"
+    (tmp_path / f"{name}.py").write_text(f"from bench.retriever import Retriever\nclass Broken(Retriever):\n{body}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry._from_files.append(registry.Plugin("retriever", "broken", f"{name}:Broken", "a package"))
+    suite = _suite(SystemEntry(retriever="broken"), SystemEntry(retriever="tf-idf"))
+    cells = make_plan(suite, [untaught], tmp_path / "out")
+    assert [bool(cell.problem) for cell in cells] == [True, True, False, False]
+    assert reason in cells[0].problem
