@@ -275,3 +275,19 @@ def test_a_bad_run_line_is_refused_with_its_place(
 def test_a_run_that_is_not_there_is_named(tmp_path: Path, pond: Collection) -> None:
     with pytest.raises(BenchError, match=r"absent\.txt cannot be read"):
         read_run(tmp_path / "absent.txt", pond.queries(), pond.documents)
+
+
+def test_a_header_of_ir_metadata_is_passed_over_and_lines_keep_their_numbers(
+    tmp_path: Path, make_collection: MakeCollection
+) -> None:
+    header = "# ir_metadata.start\n# tag: x\n# a: [1, 2, 3, 4]\n\n# ir_metadata.end\n"
+    read = read_text(tmp_path / "run.txt", f"{header}q1 Q0 grebe 1 0.5 x\n", BIRDS, make_collection)
+    assert len(read.rows) == 1
+    with pytest.raises(BenchError, match=r"run\.txt:7: 5 fields"):
+        read_text(tmp_path / "run.txt", f"{header}q1 Q0 grebe 1 0.5 x\nq1 Q0 grebe 1 0.5\n", BIRDS, make_collection)
+
+
+def test_a_query_that_is_called_like_a_comment_is_a_query(tmp_path: Path, make_collection: MakeCollection) -> None:
+    collection = make_collection(BIRDS, {"#": "what floats"})
+    (tmp_path / "run.txt").write_text("# Q0 grebe 1 0.5 x\n")
+    assert len(read_run(tmp_path / "run.txt", collection.queries(), collection.documents).rows) == 1

@@ -11,7 +11,7 @@ from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.overview import write_overview
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, write_cell
-from bench.leaderboard.selection import Selection, request_of
+from bench.leaderboard.selection import Selection
 from bench.leaderboard.writers.csv import as_csv, pairs_as_csv
 from bench.leaderboard.writers.json import as_json
 from bench.leaderboard.writers.latex import as_latex
@@ -43,7 +43,7 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
     `publish` wrote: it would be removed.
     """
     target = _target(suite, results)
-    board = build_board(request_of(suite), selection.cells, selection.collections)
+    board = build_board(selection.request, selection.cells, selection.collections)
     with new_folder(target) as draft:
         for cell in selection.cells:
             write_cell(cell, draft)

@@ -22,6 +22,7 @@ _OLDER = "older than an equal cell"
 class Selection:
     """The suite's cells as they may be published, and how many cells were passed over, by reason."""
 
+    request: Request
     cells: Sequence[CellRecord]
     collections: Sequence[str]
     """Those that have cells, in the order in which they are shown."""
@@ -40,8 +41,7 @@ def request_of(suite: Suite) -> Request:
         title=suite.title,
         systems=[{"retriever": entry.retriever, "name": entry.label} for entry in suite.systems],
         tasks=[
-            {"task": entry.task, "options": without_paths(open_task(entry.task, entry.options).options())}
-            for entry in suite.tasks
+            {"task": entry.task, "options": open_task(entry.task, entry.options).options()} for entry in suite.tasks
         ],
         seeds=list(suite.seeds),
     )
@@ -62,6 +62,7 @@ def select(
     wanted = list(dict.fromkeys(map(collection_name, collections or suite.datasets)))
     fits = _fits(suite, wanted, fingerprints)
     request = request_of(suite)
+    request = replace(request, tasks=without_paths(request.tasks))
     passed_over = {_UNFITTING: 0, _OLDER: 0}
     fitting: list[CellRecord] = []
     for folder in cells:
@@ -79,7 +80,7 @@ def select(
     present = [name for name in wanted if any(name == collection for collection, _, _ in chosen)]
     for name in present:
         _check_one_fingerprint(name, [cell for cell in fitting if cell.identity.collection == name])
-    return Selection([chosen[place] for place in sorted(chosen)], present, passed_over)
+    return Selection(request, [chosen[place] for place in sorted(chosen)], present, passed_over)
 
 
 def _nothing_found(suite: Suite, cells: Sequence[Sequence[CellRecord]], wanted: Sequence[str]) -> str:

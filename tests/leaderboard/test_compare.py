@@ -1,5 +1,7 @@
 """Two systems compared, from cells and from run files."""
 
+import gzip
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from rich.console import Console
 
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
-from bench.leaderboard.compare import compare, comparison_view, dataset_of, read_side
+from bench.leaderboard.compare import compare, dataset_of, read_side
+from bench.terminal.comparison import comparison_view
 
 
 def shown(found: object) -> str:
@@ -25,10 +28,10 @@ def run_file(finished: Finished, system: str) -> Path:
 
 def test_wins_losses_and_ties_are_those_of_the_queries(finished: Finished) -> None:
     sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", "tf-idf")]
-    found = compare(*sides, finished.dataset)
+    found = compare(*sides)
     primary = found.measures[0]
     assert primary.measure == "nDCG@10"
-    differences = sides[0].per_query["nDCG@10"] - sides[1].per_query["nDCG@10"]
+    differences = sides[0].values["nDCG@10"] - sides[1].values["nDCG@10"]
     assert (primary.wins, primary.losses) == ((differences > 0).sum(), (differences < 0).sum())
     assert primary.wins + primary.losses + primary.ties == primary.queries == len(differences)
     assert primary.means[0] - primary.means[1] == pytest.approx(primary.test.difference)
@@ -40,7 +43,7 @@ def test_wins_losses_and_ties_are_those_of_the_queries(finished: Finished) -> No
 
 def test_the_queries_that_moved_are_shown_with_their_text(finished: Finished) -> None:
     sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", SPECIAL)]
-    found = compare(*sides, finished.dataset, moved=3)
+    found = compare(*sides, moved=3)
     assert len(found.moved) == 3
     text = shown(comparison_view(found))
     for one in found.moved:
@@ -57,7 +60,7 @@ def test_run_files_compare_as_the_cells_that_wrote_them(finished: Finished) -> N
             [run_file(finished, name) for name in ("bm25", HOSTILE)],
         )
     ]
-    cells, files = (compare(*sides, finished.dataset).measures[0] for sides in pairs)
+    cells, files = (compare(*sides).measures[0] for sides in pairs)
     assert files.means == pytest.approx(cells.means)
     assert files.test.p == cells.test.p
 
@@ -65,7 +68,7 @@ def test_run_files_compare_as_the_cells_that_wrote_them(finished: Finished) -> N
 def test_a_probe_is_compared_by_its_own_questions(finished: Finished) -> None:
     folders = [finished.cell(name).folder for name in ("tf-idf", HOSTILE)]
     sides = [read_side(folder, "exclusivity", finished.dataset) for folder in folders]
-    found = compare(*sides, finished.dataset)
+    found = compare(*sides)
     assert found.measures[0].measure == "Hits@1 N=32"
     assert found.measures[0].queries == 30
     assert f"{HOSTILE}" in shown(comparison_view(found))
@@ -73,12 +76,12 @@ def test_a_probe_is_compared_by_its_own_questions(finished: Finished) -> None:
 
 def test_another_measure_can_be_put_first(finished: Finished) -> None:
     side = read_side(finished.cell("bm25").folder, "search", finished.dataset)
-    found = compare(side, side, finished.dataset, measure="MAP")
+    found = compare(side, side, measure="MAP")
     assert found.measures[0].measure == "MAP"
     assert found.measures[0].test.p == 1
     assert found.moved == []
     with pytest.raises(BenchError, match="did you mean nDCG@10"):
-        compare(side, side, finished.dataset, measure="NDCG@10")
+        compare(side, side, measure="NDCG@10")
 
 
 def test_the_dataset_is_what_the_first_cell_says(finished: Finished, beir_folder: Path) -> None:
@@ -100,4 +103,28 @@ def test_what_does_not_fit_is_refused(finished: Finished, beir_folder: Path, tmp
         read_side(run_file(finished, "bm25"), "exclusivity", finished.dataset)
     sides = [read_side(folder, name, finished.dataset) for name in ("search", "exclusivity")]
     with pytest.raises(BenchError, match="answered different queries"):
-        compare(*sides, finished.dataset)
+        compare(*sides)
+
+
+def test_two_files_of_one_name_have_names_that_differ(finished: Finished, tmp_path: Path) -> None:
+    paths = [tmp_path / place / "run.txt" for place in ("ours", "theirs")]
+    for path, system in zip(paths, ("bm25", "tf-idf"), strict=True):
+        path.parent.mkdir()
+        path.write_bytes(gzip.decompress(run_file(finished, system).read_bytes()))
+    found = compare(*(read_side(path, "search", finished.dataset) for path in paths))
+    assert [side.name for side in found.sides] == ["ours/run.txt", "theirs/run.txt"]
+    same = compare(*(read_side(paths[0], "search", finished.dataset) for _ in range(2)))
+    assert [side.name for side in same.sides] == ["run.txt (1)", "run.txt (2)"]
+
+
+def test_it_says_how_many_sign_flips_were_really_tried(finished: Finished) -> None:
+    sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", "tf-idf")]
+    assert compare(*sides).measures[0].flips == 10_000
+    few = [
+        replace(
+            side,
+            values={name: np.where(np.arange(len(found)) < 4, found, np.nan) for name, found in side.values.items()},
+        )
+        for side in sides
+    ]
+    assert compare(*few).measures[0].flips == 15

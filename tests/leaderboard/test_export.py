@@ -1,25 +1,26 @@
 """A published leaderboard in other tools' forms."""
 
-import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from finished_cells import HOSTILE, Finished
 
 from bench.errors import BenchError
-from bench.leaderboard.cells import read_cells
-from bench.leaderboard.export import export_ir_metadata, export_mteb
-from bench.leaderboard.publish import publish, select
-from bench.leaderboard.verify import Published, read_published
-from bench.results import read_result
+from bench.leaderboard.export import export_ir_metadata, export_mteb, export_trec
+from bench.leaderboard.imported import score_run
+from bench.leaderboard.publish import publish
+from bench.leaderboard.published import Published, read_published
+from bench.leaderboard.selection import select
 
 
 @pytest.fixture(scope="module")
 def published(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Published:
     results = tmp_path_factory.mktemp("results")
-    publish(finished.suite, select(finished.suite, [read_cells([finished.out])]), results)
+    publish(finished.suite, select(finished.suite, [finished.records()]), results)
     return read_published(results / "tiny")
 
 
@@ -28,8 +29,9 @@ def test_search_figures_take_the_form_of_mteb(published: Published, finished: Fi
     file = next(path for path in tmp_path.glob("bm25/*/*.json") if path.name != "model_meta.json")
     result = json.loads(file.read_text())
     scores = result["scores"]["test"][0]
-    ours = read_result(finished.cell("bm25")).tasks[0].figures
-    assert scores["ndcg_at_10"] == scores["main_score"] == pytest.approx(ours["nDCG@10"].value)
+    ours = finished.task("bm25").values["nDCG@10"].mean()
+    assert scores["ndcg_at_10"] == scores["main_score"] == pytest.approx(ours)
+    assert scores["languages"] == ["eng-Latn"]
     assert {"mrr_at_10", "hit_rate_at_1", "recall_at_100", "map", "hf_subset", "languages"} <= set(scores)
     assert result["dataset_revision"] == finished.dataset.collection.fingerprint
     meta = json.loads((file.parent / "model_meta.json").read_text())
@@ -38,17 +40,55 @@ def test_search_figures_take_the_form_of_mteb(published: Published, finished: Fi
     assert json.loads(hostile.read_text())["name"] == HOSTILE
 
 
+def test_a_system_has_one_revision_on_every_collection(published: Published, tmp_path: Path) -> None:
+    """Which is not that of another system, nor of the same with other options."""
+    name, cell = next((name, cell) for name, cell in published.cells.items() if cell.cell.system == "bm25")
+    parts = {**cell.cell.key_parts, "collection": "e" * 64}
+    elsewhere = cell.model_copy(
+        update={"cell": cell.cell.model_copy(update={"collection": "elsewhere", "key_parts": parts, "key": "0" * 64})}
+    )
+    other = replace(published, cells={**published.cells, name: elsewhere})
+    export_mteb(published, tmp_path / "here")
+    export_mteb(other, tmp_path / "there")
+    revisions = [{path.name for path in (tmp_path / place / "bm25").iterdir()} for place in ("here", "there")]
+    assert revisions[0] == revisions[1]
+    assert len({path.name for path in (tmp_path / "here").glob("*/*")}) == 4
+
+
+def test_a_language_that_is_not_known_is_undetermined(published: Published, tmp_path: Path) -> None:
+    (collection,) = published.board.collections
+    changed = replace(collection, rules={**collection.rules, "language": "klingon"})
+    export_mteb(replace(published, board=replace(published.board, collections=[changed])), tmp_path)
+    file = next(path for path in tmp_path.glob("bm25/*/*.json") if path.name != "model_meta.json")
+    assert json.loads(file.read_text())["scores"]["test"][0]["languages"] == ["und"]
+
+
 def test_a_board_without_search_has_nothing_for_mteb(published: Published, tmp_path: Path) -> None:
-    data = json.loads(json.dumps(published.board))
-    for collection in data["collections"]:
-        collection["blocks"] = [block for block in collection["blocks"] if block["task"] != "search"]
+    (collection,) = published.board.collections
+    probes = replace(collection, blocks=[block for block in collection.blocks if block.task != "search"])
     with pytest.raises(BenchError, match="no figures of the task search"):
-        export_mteb(Published(published.folder, data, published.manifests), tmp_path)
+        export_mteb(replace(published, board=replace(published.board, collections=[probes])), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_files_get_a_header_that_yaml_reads(published: Published, tmp_path: Path) -> None:
-    assert export_ir_metadata(published, tmp_path) == 24
+def files_of(published: Published) -> int:
+    return sum(len(cell.tasks) for cell in published.cells.values())
+
+
+def test_answers_become_runs_that_score_gives_the_same_figures(
+    published: Published, finished: Finished, tmp_path: Path
+) -> None:
+    assert export_trec(published, tmp_path) == files_of(published)
+    run = next(tmp_path.glob("bm25.*seed0*.search*.trec.gz"))
+    found = score_run(run, finished.dataset.collection, "again").evaluation
+    for measure, values in finished.task("bm25").values.items():
+        np.testing.assert_allclose(found.values[measure], values, atol=1e-12)
+
+
+def test_runs_get_a_header_that_yaml_reads_and_score_passes_over(
+    published: Published, finished: Finished, tmp_path: Path
+) -> None:
+    assert export_ir_metadata(published, tmp_path) == files_of(published)
     for path in tmp_path.iterdir():
         lines = path.read_text().splitlines()
         assert lines[0] == "# ir_metadata.start"
@@ -56,5 +96,8 @@ def test_run_files_get_a_header_that_yaml_reads(published: Published, tmp_path: 
         header = yaml.safe_load("\n".join(line.strip("#") for line in lines[1:end]))
         assert set(header) == {"tag", "platform", "implementation", "method", "actor", "data", "research goal"}
         assert header["method"]["retrieval"][0]["parameters"]["seed"] in (0, 1)
-        original = gzip.decompress((published.folder / "runs" / f"{path.name}.gz").read_bytes()).decode().splitlines()
-        assert lines[end + 1 :] == original
+        assert header["platform"]["software"]["libraries"]["python"]
+        assert all(len(line.split()) == 6 for line in lines[end + 1 :])
+    run = next(tmp_path.glob("bm25.*seed0*.search*.trec"))
+    found = score_run(run, finished.dataset.collection, "again").evaluation
+    np.testing.assert_allclose(found.values["nDCG@10"], finished.task("bm25").values["nDCG@10"], atol=1e-12)

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from finished_cells import Finished
 
+from bench.cells.folder import read_all
 from bench.errors import BenchError
-from bench.leaderboard.assemble import make_board
-from bench.leaderboard.cells import read_cells
-from bench.leaderboard.formats import as_markdown
+from bench.leaderboard.build import build_board
+from bench.leaderboard.columns import known_costs
 from bench.leaderboard.imported import keep_run, score_run
-from bench.leaderboard.publish import publish, select
-from bench.leaderboard.verify import read_published, verify, worst
-from bench.results import read_result
+from bench.leaderboard.publish import publish
+from bench.leaderboard.published import read_published
+from bench.leaderboard.selection import select
+from bench.leaderboard.writers.markdown import as_markdown
+from bench.verification.check import worst
+from bench.verification.verify import verify
 
 
 def imported(finished: Finished, out: Path, name: str) -> Path:
@@ -24,16 +27,15 @@ def imported(finished: Finished, out: Path, name: str) -> Path:
 
 def test_an_imported_run_is_a_row_that_says_so(finished: Finished, tmp_path: Path) -> None:
     imported(finished, tmp_path / "other", "anserini")
-    cells = [read_cells([folder]) for folder in (finished.out, tmp_path / "other")]
-    board = make_board(finished.suite, select(finished.suite, cells).cells)
+    cells = [read_all([folder]) for folder in (finished.out, tmp_path / "other")]
+    chosen = select(finished.suite, cells)
+    board = build_board(chosen.request, chosen.cells, chosen.collections)
     search, exclusivity, _ = board.collections[0].blocks
     row = next(row for row in search.rows if row.system == "anserini")
     assert row.imported
-    ours = read_result(finished.cell("bm25")).tasks[0].figures
-    assert {name: figure.value for name, figure in row.figures.items()} == pytest.approx(
-        {name: figure.value for name, figure in ours.items()}
-    )
-    assert not any(row.cost.values())
+    ours = {name: found.mean() for name, found in finished.task("bm25").values.items()}
+    assert {name: figure.value for name, figure in row.figures.items()} == pytest.approx(ours)
+    assert not list(known_costs(row.cost))
     assert row.problem == ""
     assert "anserini" not in {row.system for row in exclusivity.rows}
     same = next(pair for pair in search.pairs if {pair.first, pair.second} == {"anserini", "bm25"})
@@ -48,7 +50,7 @@ def test_an_imported_row_is_published_and_verified(finished: Finished, tmp_path:
     suite = finished.suite.model_copy(
         update={"systems": finished.suite.systems[:2], "tasks": finished.suite.tasks[:1]}
     )
-    cells = [read_cells([folder]) for folder in (finished.out, tmp_path / "other")]
+    cells = [read_all([folder]) for folder in (finished.out, tmp_path / "other")]
     publish(suite, select(suite, cells), tmp_path / "results")
     published = read_published(tmp_path / "results" / "tiny")
     checks = list(verify(published, {published.collections()[0]: finished.dataset}))
@@ -66,13 +68,13 @@ def test_runs_of_several_tasks_are_one_system(finished: Finished, tmp_path: Path
         path = next(folder.glob(f"tasks/{entry.task}*/run.trec.gz"))
         row = score_run(path, collection, "anserini", entry.task, entry.options)
         kept = keep_run(row, collection, tmp_path / "other")
-        ours = next(task for task in read_result(finished.cell("bm25")).tasks if task.task == entry.task)
-        assert {figure.measure: figure.value for figure in row.judged.figures} == pytest.approx(
-            {name: figure.value for name, figure in ours.figures.items()}
-        )
+        ours = {figure.measure: figure.value for figure in finished.task("bm25", entry.task).result.figures}
+        found = {figure.measure: figure.value for figure in row.result.figures}
+        assert found == pytest.approx(ours, nan_ok=True)
     assert len(list(kept.parent.iterdir())) == 1
-    cells = [read_cells([place]) for place in (finished.out, tmp_path / "other")]
-    board = make_board(finished.suite, select(finished.suite, cells).cells)
+    cells = [read_all([place]) for place in (finished.out, tmp_path / "other")]
+    chosen = select(finished.suite, cells)
+    board = build_board(chosen.request, chosen.cells, chosen.collections)
     assert ["anserini" in {row.system for row in block.rows} for block in board.collections[0].blocks] == [True] * 3
     assert keep_run(row, collection, tmp_path / "other") == kept
     assert len(list(kept.glob("tasks/*"))) == 3
@@ -88,10 +90,10 @@ def test_a_recommenders_run_is_scored_with_the_history_left_out(make_sequences: 
         answers = [*query.history, target]
         lines += [f"{query.id} Q0 {item} {rank} {-rank} x" for rank, item in enumerate(answers, start=1)]
     run.write_text("\n".join(lines) + "\n")
-    figures = {one.measure: one.value for one in score_run(run, collection, "x", "next_item").judged.figures}
+    figures = {one.measure: one.value for one in score_run(run, collection, "x", "next_item").result.figures}
     assert figures["MRR@10"] == 1
     seen = score_run(run, collection, "x", "next_item", {"mask_history": "no"})
-    assert next(one.value for one in seen.judged.figures if one.measure == "MRR@10") == pytest.approx(1 / 5)
+    assert next(one.value for one in seen.result.figures if one.measure == "MRR@10") == pytest.approx(1 / 5)
 
 
 def test_a_run_that_answers_another_task_is_refused(finished: Finished, tmp_path: Path) -> None:
@@ -110,4 +112,19 @@ def test_a_run_that_answers_another_task_is_refused(finished: Finished, tmp_path
 def test_an_import_cannot_take_the_name_of_a_system(finished: Finished, tmp_path: Path) -> None:
     imported(finished, tmp_path, "bm25")
     with pytest.raises(BenchError, match="import it again under another --name"):
-        select(finished.suite, [read_cells([tmp_path])])
+        select(finished.suite, [read_all([tmp_path])])
+
+
+def test_rows_whose_names_sort_otherwise_than_their_files_are_verified(finished: Finished, tmp_path: Path) -> None:
+    names = ("solr", "solr+rm3", "Solr", "anserini")
+    for name in names:
+        imported(finished, tmp_path / "other", name)
+    suite = finished.suite.model_copy(
+        update={"systems": finished.suite.systems[:2], "tasks": finished.suite.tasks[:1]}
+    )
+    chosen = select(suite, [read_all([folder]) for folder in (finished.out, tmp_path / "other")])
+    board = publish(suite, chosen, tmp_path / "results")
+    assert [row.system for row in board.collections[0].blocks[0].rows if row.imported] == sorted(names)
+    published = read_published(tmp_path / "results" / "tiny")
+    checks = list(verify(published, {published.collections()[0]: finished.dataset}))
+    assert [check for check in checks if check.verdict != "OK"] == []

@@ -14,25 +14,25 @@ import numpy as np
 import pytest
 from finished_cells import HOSTILE, SPECIAL, Finished
 
-from bench.errors import BenchError
 from bench.cells.folder import read_all
 from bench.cells.record import FORMAT
 from bench.digests import digest_data
+from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
-from bench.leaderboard.selection import Selection, request_of, select
-from bench.suite import Suite, SystemEntry
+from bench.leaderboard.selection import Selection, select
+from bench.suite import SystemEntry
 
 
 def selected(finished: Finished, *folders: Path, **chosen: Any) -> Selection:
     return select(finished.suite, [read_all([folder]) for folder in folders or (finished.out,)], **chosen)
 
 
-def board_of(suite: Suite, selection: Selection) -> Board:
-    return build_board(request_of(suite), selection.cells, selection.collections)
+def board_of(selection: Selection) -> Board:
+    return build_board(selection.request, selection.cells, selection.collections)
 
 
 def copied(finished: Finished, to: Path, systems: tuple[str, ...], change: Callable[[dict[str, Any]], None]) -> Path:
@@ -58,7 +58,7 @@ def resealed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 @pytest.fixture(scope="module")
 def board(finished: Finished) -> Board:
-    return board_of(finished.suite, selected(finished))
+    return board_of(selected(finished))
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +168,10 @@ def test_a_proof_lies_beside_every_figure(results: Path) -> None:
 
 def test_a_missing_cell_is_a_row(finished: Finished) -> None:
     suite = finished.suite.model_copy(update={"systems": [*finished.suite.systems, SystemEntry(retriever="sif")]})
-    found = board_of(suite, select(suite, [read_all([finished.out])]))
+    found = board_of(select(suite, [read_all([finished.out])]))
     assert [row.problem for row in found.collections[0].blocks[0].rows if row.system == "sif"] == ["not run"]
     suite = finished.suite.model_copy(update={"seeds": [0, 1, 2]})
-    found = board_of(suite, select(suite, [read_all([finished.out])]))
+    found = board_of(select(suite, [read_all([finished.out])]))
     row = found.collections[0].blocks[0].rows[0]
     assert row.problem == "seed 2: not run"
     assert row.seeds == [0, 1]
@@ -239,7 +239,7 @@ def test_two_machines_merge_and_their_costs_stay_apart(finished: Finished, tmp_p
 
     one = copied(finished, tmp_path / "one", ("bm25", "raises"), lambda data: None)
     two = copied(finished, tmp_path / "two", ("tf-idf", HOSTILE, SPECIAL, "bm25"), elsewhere)
-    board = board_of(finished.suite, selected(finished, one, two))
+    board = board_of(selected(finished, one, two))
     collection = board.collections[0]
     assert len(collection.hardware) == 2
     hardware = {row.system: row.hardware for row in collection.blocks[0].rows if row.done}
@@ -278,7 +278,7 @@ def test_a_table_with_two_definitions_is_refused(finished: Finished, tmp_path: P
 
     other = copied(finished, tmp_path, ("bm25",), redefined)
     with pytest.raises(BenchError, match=r"another definition \(.*median over the queries"):
-        board_of(finished.suite, selected(finished, other, finished.out))
+        board_of(selected(finished, other, finished.out))
 
 
 def test_a_folder_that_was_not_published_is_never_replaced(finished: Finished, tmp_path: Path) -> None:

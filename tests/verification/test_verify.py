@@ -221,7 +221,9 @@ def test_a_file_that_says_something_in_addition_is_caught(folder: Path, finished
 def test_a_damaged_file_is_named_in_one_line(folder: Path, name: str, damage: str) -> None:
     path = folder / name if (folder / name).is_file() else manifest_of(folder, "bm25")
     path.write_text(damage)
-    with pytest.raises(BenchError, match=rf"{path.name} cannot be read: [^\n]*`bench publish` wrote with this version$"):
+    with pytest.raises(
+        BenchError, match=rf"{path.name} cannot be read: [^\n]*`bench publish` wrote with this version$"
+    ):
         read_published(folder)
 
 
