@@ -219,7 +219,9 @@ class Collection:
     @property
     def fingerprint(self) -> str:
         """Digest of the content and of the rules by which it is read and judged."""
-        rules = {name: value for name, value in self.rules.options().items() if value or name != "primary"}
+        rules = self.rules.options()
+        if not rules["primary"]:
+            del rules["primary"]
         return digest_data({"content": self.digest, "rules": rules})
 
     @property

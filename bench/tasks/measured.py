@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from bench.collections.collection import Collection, Qrels
 from bench.errors import BenchError
@@ -28,7 +28,8 @@ class MeasuredTask(Task):
     shown: ClassVar[tuple[str, ...]]
     """Measures that tables show in any case."""
 
-    measured: tuple[str, ...] = Field((), min_length=1, description="measures, the primary one first, e.g. P@5")
+    measured: tuple[str, ...]
+    """A subclass gives the usual ones; what equals them was not asked for."""
 
     @field_validator("measured", mode="before")
     @classmethod

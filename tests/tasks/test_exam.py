@@ -1,5 +1,7 @@
 """What a task of a third party says of itself, and what every exam does with answers."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,3 +112,10 @@ def test_a_mistake_never_becomes_a_low_figure(exam: HarmExam, hits: list[tuple],
 def test_answers_to_other_questions_are_refused(exam: HarmExam) -> None:
     with pytest.raises(BenchError, match="not to the queries asked"):
         exam.evaluate(Rankings.from_hits(exam.queries[:2], [([0], [1.0])] * 2))
+
+
+def test_nothing_that_compiles_stands_between_a_ranking_and_its_figures() -> None:
+    """ranx compiles for half a minute on its first use, which would spoil the first cell's costs."""
+    modules = "bench.measures.significance, bench.measures.audit, bench.tasks.next_item, bench.tasks.relevance"
+    script = f"import sys, {modules}; sys.exit(bool({{'ranx', 'numba', 'torch'}} & sys.modules.keys()))"
+    subprocess.run([sys.executable, "-c", script], check=True)
