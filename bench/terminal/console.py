@@ -4,8 +4,11 @@ import codecs
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console as RichConsole
+from rich.console import RenderableType
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +18,27 @@ PIPE_WIDTH = 140
 _ERRORS = "bench.plain"
 _PLAIN = {"–": "-", "—": "-", "±": "~", "†": "+", "★": "*", "…": "~", "│": "|", "─": "-", "━": "-", "␛": "^"}
 """What stands for a sign of ours where the output has none of it; always of one character, so that columns hold."""
+
+
+class Console(RichConsole):
+    """A screen on which a string is a text: brackets are no markup, and nothing in it is obeyed."""
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """The string as a text."""
+        return super().render_str(visible(text, keep="\n"), **settings)
+
+    def status(self, status: RenderableType, **settings: Any) -> Status:
+        """A line that says what is at work, until it is done."""
+        return _Status(_as_text(status), console=self, **settings)
+
+
+class _Status(Status):
+    def update(self, status: RenderableType | None = None, **settings: Any) -> None:
+        super().update(None if status is None else _as_text(status), **settings)
+
+
+def _as_text(shown: RenderableType) -> RenderableType:
+    return text(shown, keep="") if isinstance(shown, str) else shown
 
 
 def console() -> Console:

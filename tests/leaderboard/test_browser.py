@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from boards import board, changed
+from finished_cells import HOSTILE, Finished
 
+from bench.cells.folder import read_all
+from bench.leaderboard.publish import publish
+from bench.leaderboard.selection import select
 from bench.leaderboard.writers.overview import as_overview_page
 from bench.leaderboard.writers.page import as_page
 from bench.leaderboard.writers.pictures import as_picture
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-HOSTILE = "<script>alert(1)</script>"
 SYSTEMS = ["bm25", "colbert", HOSTILE, "dsi", "failing", *(f"system {number}" for number in range(30))]
 PHONE = {"width": 390, "height": 844}
 
@@ -153,4 +156,21 @@ def test_the_picture_for_a_readme_is_drawn_in_light_and_in_dark(chromium: Any, t
     box = page.locator("img").bounding_box()
     assert box["height"] > 300
     assert box["width"] > 600
+    page.close()
+
+
+def test_what_publish_writes_opens_without_a_complaint(chromium: Any, finished: Finished, tmp_path: Path) -> None:
+    publish(finished.suite, select(finished.suite, [read_all([finished.out])]), tmp_path)
+    page = chromium.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto((tmp_path / "index.html").as_uri())
+    page.get_by_role("link", name="tiny").first.click()
+    assert "failed: " in page.locator("td.absent").first.inner_text()
+    links = page.locator(".cells a").evaluate_all("(links) => links.map((link) => decodeURI(link.pathname))")
+    assert links
+    assert all(Path(link).is_file() for link in links)
+    assert complaints == []
     page.close()

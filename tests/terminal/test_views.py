@@ -1,5 +1,6 @@
 """Listings, hits, comparisons: texts of others stand there as they are, and outputs of any encoding take them."""
 
+import io
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from bench.leaderboard.compare import Comparisons, MeasureComparison, Moved
 from bench.measures.significance import compare_all
 from bench.terminal import ProgressDisplay, console, docids_table, hits_table, plan_table, print_names
 from bench.terminal.comparison import comparison_view
-from bench.terminal.console import add, table
+from bench.terminal.console import Console, add, table
 from bench.visible import plural, visible
 
 TESTS = Path(__file__).parents[1]
@@ -106,6 +107,21 @@ def test_cells_at_work_end_with_a_line_each(capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().out
     assert f"{SEEN} on c, seed 1 done 1.2 s" in told
     assert "other on c, seed 1 failed: bad [/b]␛[2J 1.2 s" in told
+
+
+def test_a_string_that_is_printed_is_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(f"run files in {HOSTILE}")
+    assert capsys.readouterr().out == f"run files in {SEEN}\n"
+
+
+def test_a_line_of_what_is_at_work_is_a_text() -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with screen.status(f"opening {HOSTILE}") as status:
+        status.update(f"fitting {HOSTILE}")
+        assert SEEN in shown(status)
+    told = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert f"fitting {SEEN}" in told
+    assert "\x1b]8" not in told
 
 
 def test_names_are_plain_text_for_a_script(capsys: pytest.CaptureFixture[str]) -> None:
