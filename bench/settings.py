@@ -73,7 +73,7 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names as tables: {"training.epochs": 3} is {"training": {"epochs": 3}}."""
     nested: dict[str, Any] = {}
     for name, value in values.items():
-        head, dot, rest = name.partition(".")
+        head, dot, rest = str(name).partition(".")
         nested = merge(nested, {head: nest({rest: value}) if dot else value})
     return nested
 

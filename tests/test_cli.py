@@ -232,6 +232,22 @@ def test_every_command_shows_examples() -> None:
         assert f"python -m bench {command.name or command.callback.__name__} " in command.epilog + " "
 
 
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("    def fit(self, collection): ...", "half cannot be used: Half lacks retrieve; define it"),
+        ("    def __init__(self): self.x = 1", "Half has an __init__ of its own: declare its options as fields"),
+    ],
+)
+def test_half_a_plugin_is_refused_in_one_line(body: str, complaint: str, tmp_path: Path) -> None:
+    plugin = tmp_path / "half.py"
+    plugin.write_text(f"from bench.retriever import Retriever\n\nclass Half(Retriever):\n{body}\n")
+    done = _bench("run", "--dataset", "limit", "--retriever", "half", "--plugin", plugin, "--dry-run")
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("what", ["retrievers", "datasets", "sources", "tasks", "suites"])
 def test_every_list_has_names_and_summaries(what: str) -> None:
     done = _bench("list", what)

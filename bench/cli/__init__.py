@@ -7,6 +7,8 @@ import typer
 from bench import __version__
 from bench.cli.common import app
 
+__all__ = ["app"]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
