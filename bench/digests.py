@@ -27,11 +27,12 @@ _NO_FIGURE = frozenset(
             ".store",
             ".workplace",
         ),
-        *(".collections.cards", ".collections.catalogue"),
+        *(".collections.cards", ".collections.catalogue", ".collections.seal", ".face"),
     )
 )
-"""Modules of the harness that decide no figure: they name, find, keep and show what others compute. What a collection
-holds, however it was opened, is in its fingerprint; what options say is in the key itself."""
+"""Modules of the harness, and packages with all that they hold, that decide no figure: they name, find, keep, check
+and show what others compute. What a collection holds, however it was opened, is in its fingerprint; what options say
+is in the key itself."""
 
 _PLUGINS = ("bench.retrievers", "bench.sources", "bench.tasks")
 
@@ -64,7 +65,7 @@ def digest_code(start: str | Path) -> str:
     while todo:
         this = todo.pop()
         name = this if isinstance(this, str) else this.name
-        if name in digests or name in _NO_FIGURE:
+        if name in digests or name in _NO_FIGURE or name.rpartition(".")[0] in _NO_FIGURE - {"bench"}:
             continue
         source, package = _source(this, own, beside)
         if source is not None:

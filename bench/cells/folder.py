@@ -45,11 +45,6 @@ def first_answers_file(folder: Path) -> Path:
     return folder / "first-answers.npz"
 
 
-def libraries_file(folder: Path) -> Path:
-    """Names of the modules that the fit had loaded."""
-    return folder / "libraries.json"
-
-
 def log_file(folder: Path) -> Path:
     """What the cell's processes print."""
     return folder / "log.txt"

@@ -5,10 +5,7 @@ tasks and of what shared work was there already, and so that a `load` which does
 A system that cannot be saved answers where it was fitted; what memory that took is not comparable and not told.
 """
 
-import importlib
-import json
 import shutil
-import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +15,7 @@ from typing import Any
 
 from bench import registry
 from bench.cells.environment import environment
-from bench.cells.folder import checkpoints_folder, index_folder, libraries_file, write_manifest, write_task
+from bench.cells.folder import checkpoints_folder, index_folder, write_manifest, write_task
 from bench.cells.record import FitCost, Manifest, TaskCost, TaskResult
 from bench.cells.sealed import plain
 from bench.collections.collection import Collection, Rules, read_collection
@@ -32,7 +29,7 @@ from bench.runner.first_answers import check_first_answers, keep_first_answers
 from bench.runner.fitting import ask, bound_threads, fit, load
 from bench.runner.plan import Cell, PlannedTask, explain, open_task
 from bench.runner.processor import ProcessorWatch
-from bench.store import folder_bytes, new_folder, write_text
+from bench.store import folder_bytes, new_folder
 from bench.tasks.exam import Exam
 from bench.workplace import Workplace, common_folder
 
@@ -75,7 +72,6 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, str]:
             exam = open_task(left[0].name, left[0].options).on(collection)
             answers = ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
             keep_first_answers(cell.folder, left[0].folder.name, answers)
-    _keep_library_names(cell.folder)
     return {}
 
 
@@ -83,11 +79,10 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
     """Load the system, answer one task, and write what that was worth. Raises whatever the retriever raises."""
     collection = _collection(cell)
     exam = open_task(planned.name, planned.options).on(collection)
-    _import_libraries(cell.folder)
-    memory = PeakMemory()
-    retriever = _constructed(cell, setting, tell)
     tell("loading index", 0, 1)
-    load(retriever, index_folder(cell.folder))
+    ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
+    memory = PeakMemory()  # all libraries are there now and count for none
+    retriever = _loaded(cell, setting, tell)
     answered = _answer(planned, exam, retriever, None if retriever.remote else memory, cell.folder)
     _evaluate(answered, retriever, collection, setting)
 
@@ -97,6 +92,12 @@ def _constructed(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
     bound_threads(setting.threads)
     retriever: Retriever = kind.from_options(cell.system, cell.identity.options)
     retriever.report_to(tell)
+    return retriever
+
+
+def _loaded(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
+    retriever = _constructed(cell, setting, tell)
+    load(retriever, index_folder(cell.folder))
     return retriever
 
 
@@ -222,17 +223,3 @@ def answer_counts(facts: dict[str, Any]) -> list[Count]:
         Count(name, float(value), kind="share", needs_scores=True, note=_NOTES.get(name, f"{{value}} {name}"))
         for name, value in facts.items()
     ]
-
-
-def _keep_library_names(folder: Path) -> None:
-    names = [name for name in sys.modules if not name.startswith("bench_plugin_")]
-    write_text(libraries_file(folder), json.dumps(names))
-
-
-def _import_libraries(folder: Path) -> None:
-    """Load the libraries that the fit had loaded, so that they are not taken for memory of the system."""
-    path = libraries_file(folder)
-    for name in json.loads(path.read_text()) if path.is_file() else ():
-        if name not in sys.modules:
-            with suppress(Exception):
-                importlib.import_module(name)

@@ -1,5 +1,6 @@
 """The key covers what a result depends on and nothing else."""
 
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from made import PARTS, identity
 from pydantic import Field
 
 from bench import registry
-from bench.cells.key import cell_key_parts, check_key, portable, weights_of
+from bench.cells.key import cell_key_parts, check_key, portable, task_key_parts, weights_of
 from bench.collections.collection import Collection, Query
 from bench.digests import digest_code, digest_data
 from bench.rankings import Rankings
@@ -145,3 +146,35 @@ def test_what_a_cell_shows_has_to_be_what_its_key_was_made_of(change: dict[str, 
 
 def test_an_imported_run_has_no_parts_to_check() -> None:
     assert check_key(identity(imported=True, key_parts={})) == ""
+
+
+TASK = """
+from bench.tasks.search import Search
+from garden_help import RANKS
+
+class Garden(Search):
+    ranks: int = RANKS
+"""
+
+
+def test_the_key_of_a_task_covers_its_options_its_code_and_its_helpers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "garden.py").write_text(TASK)
+    (tmp_path / "garden_help.py").write_text("RANKS = 3\n")
+    kind: Any = importlib.import_module("garden").Garden
+
+    def key(**options: Any) -> str:
+        digest_code.cache_clear()
+        return digest_data(task_key_parts("garden", kind(**options)))
+
+    before = key()
+    assert key() == before
+    assert key(depth=7) != before
+    (tmp_path / "garden.py").write_text("# weeds\n" + TASK)
+    assert key() == before
+    (tmp_path / "garden_help.py").write_text("RANKS = 4\n")
+    assert key() != before
+    for name in ("garden", "garden_help"):
+        sys.modules.pop(name, None)

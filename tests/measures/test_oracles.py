@@ -86,6 +86,11 @@ def test_a_negative_grade_is_what_it_is_in_trec_eval(grade: int) -> None:
     assert_equal_to_trec_eval([(judged, [1, 9, 2, 0, 4, 3]), (judged, [2, 5, 3, 1]), (judged, [4, 1, 0])])
 
 
+def test_a_negative_grade_is_a_judgement_all_the_same() -> None:
+    made: list[Case] = [({0: 1, 1: 0, 7: -1}, [7, 8, 0, 9]), ({3: 1}, [4])]
+    assert ours(made, ["Judged@3"])["Judged@3"].tolist() == by_ir_measures(made, ir_measures.Judged @ 3)
+
+
 @pytest.mark.skipif(not shutil.which("perl"), reason="ir_measures computes ERR by a Perl script")
 def test_err_is_that_of_gdeval() -> None:
     generator = np.random.default_rng(0)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import PLUGINS, PROBES, MakeCells, ledger_of, run
+from conftest import PLUGINS, PROBES, MakeCells, Notes, ledger_of, run
 
 from bench.cells.record import CellRecord
 from bench.collections.catalogue import open_dataset
-from bench.runner.plan import make_plan
+from bench.runner.local import run_cells
+from bench.runner.plan import Cell, make_plan
 from bench.suite import Suite, SystemEntry
 
 
@@ -155,11 +156,29 @@ def test_a_cell_that_lost_its_answers_loads_its_index_instead_of_fitting(
     assert record.manifest.cost.index_bytes == 3
 
 
+class _StopsAtSecondTask(Notes):
+    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None:
+        super().progressed(cell, phase, done, total)
+        if phase == "exclusivity: answering":
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_cell_keeps_its_finished_tasks_and_goes_on(make_cells: MakeCells, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    cells = make_cells("saved", tasks=PROBES, ledger=str(ledger))
+    with pytest.raises(KeyboardInterrupt):
+        run_cells(cells, _StopsAtSecondTask())
+    finished = cells[0].tasks[0].folder / "result.json"
+    before = finished.stat().st_mtime_ns
+    (record,), notes = run(cells)
+    assert record.done
+    assert len(record.tasks) == len(PROBES)
+    assert finished.stat().st_mtime_ns == before
+    assert ledger_of(ledger) == "fit\n"
+    assert "search: answering" not in notes.heard
+
+
 def test_what_was_edited_is_run_again_and_said(make_cells: MakeCells) -> None:
-    from conftest import Notes
-
-    from bench.runner.local import run_cells
-
     cells = make_cells("saved")
     (before,), _ = run(cells)
     path = cells[0].tasks[0].folder / "result.json"
