@@ -175,16 +175,16 @@ class Board:
     @classmethod
     def from_data(cls, data: Any) -> "Board":
         """What `as_data` gave, without the pairs. Raises ValueError for anything else."""
+        found = data.get("format") if isinstance(data, Mapping) else None
+        if found != FORMAT:
+            raise ValueError(f"it has format {found}, and this version reads {FORMAT}")
         try:
             with_pairs = [
                 {**one, "blocks": [{**block, "pairs": []} for block in one["blocks"]]} for one in data["collections"]
             ]
-            board: Board = _adapter().validate_python({**data, "collections": with_pairs})
+            return _adapter().validate_python({**data, "collections": with_pairs})
         except (TypeError, KeyError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
-        if board.format != FORMAT:
-            raise ValueError(f"format {board.format} in place of {FORMAT}")
-        return board
 
 
 @cache

@@ -106,6 +106,10 @@ def export_ir_metadata(published: Published, to: Path) -> int:
     return sum(1 for _ in _tasks(published))
 
 
+FORMS = {"mteb": export_mteb, "trec": export_trec, "ir-metadata": export_ir_metadata}
+"""What a published leaderboard can be exported to; each takes it and a folder, and returns how many it wrote."""
+
+
 def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]]:
     for cell in published.cells.values():
         for task in cell.tasks:

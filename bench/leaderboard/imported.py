@@ -1,7 +1,7 @@
 """Systems elsewhere: they are given a task's questions, and their TREC run is a row measured like all others."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from bench.cells.record import Identity, Manifest, TaskResult
 from bench.collections.collection import Collection
 from bench.digests import digest_data
 from bench.errors import BenchError
+from bench.measures.measure import Count
 from bench.runner.plan import open_task
 from bench.store import slug, write_text
 from bench.tasks import Task
@@ -69,6 +70,7 @@ def score_run(
             f"{collection.name} (the first is '{exam.queries[0].id}'); choose the task that it answers with --task"
         )
     evaluation = exam.evaluate(answers)
+    counts = [*evaluation.counts, *_left_out(evaluation)]
     result = TaskResult(
         task=task_name,
         options=task.options(),
@@ -80,9 +82,17 @@ def score_run(
         columns=list(exam.columns),
         instrument=exam.instrument,
         figures=list(evaluation.figures),
-        counts=list(evaluation.counts),
+        counts=counts,
     )
     return ImportedRow(system, collection.name, collection.fingerprint, result, evaluation)
+
+
+def _left_out(evaluation: Evaluation) -> Iterator[Count]:
+    """How many questions a run leaves out, which lowers its figures as if it had answered them wrongly."""
+    asked, missing = len(evaluation.query_ids), int((evaluation.rankings.lengths == 0).sum())
+    if missing:
+        note = f"the run leaves out {{value}} of {asked:,} questions, and each counts 0"
+        yield Count("left out", missing, "questions that the run does not answer", note=note)
 
 
 def keep_run(row: ImportedRow, collection: Collection, out: Path) -> Path:

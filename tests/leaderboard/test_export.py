@@ -10,7 +10,7 @@ import yaml
 from finished_cells import HOSTILE, Finished
 
 from bench.errors import BenchError
-from bench.leaderboard.export import export_ir_metadata, export_mteb, export_trec
+from bench.leaderboard.export import FORMS, export_ir_metadata, export_mteb, export_trec
 from bench.leaderboard.imported import score_run
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import Published, read_published
@@ -101,3 +101,7 @@ def test_runs_get_a_header_that_yaml_reads_and_score_passes_over(
     run = next(tmp_path.glob("bm25.*seed0*.search*.trec"))
     found = score_run(run, finished.dataset.collection, "again").evaluation
     np.testing.assert_allclose(found.values["nDCG@10"], finished.task("bm25").values["nDCG@10"], atol=1e-12)
+
+
+def test_every_form_is_known_by_its_name() -> None:
+    assert list(FORMS) == ["mteb", "trec", "ir-metadata"]

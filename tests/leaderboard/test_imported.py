@@ -1,5 +1,6 @@
 """A third party's run as a row beside the suite's own."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from finished_cells import Finished
 from bench.cells.folder import read_all
 from bench.errors import BenchError
 from bench.leaderboard.build import build_board
-from bench.leaderboard.columns import known_costs
+from bench.leaderboard.columns import known_costs, notes
 from bench.leaderboard.imported import keep_run, score_run
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
@@ -128,3 +129,16 @@ def test_rows_whose_names_sort_otherwise_than_their_files_are_verified(finished:
     published = read_published(tmp_path / "results" / "tiny")
     checks = list(verify(published, {published.collections()[0]: finished.dataset}))
     assert [check for check in checks if check.verdict != "OK"] == []
+
+
+def test_a_run_that_leaves_questions_out_says_so_below_the_table(finished: Finished, tmp_path: Path) -> None:
+    whole = gzip.decompress(finished.task("bm25").run_file.read_bytes()).decode().splitlines()
+    first = whole[0].split()[0]
+    run = tmp_path / "one.trec"
+    run.write_text("\n".join(line for line in whole if line.split()[0] == first) + "\n")
+    collection = finished.dataset.collection
+    keep_run(score_run(run, collection, "lazy"), collection, tmp_path / "other")
+    chosen = select(finished.suite, [read_all([folder]) for folder in (finished.out, tmp_path / "other")])
+    block = build_board(chosen.request, chosen.cells, chosen.collections).collections[0].blocks[0]
+    asked = block.queries
+    assert f"lazy: the run leaves out {asked - 1} of {asked} questions, and each counts 0" in notes(block, [])

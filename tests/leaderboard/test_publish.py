@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bench.leaderboard.build import build_board
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
-from bench.leaderboard.selection import Selection, select
+from bench.leaderboard.selection import Selection, request_of, select
 from bench.suite import SystemEntry
 
 
@@ -381,3 +382,11 @@ def test_names_of_published_files_are_short_and_no_paths(finished: Finished) -> 
         assert name.count(".") == 3
         assert "/" not in name
         assert len(name.encode()) < 150
+
+
+def test_the_table_of_a_run_has_the_numbers_of_its_publication(finished: Finished, board: Board) -> None:
+    shown = build_board(request_of(finished.suite), finished.records())
+    for one, other in zip(shown.collections[0].blocks, board.collections[0].blocks, strict=True):
+        assert [replace(row, cells=()) for row in one.rows] == [replace(row, cells=()) for row in other.rows]
+        assert one.pairs == other.pairs
+        assert (one.test, one.definition, one.columns) == (other.test, other.definition, other.columns)

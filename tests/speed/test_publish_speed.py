@@ -9,15 +9,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.stats import permutation_test
 from timing import seconds
 
-from bench.leaderboard.cells import read_cells
-from bench.leaderboard.publish import publish, select
+from bench.cells.folder import read_all
+from bench.leaderboard.publish import publish
+from bench.leaderboard.selection import select
 from bench.measures.significance import randomisation_p
 from bench.suite import Suite, SystemEntry, TaskEntry
 
 
 def published(suite: Suite, cells: Path, results: Path) -> int:
     """Publish as the command does; the size of the page in bytes."""
-    publish(suite, select(suite, [read_cells([cells])]), results)
+    publish(suite, select(suite, [read_all([cells])]), results)
     return (results / suite.name / "index.html").stat().st_size
 
 
