@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.leaderboard.board import BANDS, Block, Row
 from bench.leaderboard.columns import figure_note, label
 from bench.leaderboard.text import fraction
-from bench.leaderboard.writers.labels import FONT_SIZE, shortened
+from bench.leaderboard.writers.labels import FONT_SIZE, shortened, text_width
 from bench.visible import visible
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ _SHADED = 4
 """Up to how many systems lines have their intervals behind them."""
 
 _BAND_COLOURS = ("#b3bcc6", "#a5cdf0", "#74aee3", "#4a8fd3", "#2a70b8", "#1b5596")
-WIDTH, HEIGHT = 440, 250
+WIDTH, HEIGHT = 390, 240
 _ROW = 22
 """Pixels that a system takes in a chart with one line each."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart that stands alone. `foot` is what a reader needs beside it."""
+    """A chart that stands alone. `notes` are what a reader needs beside it."""
 
     title: str
     svg: str
-    foot: str = ""
+    notes: Sequence[str] = ()
 
     @property
     def height(self) -> int:
@@ -79,15 +79,15 @@ def by_rank(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
     better = "higher" if block.primary.higher_is_better else "lower"
     scale = alt.Scale(zero=True, round=True)
     y = alt.Y(
-        "value:Q", title=f"{shared.rstrip('@') or 'value'} ({better} is better)", scale=scale, axis=axis(tickCount=6)
+        "value:Q", title=f"{shared.rstrip('@') or 'value'} ({better} is better)", scale=scale, axis=axis(tickCount=4)
     )
     layers = [
         *([base.mark_area(opacity=0.12, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")] if few else []),
         base.mark_line(strokeWidth=1.6, aria=False).encode(y=y, strokeDash=_system_dash(data, legend=coloured)),
     ]
     title = f"{block.task.replace('_', ' ')} by rank" if shared else block.task.replace("_", " ")
-    foot = "shaded: 95 % intervals" if few else "intervals stand in the table"
-    return Chart(title[:1].upper() + title[1:], drawn(layers, WIDTH, HEIGHT), foot)
+    told = "shaded: 95 % intervals" if few else "intervals stand in the table"
+    return Chart(title[:1].upper() + title[1:], drawn(layers, WIDTH, HEIGHT), [told])
 
 
 def intervals(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
@@ -180,8 +180,8 @@ def system_name(row: Row) -> str:
     return visible(label(row))
 
 
-def _left_out(rows: Sequence[Row]) -> str:
-    return f"the first {MOST_BARS} of {len(rows)} systems" if len(rows) > MOST_BARS else ""
+def _left_out(rows: Sequence[Row]) -> list[str]:
+    return [f"the first {MOST_BARS} of {len(rows)} systems"] if len(rows) > MOST_BARS else []
 
 
 def datum(row: Row, block: Block, colours: Colours, measure: str = "") -> dict[str, Any]:
@@ -242,7 +242,10 @@ def _system_dash(data: Sequence[Mapping[str, Any]], legend: Sequence[str]) -> "a
 def _legend(names: Sequence[str]) -> "alt.Legend | None":
     import altair as alt
 
-    return alt.Legend(title=None, orient="bottom", columns=3, values=list(names), labelLimit=150) if names else None
+    if not names:
+        return None
+    columns = max(1, int(WIDTH // (30 + max(map(text_width, names)))))
+    return alt.Legend(title=None, orient="bottom", columns=columns, values=list(names), labelLimit=WIDTH)
 
 
 def axis(**settings: Any) -> "alt.Axis":
@@ -264,7 +267,7 @@ def drawn(layers: Sequence["alt.Chart"], width: int, height: int) -> str:
         font="sans-serif",
         view=alt.ViewConfig(stroke=None),
         axis=alt.AxisConfig(**text, **title, **lines),
-        legend=alt.LegendConfig(**text, symbolSize=60, symbolStrokeWidth=1.6),
+        legend=alt.LegendConfig(**text, symbolSize=60, symbolStrokeWidth=1.6, symbolOpacity=1),
     )
     spec = alt.LayerChart(layer=list(layers), width=width, height=height, config=config).to_dict()
     return str(vl_convert.vegalite_to_svg(spec))

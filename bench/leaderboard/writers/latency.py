@@ -27,6 +27,9 @@ from bench.leaderboard.writers.charts import (
 from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, shortened
 from bench.visible import plural
 
+_WIDE = 660
+"""Pixels across in a picture that has the page for itself."""
+
 
 def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: bool = False) -> Chart:
     """Quality against the median latency of a query, with intervals and the front that no system beats in both.
@@ -35,7 +38,7 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
     """
     import altair as alt
 
-    plane = _Plane.around(block, rows, WIDTH * 3 // 2 if wide else WIDTH)
+    plane = _Plane.around(block, rows, _WIDE if wide else WIDTH)
     front = _front(plane.places, block.primary.higher_is_better)
     ordered = sorted(rows, key=lambda row: plane.place(row) not in front)
     sides = place_names([plane.point(row) for row in ordered], plane.width, HEIGHT, plane.lines(rows, front))
@@ -44,7 +47,7 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
     ticks, up = axis(values=_one_two_five(*plane.across)), alt.Scale(domain=list(plane.up), nice=False, round=True)
     across = alt.Scale(type="log", domain=list(plane.across), nice=False, round=True)
     x = alt.X("x:Q", scale=across, title="median latency of a query, ms", axis=ticks)
-    y = alt.Y("value:Q", scale=up, title=direction(block), axis=axis(tickCount=6))
+    y = alt.Y("value:Q", scale=up, title=direction(block), axis=axis(tickCount=4))
     base = alt.Chart(alt.Data(values=data)).encode(x=x, color=system_colour(data, legend=unnamed))
     steps = alt.Chart(alt.Data(values=[{"x": cost, "value": value} for cost, value in front])).encode(x=x, y=y)
     points = base.mark_point(filled=True, size=70, opacity=1)
@@ -60,8 +63,8 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
         points.encode(y=y, shape=system_shape(data, legend=unnamed), description="about:N"),
         *names,
     ]
-    foot = "; ".join(_foot(rows, nameless=len(rows) - len(sides) - len(unnamed)))
-    return Chart(f"{block.primary.column} against latency", drawn(layers, plane.width, HEIGHT), foot)
+    notes = list(_notes(rows, nameless=len(rows) - len(sides) - len(unnamed)))
+    return Chart(f"{block.primary.column} against latency", drawn(layers, plane.width, HEIGHT), notes)
 
 
 def _datum(row: Row, block: Block, colours: Colours) -> dict[str, Any]:
@@ -77,8 +80,9 @@ def _mark(row: Row) -> str:
     return DISTURBED if disturbance(row, "p50_ms") else ""
 
 
-def _foot(rows: Sequence[Row], nameless: int) -> Iterator[str]:
-    yield f"latency on {rows[0].hardware}; dashed: no system is both quicker and better"
+def _notes(rows: Sequence[Row], nameless: int) -> Iterator[str]:
+    yield f"latency on {rows[0].hardware}"
+    yield "dashed: no system is both quicker and better"
     if any(map(_mark, rows)):
         yield f"{DISTURBED} measured while other work took more than {QUIET:.0%} of the processor"
     if nameless:

@@ -92,7 +92,7 @@ def _notes(board: Board, charts: Sequence[Chart]) -> list[str]:
         return ["no system has figures"]
     found = [
         "lines: 95 % bootstrap intervals over queries",
-        *dict.fromkeys(chart.foot for chart in charts if chart.foot),
+        *dict.fromkeys(note for chart in charts for note in chart.notes),
     ]
     if len(board.collections) > _MOST:
         found.append(f"the first {_MOST} of {len(board.collections)} collections")

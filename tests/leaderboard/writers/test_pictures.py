@@ -106,7 +106,7 @@ def test_systems_whose_names_have_no_room_are_in_the_legend_or_told_of() -> None
     legend = {text for text, _ in texts(chart.svg, "role-legend-label")}
     assert legend
     assert len(named) + len(legend) < 60
-    assert f"{60 - len(named) - len(legend)} grey points without a name" in chart.foot
+    assert f"{60 - len(named) - len(legend)} grey points without a name" in chart.notes[-1]
     assert not named & legend
 
 
@@ -164,7 +164,7 @@ def test_the_distribution_shows_every_band() -> None:
 
 def test_a_chart_of_many_systems_shows_the_first_and_says_so() -> None:
     shown = made(*(f"system {n}" for n in range(40)))
-    assert distribution(shown, shown.rows).foot == "the first 25 of 40 systems"
+    assert distribution(shown, shown.rows).notes == ["the first 25 of 40 systems"]
 
 
 def test_systems_have_the_same_colour_in_every_chart_and_those_beyond_the_palette_none() -> None:
