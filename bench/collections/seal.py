@@ -11,8 +11,8 @@ _SEAL = "files.json"
 
 
 def seal(folder: Path) -> None:
-    """Write down the digest of every file in the folder."""
-    digests = {path.name: digest_file(path) for path in sorted(folder.iterdir())}
+    """Write down the digest of every other file in the folder."""
+    digests = {path.name: digest_file(path) for path in sorted(folder.iterdir()) if path.name != _SEAL}
     (folder / _SEAL).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
 
 
