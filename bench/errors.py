@@ -29,6 +29,10 @@ class UnknownName(BenchError):
         super().__init__(f"unknown {kind} '{name}': {hint}{' ' + remedy if remedy else ''}")
 
 
+class UnusableClass(BenchError):
+    """A class that cannot be constructed, and what its author has to mend."""
+
+
 class NotFittedError(BenchError):
     """A system that was asked before it has read a collection."""
 

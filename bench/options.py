@@ -1,6 +1,5 @@
 """Options as data: typed fields with a default, a range and a one-line description, gathered in groups."""
 
-import inspect
 import json
 from abc import ABC
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from bench.errors import BenchError, UnknownName
+from bench.errors import BenchError, UnknownName, UnusableClass
 from bench.settings import merge, nest, parse_value
 
 PathText = Annotated[str, Field(json_schema_extra={"path": True})]
@@ -44,17 +43,21 @@ class Options(BaseModel):
         protected_namespaces=(),
     )
 
-    def __init__(self, /, **values: Any) -> None:
-        """Raises BenchError for an unknown option, or a value that it does not accept."""
-        self._fill(type(self).__name__, values)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        if "__init__" in cls.__dict__:
-            raise BenchError(
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Raises UnusableClass for a class that lacks methods of its interface or constructs itself."""
+        if cls.__abstractmethods__:
+            lacking = " and no ".join(sorted(cls.__abstractmethods__))
+            raise UnusableClass(f"{cls.__name__} has no {lacking}; define it")
+        if any("__init__" in vars(base) for base in cls.__mro__[: cls.__mro__.index(Options)]):
+            raise UnusableClass(
                 f"{cls.__name__} has an __init__ of its own: declare its options as fields, and leave the work to "
                 "the methods"
             )
+        return super().__new__(cls)
+
+    def __init__(self, /, **values: Any) -> None:
+        """Raises BenchError for an unknown option, or a value that it does not accept."""
+        self._fill(type(self).__name__, values)
 
     def __setattr__(self, name: str, value: Any) -> None:
         fields = type(self).model_fields
@@ -87,9 +90,6 @@ class Options(BaseModel):
         a list or whatever else `bench.settings.parse_value` knows. Raises BenchError with one line that names the
         option and what it accepts.
         """
-        if inspect.isabstract(cls):
-            lacking = ", ".join(sorted(cls.__abstractmethods__))
-            raise BenchError(f"{owner} cannot be used: {cls.__name__} lacks {lacking}; define it")
         made = cls.__new__(cls)
         made._fill(owner, values)
         return made

@@ -48,12 +48,6 @@ class Retriever(Options, ABC):
     _fitted: bool = PrivateAttr(False)
     _fitted_on: Collection | None = PrivateAttr(None)
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
-        missing = sorted(cls.__abstractmethods__)
-        if missing:
-            raise BenchError(f"{cls.__name__} has no {' and no '.join(missing)}; write that method in the class")
-        return super().__new__(cls)
-
     @classmethod
     def __pydantic_init_subclass__(cls, **named: Any) -> None:
         super().__pydantic_init_subclass__(**named)

@@ -51,7 +51,7 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
         "--plugin", PLUGINS, "--out", tmp_path / "runs", "--json", figures,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "raises (seed 0) failed: ValueError: the soufflé collapsed" in done.stdout
+    assert "raises: failed: ValueError: the soufflé collapsed" in done.stdout
     assert "1 of 2 cells failed" in done.stdout
     rows = [json.loads(line) for line in figures.read_text().splitlines()]
     failed = [row for row in rows if row["system"] == "raises"]
@@ -105,7 +105,9 @@ def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, t
     original = {row["measure"]: row["value"] for row in json.loads(first.read_text()) if row["task"] == "search"}
     imported = json.loads(again.read_text())
     assert {row["status"] for row in imported} == {"imported"}
-    assert {row["measure"]: row["value"] for row in imported}.items() <= original.items()
+    figures = {row["measure"]: row["value"] for row in imported}
+    needs_scores = {"tied_at_10", "nDCG@10 worst ties", "nDCG@10 best ties"}  # which a run file does not keep in full
+    assert {name: value for name, value in figures.items() if name not in needs_scores}.items() <= original.items()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def _plan(*arguments: object) -> list[list[str]]:
     """The cells of a dry run: system, collection, seed, tasks, state and key of each."""
     done = _bench("run", *arguments, "--dry-run")
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.partition(" cells")[2].splitlines()[2:]
+    lines = re.split(r"^\d+ cells?$", done.stdout, flags=re.MULTILINE)[1].splitlines()[2:]
     return [re.split(r" {2,}", line.strip()) for line in lines]
 
 
@@ -235,17 +237,19 @@ def test_every_command_shows_examples() -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("    def fit(self, collection): ...", "half cannot be used: Half lacks retrieve; define it"),
-        ("    def __init__(self): self.x = 1", "Half has an __init__ of its own: declare its options as fields"),
+        ("    def fit(self, collection): ...", "Half has no retrieve; define it"),
+        (
+            "    def fit(self, collection): ...\n    def retrieve(self, queries, k): ...\n"
+            "    def __init__(self): self.x = 1",
+            "Half has an __init__ of its own: declare its options as fields",
+        ),
     ],
 )
-def test_half_a_plugin_is_refused_in_one_line(body: str, complaint: str, tmp_path: Path) -> None:
+def test_half_a_plugin_fails_its_own_cells_and_says_what_it_lacks(body: str, complaint: str, tmp_path: Path) -> None:
     plugin = tmp_path / "half.py"
     plugin.write_text(f"from bench.retriever import Retriever\n\nclass Half(Retriever):\n{body}\n")
-    done = _bench("run", "--dataset", "limit", "--retriever", "half", "--plugin", plugin, "--dry-run")
-    assert done.returncode == 2
-    assert complaint in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    ((*_, state, _),) = _plan("--dataset", "limit", "--retriever", "half", "--plugin", plugin)
+    assert state.startswith(f"cannot run: 'half' cannot be constructed: {complaint}")
 
 
 @pytest.mark.parametrize("what", ["retrievers", "datasets", "sources", "tasks", "suites"])

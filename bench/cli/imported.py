@@ -29,7 +29,7 @@ def questions(
     collection = open_dataset(dataset, screen).collection
     number = write_questions(to, asked, collection)
     screen.print(f"{number:,} questions of {name} on {collection.name} in {to}", markup=False)
-    screen.print(asked.definition(collection), style="dim", markup=False)
+    screen.print(asked.on(collection).definition, style="dim", markup=False)
 
 
 @app.command(
@@ -54,7 +54,7 @@ def score(
 
     A probe's questions are drawn anew by its seed, the same wherever the collection has the same fingerprint.
     """
-    from bench.leaderboard.figures import write_figures
+    from bench.leaderboard.figures import imported_figures, write_figures
     from bench.leaderboard.imported import keep_run, score_run
     from bench.runner.plan import open_task
     from bench.terminal import console, judged_table
@@ -68,4 +68,4 @@ def score(
     if keep:
         screen.print(f"kept in {keep_run(row, opened.collection, keep)}", style="dim", markup=False)
     if json_file:
-        write_figures(json_file, row.figures())
+        write_figures(json_file, imported_figures(row))

@@ -33,19 +33,20 @@ def publish(
     A failed or missing cell is a row with its reason. Of equal cells the newest counts, and of several folders
     the first that has it. Two fingerprints of one collection are refused.
     """
-    from bench.leaderboard.cells import read_cells
+    from bench.cells.folder import read_all
     from bench.leaderboard.publish import publish as write_leaderboard
-    from bench.leaderboard.publish import select
+    from bench.leaderboard.selection import select
     from bench.suite import read_suite
     from bench.terminal import console
 
     registry.load_files(plugin)
     chosen = read_suite(suite)
-    selection = select(chosen, [read_cells([folder]) for folder in cells], dataset, fingerprint)
+    selection = select(chosen, [read_all([folder]) for folder in cells], dataset, fingerprint)
     write_leaderboard(chosen, selection, to)
     screen = console()
-    for name, found in selection.cells.items():
-        failed = sum(bool(cell.problem) for cell in found)
+    for name in selection.collections:
+        found = selection.of(name)
+        failed = sum(cell.failure is not None for cell in found)
         screen.print(f"{name}: cells {len(found)}" + (f", failed {failed}" if failed else ""), markup=False)
     for reason, count in selection.passed_over.items():
         if count:
@@ -81,7 +82,7 @@ def verify(
 
     Each is OK, near (rounding of another version or processor) or FAIL; the exit status is 1 if anything fails.
     """
-    from bench.leaderboard.checks import print_checks, print_references
+    from bench.terminal.checks import print_checks, print_references
 
     registry.load_files(plugin)
     if published == bool(folder):
@@ -98,14 +99,16 @@ def verify(
 @app.command(epilog=examples("export results/dsi mteb --to FOLDER"))
 def export(
     folder: Annotated[Path, typer.Argument(help="a published leaderboard, such as results/dsi")],
-    form: Annotated[str, typer.Argument(help="mteb: result files; ir-metadata: run files with a header")],
+    form: Annotated[
+        str, typer.Argument(help="mteb: result files; trec: run files; ir-metadata: the same with a header")
+    ],
     to: Annotated[Path, typer.Option(file_okay=False, help="Folder to write to.")],
 ) -> None:
     """Write a published leaderboard in another tool's form."""
-    from bench.leaderboard.export import export_ir_metadata, export_mteb
-    from bench.leaderboard.verify import read_published
+    from bench.leaderboard.export import export_ir_metadata, export_mteb, export_trec
+    from bench.leaderboard.published import read_published
 
-    forms = {"mteb": export_mteb, "ir-metadata": export_ir_metadata}
+    forms = {"mteb": export_mteb, "ir-metadata": export_ir_metadata, "trec": export_trec}
     if form not in forms:
         raise UnknownName("form", form, forms)
     print(f"wrote {forms[form](read_published(folder), to):,} results to {to}")
@@ -127,8 +130,9 @@ def compare(
 ) -> None:
     """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
     from bench.leaderboard.compare import compare as compare_sides
-    from bench.leaderboard.compare import comparison_view, dataset_of, read_side
+    from bench.leaderboard.compare import dataset_of, read_side
     from bench.terminal import console
+    from bench.terminal.comparison import comparison_view
 
     if len(runs) != 2:
         raise BenchError(f"{len(runs)} runs given; `bench compare` takes exactly two")
@@ -138,4 +142,4 @@ def compare(
     screen = console()
     opened = open_dataset(spec, screen)
     first, second = (read_side(path, task, opened) for path in runs)
-    screen.print(comparison_view(compare_sides(first, second, opened, measure, moved, seed)))
+    screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))

@@ -1,7 +1,7 @@
 """`bench run`: from a suite, or from datasets and retrievers, to a table."""
 
+import sys
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +13,7 @@ from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.collections.catalogue import Dataset
-    from bench.runner.plan import Cell
-    from bench.suite import Suite
+    from bench.face.suites import Part
 
 
 @app.command(
@@ -68,68 +66,55 @@ def run(
     reused, so an interrupted run continues where it stopped. The exit status is 0 only when every cell is done.
     """
     from bench.choice import choose
+    from bench.face.suites import plan
+    from bench.runner.plan import left_out
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)
     chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth)
     screen = console()
     datasets, unopened = open_each(chosen.datasets, screen)
-    cells = _plan(chosen, datasets, out, device, plugin, screen)
+    parts = plan(chosen, datasets, out, device, plugin)
+    for line in left_out(chosen, datasets):
+        screen.print(line, markup=False)
     if dry_run:
-        screen.print(plan_table(cells))
+        screen.print(plan_table([cell for part in parts for cell in part.cells]))
     else:
-        unopened += _run(cells, jobs, fresh, out, json_file, screen)
+        unopened += _run(parts, jobs, fresh, out, json_file, screen)
     if unopened:
         raise typer.Exit(1)
 
 
-def _plan(
-    suite: "Suite",
-    datasets: "Sequence[Dataset]",
-    out: Path,
-    device: str | None,
-    plugin: Sequence[Path],
-    screen: "Console",
-) -> "list[Cell]":
-    """The cells of all collections, each with the tasks that it is asked."""
-    from bench.runner.plan import left_out, make_plan
-
-    for line in left_out(suite, datasets):
-        screen.print(line, markup=False)
-    cells: list[Cell] = []
-    for _, group in groupby(datasets, key=lambda dataset: dataset.collection.sequential):
-        alike = list(group)
-        cells += make_plan(suite.on(alike[0].collection), alike, out, device, plugin)
-    return cells
-
-
 def _run(
-    cells: "Sequence[Cell]", jobs: int, fresh: bool, out: Path, json_file: Path | None, screen: "Console"
+    parts: "Sequence[Part]", jobs: int, fresh: bool, out: Path, json_file: Path | None, screen: "Console"
 ) -> int:
     """Run what is not finished, print the table, and return how many cells failed."""
+    from bench.face.suites import table_of
     from bench.leaderboard.figures import figures, write_figures
-    from bench.leaderboard.table import tables
-    from bench.results import read_result
-    from bench.terminal import ProgressDisplay
+    from bench.leaderboard.selection import request_of
+    from bench.runner.local import run_cells
+    from bench.terminal import BoardView, ProgressDisplay
 
+    cells = [cell for part in parts for cell in part.cells]
     reused = 0 if fresh else sum(cell.done for cell in cells)
     if reused < len(cells):
-        from bench.runner.local import run_cells
-
         try:
             with ProgressDisplay(screen) as display:
-                run_cells(cells, display, jobs, fresh)
+                remarks = run_cells(cells, display, jobs, fresh, sys.argv)
         except KeyboardInterrupt:
             screen.print(INTERRUPTED)
             raise typer.Exit(130) from None
-    results = [read_result(cell) for cell in cells]
-    screen.print(tables(results))
+        for remark in remarks:
+            screen.print(remark, style="dim", markup=False)
+    if json_file:  # before the screen, which may not take every sign
+        numbers = [one for part in parts for one in figures(request_of(part.suite), part.records())]
+        write_figures(json_file, numbers)
+    table = table_of(parts)
+    screen.print(BoardView(table.board, out / "cells"))
     screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
     if reused:
         screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
-    if json_file:
-        write_figures(json_file, figures(results))
-    failed = sum(bool(result.problem) for result in results)
+    failed = sum(result.cell.failure is not None for result in table)
     if failed:
         screen.print(f"{failed} of {len(cells)} cells failed", style="red")
     return failed

@@ -19,6 +19,8 @@ from bench.protocols import identifier_groups
 from bench.rankings import Rankings, as_rankings
 from bench.runner.fitting import ask
 from bench.runner.plan import open_task
+from bench.settings import parse_query
+from bench.suite import TaskEntry
 from bench.tasks import Task
 from bench.tasks.exam import Evaluation, Exam
 from bench.trec import read_run
@@ -122,21 +124,16 @@ def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
 
 
 def _tasks(given: Any, collection: Collection) -> list[Task]:
-    """Tasks by name, as mappings with `task` and `options`, or as they are."""
+    """Tasks by name (`search?depth=10`), as mappings with `task` and `options`, or as they are."""
     chosen = list(given) if isinstance(given, list | tuple) else [given]
-    return [_task(task) for task in chosen or [default_task(collection)]]
-
-
-def default_task(collection: Collection) -> str:
-    """What a collection is for: the next item where its queries have histories, search otherwise."""
-    return "next_item" if any(query.history for query in collection.queries()) else "search"
+    return [_task(task) for task in chosen or [TaskEntry(task="search", assumed=True).on(collection).task]]
 
 
 def _task(given: Any) -> Task:
     if isinstance(given, Task):
         return given
     if isinstance(given, str):
-        return open_task(given, {})
+        return open_task(*parse_query(given))
     if isinstance(given, Mapping) and "task" in given:
         return open_task(given["task"], given.get("options", {}))
     raise BenchError(f"{type(given).__name__} is no task; give a name, such as 'search' (see `bench list tasks`)")

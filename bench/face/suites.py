@@ -2,10 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from bench import registry
 from bench.cells.folder import read, read_all
+from bench.cells.record import CellRecord
 from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
@@ -19,6 +22,18 @@ from bench.runner.plan import Cell, Unopened, make_plan
 from bench.suite import Suite, read_suite
 
 RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The cells of collections that are asked the same, with the suite as it is for them."""
+
+    suite: Suite
+    cells: Sequence[Cell]
+
+    def records(self) -> list[CellRecord]:
+        """What the cells left. Raises BenchError for one that did not end."""
+        return [read(cell.folder) for cell in self.cells]
 
 
 class Unwatched:
@@ -56,16 +71,35 @@ def run(
     files = [Path(file) for file in plugins]
     registry.load_files(files)
     chosen = choose(suite, datasets, retrievers, settings, seeds, tasks, measures, depth)
-    cells = make_plan(chosen, [_opened(spec) for spec in chosen.datasets], Path(out), device, files)
-    run_cells(cells, watcher or Unwatched(), jobs, fresh, sys.argv)
-    return table_of(chosen, cells)
+    parts = plan(chosen, [_opened(spec) for spec in chosen.datasets], Path(out), device, files)
+    run_cells([cell for part in parts for cell in part.cells], watcher or Unwatched(), jobs, fresh, sys.argv)
+    return table_of(parts)
 
 
-def table_of(suite: Suite, cells: Sequence[Cell]) -> Table:
-    """What cells of a suite left, side by side."""
-    records = [read(cell.folder) for cell in cells]
-    names = list(dict.fromkeys(cell.collection for cell in cells))
-    return Table(build_board(request_of(suite), records, names), [Result(record) for record in records])
+def plan(
+    suite: Suite, datasets: Sequence[Dataset | Unopened], out: Path, device: str | None, plugins: Sequence[Path]
+) -> list[Part]:
+    """All cells of the suite; where it names no tasks, each collection is asked what it is for."""
+    parts = []
+    for _, group in groupby(datasets, key=lambda one: isinstance(one, Dataset) and one.collection.sequential):
+        alike = list(group)
+        first = next((one for one in alike if isinstance(one, Dataset)), None)
+        of_these = suite.on(first.collection) if first else suite
+        parts.append(Part(of_these, make_plan(of_these, alike, out, device, plugins)))
+    return parts
+
+
+def table_of(parts: Sequence[Part]) -> Table:
+    """What cells left, side by side."""
+    records = [part.records() for part in parts]
+    boards = [
+        build_board(request_of(part.suite), found, list(dict.fromkeys(cell.collection for cell in part.cells)))
+        for part, found in zip(parts, records, strict=True)
+    ]
+    collections = [collection for board in boards for collection in board.collections]
+    return Table(
+        replace(boards[0], collections=collections), [Result(record) for found in records for record in found]
+    )
 
 
 def _opened(spec: str) -> Dataset | Unopened:

@@ -12,6 +12,7 @@ from bench.errors import BenchError, UnknownName
 from bench.hits import Hits
 from bench.retriever import Retriever
 from bench.runner.fitting import ask, fit
+from bench.settings import parse_query
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ def _entrant(name: str, given: Any, device: str | None) -> Entrant:
 
 
 def _from_text(name: str, given: str | Path, device: str | None) -> Entrant:
-    """A registered system by its name, or a run file by its path."""
+    """A registered system by its name, as bm25 or bm25?k1=0.9, or a run file by its path."""
     known = registry.plugins("retriever")
-    if str(given) in known:
-        takes = {"device": device} if device and "device" in known[str(given)].load().model_fields else {}
-        return Entrant(name or str(given), system=construct(str(given), takes))
+    retriever, options = parse_query(str(given))
+    if retriever in known:
+        takes = {"device": device} if device and "device" in known[retriever].load().model_fields else {}
+        told = ", ".join(f"{option}={value}" for option, value in options.items())
+        return Entrant(name or f"{retriever} {told}".strip(), system=construct(retriever, takes | options))
     path = Path(given)
     if not path.is_file():
         raise UnknownName("retriever", str(given), known, "(and there is no run file of that name)")

@@ -11,7 +11,7 @@ from bench.cells.key import cell_key_parts, task_key_parts, weights_of
 from bench.cells.record import Identity
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
-from bench.errors import BenchError
+from bench.errors import BenchError, UnusableClass
 from bench.retriever import Retriever
 from bench.store import slug
 from bench.suite import Suite, SystemEntry, TaskEntry
@@ -225,14 +225,13 @@ def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Ret
     """The retriever, or why its class gives none. Raises BenchError for an unknown retriever or option."""
     plugin = registry.find("retriever", entry.retriever)
     try:
-        kind: type[Retriever] = plugin.load()
+        plugin.load()
     except BenchError as error:
         return None, str(error)
-    missing = sorted(kind.__abstractmethods__)
-    if missing:
-        return None, f"'{entry.retriever}' has no {' and no '.join(missing)}; write that method in {plugin.target}"
     try:
         return construct(entry, seed, device), ""
+    except UnusableClass as error:
+        return None, f"'{entry.retriever}' cannot be constructed: {error}"
     except BenchError:
         raise
     except Exception as error:

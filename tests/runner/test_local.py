@@ -76,7 +76,7 @@ def test_the_same_seed_gives_byte_identical_run_files_and_another_seed_does_not(
         ("peeks-at-test", "has no split 'test'"),
         ("exits-politely", "ended its process"),
         ("exits-at-once", "ended with exit status 0 before the work was done"),
-        ("no-retrieve", "has no retrieve; write that method"),
+        ("no-retrieve", "cannot be constructed: NoRetrieve has no retrieve; define it"),
         ("raises-when-made", "cannot be constructed: RuntimeError: no licence found"),
         ("loads-wrongly", "loaded answers otherwise than the system that was fitted"),
     ],
