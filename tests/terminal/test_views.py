@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +37,7 @@ class Planned:
     tasks: Sequence[Any] = (SimpleNamespace(name="search"),)
     problem: str = ""
     done: bool = False
-    key: str = field(default="k")
+    identity: Any = SimpleNamespace(key="k" * 20)
 
 
 def test_only_what_is_obeyed_rather_than_seen_is_replaced() -> None:
