@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +37,7 @@ class Planned:
     tasks: Sequence[Any] = (SimpleNamespace(name="search"),)
     problem: str = ""
     done: bool = False
-    identity: Any = SimpleNamespace(key="k" * 20)
+    identity: Any = field(default_factory=lambda: SimpleNamespace(key="k" * 20))
 
 
 def test_only_what_is_obeyed_rather_than_seen_is_replaced() -> None:
