@@ -45,11 +45,12 @@ def dataset_line(dataset: "Dataset") -> Text:
 
 def plan_table(cells: "Sequence[Cell]") -> RenderableType:
     """What a run would do."""
-    made = table(("system", "collection", "seed", "tasks", "state"))
+    made = table(("system", "collection", "seed", "tasks", "state", "key"))
     made.title, made.title_justify = plural(len(cells), "cell"), "left"
     for cell in cells:
         state = f"cannot run: {cell.problem}" if cell.problem else "done, reused" if cell.done else "to run"
-        add(made, cell.system, cell.collection, cell.seed, ", ".join(task.name for task in cell.tasks), state)
+        tasks = ", ".join(task.name for task in cell.tasks)
+        add(made, cell.system, cell.collection, cell.seed, tasks, state, cell.identity.key[:10])
     return made
 
 

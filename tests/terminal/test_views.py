@@ -37,7 +37,7 @@ class Planned:
     tasks: Sequence[Any] = (SimpleNamespace(name="search"),)
     problem: str = ""
     done: bool = False
-    key: str = field(default="k")
+    identity: Any = field(default_factory=lambda: SimpleNamespace(key="k" * 20))
 
 
 def test_only_what_is_obeyed_rather_than_seen_is_replaced() -> None:
