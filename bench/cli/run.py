@@ -100,7 +100,7 @@ def _run(
     if reused < len(cells):
         try:
             with ProgressDisplay(screen) as display:
-                remarks = run_cells(cells, display, jobs, fresh, sys.argv)
+                remarks = run_cells(cells, display, jobs, fresh, sys.argv[1:])
         except KeyboardInterrupt:
             screen.print(INTERRUPTED)
             raise typer.Exit(130) from None

@@ -1,6 +1,5 @@
 """Runs and publishes suites, as the command line does."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -72,7 +71,7 @@ def run(
     registry.load_files(files)
     chosen = choose(suite, datasets, retrievers, settings, seeds, tasks, measures, depth)
     parts = plan(chosen, [_opened(spec) for spec in chosen.datasets], Path(out), device, files)
-    run_cells([cell for part in parts for cell in part.cells], watcher or Unwatched(), jobs, fresh, sys.argv)
+    run_cells([cell for part in parts for cell in part.cells], watcher or Unwatched(), jobs, fresh)
     return table_of(parts)
 
 
