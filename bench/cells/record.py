@@ -73,6 +73,7 @@ class FitCost(_Record):
 
     reused_seconds: part of `seconds` that other systems had spent on shared work
     others_share: share of the processor that other work took meanwhile, 0 to 1
+    peak_memory_mb: on top of what the process held before; None where shared work of others spared a part of it
     """
 
     seconds: float | None = None
