@@ -8,12 +8,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench.measures.measure import Count, Figure, Instrument, Measure
+
+if TYPE_CHECKING:
+    from bench.tasks.exam import Evaluation, Exam
 
 FORMAT: Literal[2] = 2
 """Version of everything below; a record of another one is not read."""
@@ -139,6 +142,24 @@ class TaskResult(_Record):
     counts: list[Count] = Field(default_factory=list)
     cost: TaskCost = TaskCost()
     environment: Environment = Environment()
+
+    @classmethod
+    def of(
+        cls, task: str, options: Mapping[str, Any], exam: "Exam", evaluation: "Evaluation", **others: Any
+    ) -> "TaskResult":
+        """From what an exam says of itself and of one system's answers; `others` are fields that it does not know."""
+        said = {
+            "definition": exam.definition,
+            "queries": len(exam.queries),
+            "depth": exam.depth,
+            "timed": exam.timed,
+            "measures": list(exam.measures),
+            "columns": list(exam.columns),
+            "instrument": exam.instrument,
+            "figures": list(evaluation.figures),
+            "counts": list(evaluation.counts),
+        }
+        return cls(task=task, options=dict(options), **(said | others))
 
     @field_validator("figures", "counts", mode="before")
     @classmethod

@@ -71,19 +71,7 @@ def score_run(
         )
     evaluation = exam.evaluate(answers)
     counts = [*evaluation.counts, *_left_out(evaluation)]
-    result = TaskResult(
-        task=task_name,
-        options=task.options(),
-        definition=exam.definition,
-        queries=len(exam.queries),
-        depth=exam.depth,
-        timed=exam.timed,
-        measures=list(exam.measures),
-        columns=list(exam.columns),
-        instrument=exam.instrument,
-        figures=list(evaluation.figures),
-        counts=counts,
-    )
+    result = TaskResult.of(task_name, task.options(), exam, evaluation, counts=counts)
     return ImportedRow(system, collection.name, collection.fingerprint, result, evaluation)
 
 

@@ -192,17 +192,11 @@ def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection,
     planned, exam = answered.planned, answered.exam
     retriever.progress(f"{planned.name}: scoring", 0, 1)
     evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever))
-    result = TaskResult(
-        task=planned.name,
-        options=planned.options,
-        definition=exam.definition,
-        queries=len(exam.queries),
-        depth=exam.depth,
-        timed=exam.timed,
-        measures=list(exam.measures),
-        columns=list(exam.columns),
-        instrument=exam.instrument,
-        figures=list(evaluation.figures),
+    result = TaskResult.of(
+        planned.name,
+        planned.options,
+        exam,
+        evaluation,
         counts=[*evaluation.counts, *answer_counts(answered.facts)],
         cost=answered.cost,
         environment=environment(setting.threads, setting.argv),

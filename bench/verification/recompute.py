@@ -87,17 +87,11 @@ def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: 
     answers = published.runs(task.answers)
     evaluation = exam.evaluate(read_answers(answers, exam.queries, exam.collection.documents))
     reported = read_values(published.runs(task.values), evaluation.query_ids) if task.values else {}
-    result = TaskResult(
-        task=task.task,
-        options=task.options,
-        definition=exam.definition,
-        queries=len(exam.queries),
-        depth=exam.depth,
-        timed=exam.timed,
-        measures=list(exam.measures),
-        columns=list(exam.columns),
-        instrument=exam.instrument,
-        figures=list(evaluation.figures),
+    result = TaskResult.of(
+        task.task,
+        task.options,
+        exam,
+        evaluation,
         counts=list(_counts(evaluation, task.counts)),
         cost=task.cost,
         environment=task.environment or cell.environment,
