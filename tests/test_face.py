@@ -240,7 +240,20 @@ def test_a_system_may_answer_with_lists_and_its_mistakes_are_told(letters: Colle
         bench.evaluate(FirstDocument(first="z"), letters)
 
 
-def test_tasks_take_options_and_several_may_be_asked(letters: Collection) -> None:
+def test_options_may_follow_the_names_of_systems_and_tasks(letters: Collection) -> None:
+    table = bench.evaluate(["bm25", "bm25?k1=0.9"], letters, ["search?depth=300"])
+    assert [result.name for result in table] == ["bm25", "bm25 k1=0.9"]
+    assert table["bm25 k1=0.9"].cell.identity.options["k1"] == 0.9
+    assert table["bm25"].exam().depth == 300
+
+
+def test_a_recommender_is_asked_what_comes_next(make_sequences: Callable[..., Collection]) -> None:
+    walks = make_sequences({f"u{u}": [f"i{(u + t) % 5}" for t in range(5)] for u in range(6)})
+    table = bench.evaluate("popularity", walks)
+    assert table["popularity"].record().result.task == "next_item"
+
+
+def test_tasks_take_options(letters: Collection) -> None:
     table = bench.evaluate(FirstDocument(), letters, {"task": "search", "options": {"measured": ["P@1"]}})
     assert table["first-document"].record().result.figures[0].measure == "P@1"
     assert table["first-document"]["P@1"].value == 0.5

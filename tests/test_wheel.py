@@ -50,6 +50,11 @@ def test_a_dataset_opens_from_another_folder(installed: Path, tmp_path: Path) ->
     assert "limit: 46 documents, 1,000 test queries" in _run(installed, tmp_path, *arguments)
 
 
+def test_the_wheel_says_that_both_packages_are_typed(installed: Path) -> None:
+    wheel = next(installed.parents[2].glob("*.whl"))
+    assert {"bench/py.typed", "retrievers/py.typed"} <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_wheel_brings_no_package_called_as_a_library(installed: Path) -> None:
     wheel = next(installed.parents[2].glob("*.whl"))
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
