@@ -15,7 +15,7 @@ from bench.leaderboard.board import Board
 from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.overview import overview
 from bench.leaderboard.publish import made_with, views, was_made_with
-from bench.leaderboard.published import MANIFESTS, RUNS, Published, published_files
+from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, Published, published_files
 from bench.leaderboard.writers.csv import pairs_as_csv
 from bench.verification.check import (
     NEAR,
@@ -30,6 +30,10 @@ from bench.verification.recompute import recompute
 _PAIR_NUMBERS = ("difference", "low", "high", "effect", "p", "corrected")
 _DRAWN = (".html", ".svg")
 """Files that libraries draw, whose other versions may draw them otherwise."""
+
+
+_CONTRADICTIONS = (KeyError, ValueError, TypeError, IndexError, AttributeError)
+"""What a board raises whose parts do not fit each other, such as a column of a measure that it does not have."""
 
 
 def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -> Iterator[Check]:
@@ -49,8 +53,8 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
         cells += found.cells
     try:
         board = build_board(Request.of_board(published.board), cells, published.collections())
-    except BenchError as error:
-        yield Check("the table", "FAIL", f"no table can be made of these cells: {error}")
+    except (BenchError, *_CONTRADICTIONS) as error:
+        yield Check("the table", "FAIL", f"no table can be made of these cells: {_in_words(error)}")
         return
     yield from _compare_boards(published, board)
     yield from _compare_views(published)
@@ -154,7 +158,12 @@ def _number(text: str) -> float | str:
 
 def _compare_views(published: Published) -> Iterator[Check]:
     """The tables and the page say what leaderboard.json says."""
-    for name, text in views(published.board).items():
+    try:
+        expected = views(published.board)
+    except _CONTRADICTIONS as error:
+        yield Check(BOARD, "FAIL", f"no tables can be made of it: {_in_words(error)}")
+        return
+    for name, text in expected.items():
         if name == "pairs.csv":
             continue
         check = _same_text(name, published.folder / name, text)
@@ -170,8 +179,8 @@ def _compare_overview(results: Path) -> Iterator[Check]:
         return
     try:
         found = overview(results)
-    except BenchError as error:
-        yield Check(f"{results.name}/README.md", "FAIL", str(error))
+    except (BenchError, *_CONTRADICTIONS) as error:
+        yield Check(f"{results.name}/README.md", "FAIL", _in_words(error))
         return
     for name, text in found.items():
         yield _same_text(f"{results.name}/{name}", results / name, text)
@@ -183,6 +192,10 @@ def _same_text(what: str, path: Path, expected: str) -> Check:
     if given == expected:
         return Check(what, "OK")
     return Check(what, "FAIL", first_difference(given, expected))
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
 
 
 def _text(path: Path) -> str:

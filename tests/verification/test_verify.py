@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +274,47 @@ def test_what_other_versions_drew_is_near(folder: Path, finished: Finished) -> N
     (folder / "made_with.json").write_text('{"altair": "0.1"}')
     verdicts = {check.what: check.verdict for check in checked(folder, finished.dataset)}
     assert verdicts["overview.svg"] == "near"
+
+
+def _unnamed_system(data: dict[str, Any]) -> None:
+    data["systems"][0].pop("name")
+
+
+def _column_without_measure(data: dict[str, Any]) -> None:
+    data["collections"][0]["blocks"][0]["columns"].append("nDCG@11")
+
+
+def _rank_without_figure(data: dict[str, Any]) -> None:
+    data["collections"][0]["blocks"][0]["rows"][0]["figures"].clear()
+
+
+def _other_hardware(data: dict[str, Any]) -> None:
+    board = data["collections"][0]
+    board["hardware"] = ["an abacus", "another"]
+
+
+def _task_without_a_name(data: dict[str, Any]) -> None:
+    data["tasks"][0].pop("task")
+
+
+def _no_measures(data: dict[str, Any]) -> None:
+    data["collections"][0]["blocks"][0]["measures"].clear()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _unnamed_system,
+        _column_without_measure,
+        _rank_without_figure,
+        _other_hardware,
+        _task_without_a_name,
+        _no_measures,
+    ],
+)
+def test_a_board_that_contradicts_itself_fails_without_a_traceback(
+    folder: Path, finished: Finished, change: Callable[[dict[str, Any]], None]
+) -> None:
+    overviews.write_overview(folder.parent)
+    edit(folder / "leaderboard.json", change)
+    assert worst(checked(folder, finished.dataset)) == "FAIL"
