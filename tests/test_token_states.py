@@ -165,6 +165,30 @@ def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_min
     assert len(list((tmp_path / "common").glob("*/states"))) == 1
 
 
+@pytest.mark.parametrize("damage", ["zeros", "cut", "no digest", "no states"])
+def test_damaged_states_are_computed_again_and_not_charged_twice(
+    workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path, damage: str
+) -> None:
+    read = sequences(TEXTS)
+    before = keep_states(read, "MiniLM", by_minilm, "cpu", workplace(), no_progress)
+    assert before is not None
+    whole = [before.of(one) for one in read]
+    (states,) = (tmp_path / "common").glob("*/states")
+    if damage == "zeros":
+        with states.open("r+b") as file:
+            file.write(bytes(1000))
+    elif damage == "cut":
+        states.write_bytes(states.read_bytes()[:-4])
+    else:
+        states.with_name(damage.removeprefix("no ")).unlink()
+    place = workplace()
+    after = keep_states(read, "MiniLM", by_minilm, "cpu", place, no_progress)
+    assert after is not None
+    for one, expected in zip(read, whole, strict=True):
+        np.testing.assert_array_equal(after.of(one), expected)
+    assert place.reused_seconds == 0
+
+
 @pytest.mark.parametrize(("earlier", "later"), [("dsi", "sbert"), ("sbert", "colbert"), ("colbert", "dsi")])
 def test_documents_that_one_system_has_read_no_other_reads_again_and_each_is_charged(
     kitchen: Collection,

@@ -28,7 +28,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def set_lengths(model: "MultiVectorEncoder", document: int = 0, query: int = 0) -> None:
-    """Have the model cut documents and queries after so many tokens, and fill queries up to as many; 0: as it does."""
+    """Have the model cut documents and queries after so many tokens, and fill queries up to them; 0: as it does."""
     transformer: Any = model[0]
     if document:
         transformer.document_length = document

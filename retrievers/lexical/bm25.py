@@ -29,7 +29,8 @@ class BM25(Scoring):
     no answer. A term that the query repeats counts as often.
 
     Lucene's ranking is ATIRE's with another idf (never 0); Robertson's idf is floored at 0; BM25+ and BM25L
-    (Lv and Zhai 2011) bound the weight of an occurrence from below by `delta`. See `engines` for where the two libraries agree.
+    (Lv and Zhai 2011) bound the weight of an occurrence from below by `delta`. See `engines` for where the two
+    libraries agree.
     """
 
     family = "sparse"
