@@ -25,7 +25,8 @@ from retrievers.encoding import (
     refuse_textless,
     token_limit,
 )
-from retrievers.learning.finetuning import FineTuned, FineTuningOptions
+from retrievers.learning.finetuning import FineTuned
+from retrievers.learning.options import FineTuningOptions
 from retrievers.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -106,7 +107,6 @@ class SBERT(FineTuned, Scoring):
         return self
 
     def _method(self, model: "SentenceTransformer") -> "Method":
-        from sentence_transformers import SentenceTransformerTrainer
         from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
         from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
         from sentence_transformers.util import cos_sim, dot_score
@@ -115,7 +115,7 @@ class SBERT(FineTuned, Scoring):
 
         similarity, usual = (cos_sim, 20.0) if model.similarity_fn_name == "cosine" else (dot_score, 1.0)
         loss = MultipleNegativesRankingLoss(model, scale=self.finetuning.scale or usual, similarity_fct=similarity)
-        return Method(SentenceTransformerTrainer, loss, InformationRetrievalEvaluator)
+        return Method(loss, InformationRetrievalEvaluator)
 
     def _cut(self, model: "SentenceTransformer", tokens: int) -> None:
         limit = token_limit(model)

@@ -123,7 +123,6 @@ class ColBERT(FineTuned, Scoring):
         return self
 
     def _method(self, model: "MultiVectorEncoder") -> "Method":
-        from sentence_transformers import MultiVectorEncoderTrainer
         from sentence_transformers.multi_vector_encoder import losses, scoring
         from sentence_transformers.multi_vector_encoder.evaluation import MultiVectorInformationRetrievalEvaluator
 
@@ -140,7 +139,7 @@ class ColBERT(FineTuned, Scoring):
         else:
             similarity = scoring.mean_colbert_scores if mean else scoring.colbert_scores
             loss = losses.MultiVectorMultipleNegativesRankingLoss(model, scale=scale, similarity_fct=similarity)
-        return Method(MultiVectorEncoderTrainer, loss, MultiVectorInformationRetrievalEvaluator)
+        return Method(loss, MultiVectorInformationRetrievalEvaluator)
 
     def _cut(self, model: "MultiVectorEncoder", tokens: int) -> None:
         set_lengths(model, min(document_tokens(model) or tokens, tokens))
