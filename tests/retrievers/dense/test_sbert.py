@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, RobertaConfig, RobertaModel
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
@@ -160,6 +160,34 @@ def test_product_quantisation_finds_most_of_what_the_exact_search_finds(
 def test_impossible_options_are_refused(collection: Collection, options: dict[str, Any], message: str) -> None:
     with pytest.raises(BenchError, match=message):
         fitted(collection, **options)
+
+
+def test_more_lists_than_vectors_are_refused_with_how_many_there_may_be(
+    make_collection: MakeCollection, docstrings: Mapping[str, tuple[str, str]]
+) -> None:
+    words = sorted({word for _, text in docstrings.values() for word in text.split()})[:260]
+    with pytest.raises(BenchError, match="260 vectors are too few to train 300 lists; set `lists` to 260 at most"):
+        fitted(make_collection(dict(zip(words, words, strict=True))), index={"kind": "ivf-pq", "lists": 300})
+
+
+def test_the_loss_of_late_interaction_is_refused() -> None:
+    with pytest.raises(ValueError, match="pairwise is ColBERT's loss; sbert has in-batch and hard-negatives"):
+        SBERT(finetuning={"method": "pairwise"})
+
+
+def test_a_model_that_counts_positions_from_after_its_padding_has_fewer_of_them(
+    collection: Collection, tmp_path: Path
+) -> None:
+    """RoBERTa's 514 positions are those of 512 tokens."""
+    AutoTokenizer.from_pretrained(find_weights(MINILM).folder).save_pretrained(tmp_path)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    RobertaModel(
+        RobertaConfig(vocab_size=30522, max_position_embeddings=514, pad_token_id=1, **sizes)
+    ).save_pretrained(tmp_path)
+    for tokens in (513, 514):
+        with pytest.raises(BenchError, match="positions for 512 tokens"):
+            fitted(collection, model=str(tmp_path), max_tokens=tokens)
+    fitted(collection, model=str(tmp_path), max_tokens=512)
 
 
 def test_prompts_are_the_models_unless_chosen(

@@ -185,7 +185,7 @@ def test_a_checkpoint_keeps_its_markers_augmentation_and_projection(
     assert facts["tokens_per_document"] == 3 + 6  # [CLS] [D] and six words [SEP], without the comma
     model = MultiVectorEncoder(checkpoint, device="cpu")
     query = model.encode_query(["where is the cat"], convert_to_numpy=True)[0]
-    assert len(query) == QUERY_TOKENS
+    assert len(query) == facts["query_tokens"] == QUERY_TOKENS
     words = len(["[CLS]", "[Q]", "where", "is", "the", "cat", "[SEP]"])
     for document_id, score in by_id(answer(retriever, collection, [Query("q", "where is the cat")]), collection)[0]:
         text = collection.texts()[collection.documents.rows[document_id]]
