@@ -48,7 +48,7 @@ _GIGABYTE = 10**9
 _USUAL_QUERY_TOKENS = 32.0
 
 
-class SearchOptions(Options):
+class TokenIndexOptions(Options):
     """Which documents are scored."""
 
     kind: Literal["exact", "candidates"] = Field(
@@ -80,13 +80,13 @@ class ColBERT(FineTuned, Scoring):
     max_tokens: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
     max_query_tokens: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
     skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
-    search: SearchOptions = Field(default_factory=SearchOptions, description="which documents are scored")
+    index: TokenIndexOptions = Field(default_factory=TokenIndexOptions, description="which documents are scored")
     storage: Literal["float32", "float16"] = Field("float32", description="number format of the stored vectors")
     max_index_gb: float = Field(16, gt=0, description="exact: refuse token vectors beyond this many gigabytes")
 
     @property
     def deterministic(self) -> bool:
-        return self.search.exact and not self.trained
+        return self.index.exact and not self.trained
 
     @cached_property
     def encoder(self) -> "MultiVectorEncoder":
@@ -158,10 +158,10 @@ class ColBERT(FineTuned, Scoring):
             data = np.concatenate(own).astype(self.storage).tobytes()
             file.write(data)
             size += len(data)
-            if self.search.exact and size > self.max_index_gb * _GIGABYTE:
+            if self.index.exact and size > self.max_index_gb * _GIGABYTE:
                 raise BenchError(
                     f"the vectors of {len(lengths)} of {len(texts)} texts need more than {self.max_index_gb:g} GB; "
-                    "raise colbert.max_index_gb, or set storage=float16 or search.kind=candidates"
+                    "raise colbert.max_index_gb, or set storage=float16 or index.kind=candidates"
                 )
         if not size:
             raise BenchError(f"no document has a token beside the markers of '{self.model}'; raise max_tokens")
@@ -178,9 +178,9 @@ class ColBERT(FineTuned, Scoring):
             self._vectors[start:stop] = written[starts[text] : starts[text] + lengths[text]]
 
     def _index_candidates(self) -> None:
-        if not self.search.exact:
+        if not self.index.exact:
             self.progress("indexing", 0, 1)
-            self._token_index = ann.ivf_bytes(self._vectors, self.search.lists, self.seed)
+            self._token_index = ann.ivf_bytes(self._vectors, self.index.lists, self.seed)
             self.progress("indexing", 1, 1)
 
     @property
@@ -192,15 +192,15 @@ class ColBERT(FineTuned, Scoring):
         return self._holders.spread(self._similarities(encoded, self._vectors, self._offsets))
 
     def answer(self, queries: Sequence[Query], read: Sequence[Query], k: int) -> Rankings:
-        if self.search.exact:
+        if self.index.exact:
             return super().answer(queries, read, k)
-        self._token_index.nprobe = self.search.probes
+        self._token_index.nprobe = self.index.probes
         encoded = self._encode_queries([query.text for query in queries])
         return Rankings.from_hits(queries, [self._near(vectors) for vectors in encoded])
 
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""
-        near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.search.candidates_per_token)]
+        near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.index.candidates_per_token)]
         texts = np.unique(np.searchsorted(self._offsets, np.concatenate(near), side="right") - 1)
         lengths = np.diff(self._offsets)[texts]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -238,7 +238,7 @@ class ColBERT(FineTuned, Scoring):
         np.save(folder / "offsets.npy", self._offsets)
         np.save(folder / "texts.npy", self._holders.place)
         (folder / "counts.json").write_text(json.dumps(self._counts))
-        if not self.search.exact:
+        if not self.index.exact:
             ann.write(self._token_index, folder / "index.faiss")
         self._save_finetuned(folder)
 
@@ -248,7 +248,7 @@ class ColBERT(FineTuned, Scoring):
         self._offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
         self._counts = json.loads((folder / "counts.json").read_text())
-        if not self.search.exact:
+        if not self.index.exact:
             self._token_index = ann.read(folder / "index.faiss")
 
     def weights(self) -> list[str]:

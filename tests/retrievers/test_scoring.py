@@ -25,7 +25,7 @@ TEXTUAL: dict[str, Callable[[], Scoring]] = {
     "sbert": lambda: SBERT(device="cpu"),
     "sbert hnsw": lambda: SBERT(device="cpu", index={"kind": "hnsw"}),
     "colbert": lambda: ColBERT(device="cpu"),
-    "colbert candidates": lambda: ColBERT(device="cpu", search={"kind": "candidates", "lists": 4, "probes": 4}),
+    "colbert candidates": lambda: ColBERT(device="cpu", index={"kind": "candidates", "lists": 4, "probes": 4}),
 }
 COUNTING: dict[str, Callable[[], Scoring]] = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKNN}
 K = 5

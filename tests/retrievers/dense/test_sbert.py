@@ -171,8 +171,8 @@ def test_more_lists_than_vectors_are_refused_with_how_many_there_may_be(
 
 
 def test_the_loss_of_late_interaction_is_refused() -> None:
-    with pytest.raises(ValueError, match="pairwise is ColBERT's loss; sbert has in-batch and hard-negatives"):
-        SBERT(finetuning={"method": "pairwise"})
+    with pytest.raises(BenchError, match="pairwise is ColBERT's loss; sbert has in-batch and hard-negatives"):
+        SBERT.from_options("sbert", {"finetuning": {"method": "pairwise"}})
 
 
 def test_a_model_that_counts_positions_from_after_its_padding_has_fewer_of_them(

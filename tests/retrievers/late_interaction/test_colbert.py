@@ -136,7 +136,7 @@ def test_identical_texts_tie_exactly_and_the_order_of_the_corpus_changes_nothing
 
 def test_enough_candidates_give_the_exact_ranking(collection: Collection, questions: list[Query]) -> None:
     exact = answer(fitted(collection), collection, questions, k=10)
-    near = fitted(collection, search={"kind": "candidates", "lists": 8, "probes": 8, "candidates_per_token": 10_000})
+    near = fitted(collection, index={"kind": "candidates", "lists": 8, "probes": 8, "candidates_per_token": 10_000})
     found = answer(near, collection, questions, k=10)
     assert by_id(found, collection) == [
         [(document_id, pytest.approx(score, abs=1e-5)) for document_id, score in hits]
@@ -146,22 +146,22 @@ def test_enough_candidates_give_the_exact_ranking(collection: Collection, questi
 
 def test_few_candidates_find_the_best_document_mostly(collection: Collection, questions: list[Query]) -> None:
     exact = answer(fitted(collection), collection, questions, k=1)
-    near = fitted(collection, search={"kind": "candidates", "lists": 8, "probes": 4, "candidates_per_token": 20})
+    near = fitted(collection, index={"kind": "candidates", "lists": 8, "probes": 4, "candidates_per_token": 20})
     found = near.retrieve(questions, 10)
     assert (found.lengths < len(collection) - 2).any()
     assert np.mean([exact.rows[i] in found.of(i)[0] for i in range(len(questions))]) >= 0.8
 
 
-@pytest.mark.parametrize("search", ["exact", "candidates"])
+@pytest.mark.parametrize("kind", ["exact", "candidates"])
 def test_a_loaded_index_answers_the_same_bytes_without_encoding_again(
     collection: Collection,
     questions: list[Query],
     checkpoint: str,
-    search: str,
+    kind: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = {"model": checkpoint, "search": {"kind": search}, "storage": "float16"}
+    options = {"model": checkpoint, "index": {"kind": kind}, "storage": "float16"}
     saved = fitted(collection, **options)
     saved.save(tmp_path)
     loaded = ColBERT(device="cpu", **options)
@@ -238,7 +238,7 @@ def test_half_precision_is_close_and_named(make_collection: MakeCollection, chec
 
 
 def test_an_index_beyond_the_limit_is_refused_with_the_remedy(collection: Collection, checkpoint: str) -> None:
-    with pytest.raises(BenchError, match="search.kind=candidates"):
+    with pytest.raises(BenchError, match="index.kind=candidates"):
         fitted(collection, model=checkpoint, max_index_gb=1e-5)
 
 
