@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from retrievers.learning.contrastive import Method
 
 
-class SBERT(FineTuned, Scoring):
+class SBERT(Scoring, FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate

@@ -64,7 +64,7 @@ class TokenIndexOptions(Options):
         return self.kind == "exact"
 
 
-class ColBERT(FineTuned, Scoring):
+class ColBERT(Scoring, FineTuned):
     """MaxSim over token vectors, of a late-interaction checkpoint or of any encoder as it is.
 
     A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
