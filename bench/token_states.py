@@ -179,7 +179,7 @@ def reading_once(
 
     from bench.recalling import Recalling
 
-    transformer = model[0]
+    transformer: Any = model[0]
     sequences = _documents(model, texts, prompt) if isinstance(transformer, Transformer) else None
     if sequences is None:
         yield
