@@ -1,7 +1,8 @@
 """The states of texts' tokens in a transformer, computed once on a machine for all that have the same texts read."""
 
+import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from bench.digests import digest_code, digest_data
+from bench.digests import digest_code, digest_data, digest_file
 from bench.models import find_weights
 from bench.progress import Progress, no_progress
+from bench.store import locked
 from bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ R = TypeVar("R")
 _TEXTS_AT_ONCE = 512
 TOKENS_AT_ONCE = 2048
 """Of a batch, padding included: what lies between a MiniLM's layers still fits the processor's cache."""
-
-_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 Compute = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """From token ids and mask, both of shape [texts, length], to states of shape [texts, length, dimension]."""
@@ -45,9 +45,9 @@ class TokenStates:
 
     def __init__(self, folder: Path, sequences: Sequence[Sequence[int]]) -> None:
         self._path = folder / "states"
-        self._dimension = int((folder / "dimension").read_text())
-        offsets = np.cumsum([0, *map(len, sequences)])[:-1]
-        self._places = {_key(one): place for one, place in zip(sequences, offsets.tolist(), strict=True)}
+        offsets = np.cumsum([0, *map(len, sequences)])
+        self._dimension = self._path.stat().st_size // (int(offsets[-1]) * np.dtype(np.float32).itemsize)
+        self._places = {_key(one): place for one, place in zip(sequences, offsets[:-1].tolist(), strict=True)}
 
     def of(self, sequence: Sequence[int]) -> np.ndarray | None:
         """Shape [tokens, dimension]; None for a sequence that is not kept."""
@@ -74,16 +74,32 @@ def keep_states(
     """The states of the sequences, which `compute` gives on the device where no system has asked for them yet.
 
     What is computed does not depend on the order of the sequences. `made_by` names all that the states depend on
-    apart from them. None for more than MOST_TOKENS.
+    apart from them. Kept states that are damaged are computed again. None for more than MOST_TOKENS.
     """
     distinct = sorted({tuple(one) for one in sequences}, key=lambda one: (-len(one), one))
     if not 0 < sum(map(len, distinct)) <= MOST_TOKENS:
         return None
-    folder = workplace.shared(
-        {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)},
-        lambda folder: _write(folder, distinct, compute, device, progress),
-    )
+    key = {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)}
+
+    def make(folder: Path) -> None:
+        _write(folder, distinct, compute, device, progress)
+
+    charged = workplace.reused_seconds
+    folder = workplace.shared(key, make)
+    if _dropped_if_damaged(folder):
+        workplace.reused_seconds = charged
+        folder = workplace.shared(key, make)
     return TokenStates(folder, distinct)
+
+
+def _dropped_if_damaged(folder: Path) -> bool:
+    """Whether the states are no longer those that were written; they are removed then."""
+    with locked(folder):
+        digest, states = folder / "digest", folder / "states"
+        if digest.is_file() and states.is_file() and digest.read_text() == digest_file(states):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
 
 
 def _write(
@@ -98,11 +114,12 @@ def _write(
         ids[mask] = torch.tensor([token for one in batch for token in one])
         return compute(ids, mask.long()).float().cpu()[mask]
 
-    with (folder / "states").open("wb") as file:
+    path = folder / "states"
+    with path.open("wb") as file:
         for span, states in read_in_batches([len(one) for one in sequences if one], states_of, device):
             file.write(states.numpy().tobytes())
             progress("encoding", span.stop, len(sequences))
-    (folder / "dimension").write_text(str(states.shape[-1]))
+    (folder / "digest").write_text(digest_file(path))
 
 
 def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:
@@ -160,48 +177,39 @@ def reading_once(
     """
     from sentence_transformers.base.modules import Transformer
 
+    from bench.recalling import Recalling
+
     transformer: Any = model[0]
     sequences = _documents(model, texts, prompt) if isinstance(transformer, Transformer) else None
     if sequences is None:
         yield
         return
-    forward = transformer.forward
 
     def compute(ids: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
-        states: torch.Tensor = forward({"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)})[
-            "token_embeddings"
-        ]
+        features = {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
+        states: torch.Tensor = transformer(features)["token_embeddings"]
         return states
 
     kept = keep_states(sequences, made_by(name, model), compute, model.device.type, workplace, progress)
-
-    def recall(features: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-        known = [kept.of(one) for one in _sequences(features) or ()] if kept else []
-        new = [row for row, states in enumerate(known) if states is None]
-        if len(new) == len(known):
-            return forward(features, **arguments)
-        if new:
-            some = _rows(features, new)
-            read = forward(some, **arguments)["token_embeddings"].float().cpu()
-            for row, states, mask in zip(new, read, some["attention_mask"].bool().cpu(), strict=True):
-                known[row] = states[mask].numpy()
-        padded = _padded([states for states in known if states is not None], features["attention_mask"])
-        return {**features, "token_embeddings": padded.to(model.device, model.dtype)}
-
-    transformer.forward = recall
+    if kept is None:
+        yield
+        return
+    model[0] = Recalling(transformer, kept.of)
     try:
         yield
     finally:
-        del transformer.forward
+        model[0] = transformer
 
 
 def _documents(model: "BaseModel", texts: Texts, prompt: str) -> list[list[int]] | None:
     """The tokens of each text as the model reads it; None for too many, or a model that reads more than tokens."""
+    from bench.recalling import sequences_of
+
     found: list[list[int]] = []
     tokens = 0
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = [texts[number] for number in range(start, min(start + _TEXTS_AT_ONCE, len(texts)))]
-        read = _sequences(model.preprocess(some, prompt=prompt, task="document"))
+        read = sequences_of(model.preprocess(some, prompt=prompt, task="document"))
         if read is None:
             return None
         found += read
@@ -209,33 +217,3 @@ def _documents(model: "BaseModel", texts: Texts, prompt: str) -> list[list[int]]
         if tokens > MOST_TOKENS:
             return None
     return found
-
-
-def _sequences(features: Mapping[str, Any]) -> list[list[int]] | None:
-    """The tokens of each text of a batch without padding; None where the model reads something else too."""
-    import torch
-
-    tensors = {name for name, value in features.items() if isinstance(value, torch.Tensor)}
-    kinds = features.get("token_type_ids")
-    if not {"input_ids", "attention_mask"} <= tensors <= _INPUTS or (kinds is not None and kinds.any()):
-        return None
-    masks = features["attention_mask"].bool()
-    return [ids[mask].tolist() for ids, mask in zip(features["input_ids"], masks, strict=True)]
-
-
-def _rows(features: Mapping[str, Any], rows: Sequence[int]) -> dict[str, Any]:
-    """Some texts of a batch, padded no further than the longest of them."""
-    import torch
-
-    width = features["attention_mask"][rows].any(dim=0)
-    return {
-        name: value[rows][:, width] if isinstance(value, torch.Tensor) else value for name, value in features.items()
-    }
-
-
-def _padded(states: Sequence[np.ndarray], mask: "torch.Tensor") -> "torch.Tensor":
-    import torch
-
-    padded = torch.zeros(*mask.shape, states[0].shape[-1])
-    padded[mask.bool().cpu()] = torch.from_numpy(np.concatenate(states))
-    return padded

@@ -165,6 +165,30 @@ def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_min
     assert len(list((tmp_path / "common").glob("*/states"))) == 1
 
 
+@pytest.mark.parametrize("damage", ["zeros", "cut", "no digest", "no states"])
+def test_damaged_states_are_computed_again_and_not_charged_twice(
+    workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path, damage: str
+) -> None:
+    read = sequences(TEXTS)
+    before = keep_states(read, "MiniLM", by_minilm, "cpu", workplace(), no_progress)
+    assert before is not None
+    whole = [before.of(one) for one in read]
+    (states,) = (tmp_path / "common").glob("*/states")
+    if damage == "zeros":
+        with states.open("r+b") as file:
+            file.write(bytes(1000))
+    elif damage == "cut":
+        states.write_bytes(states.read_bytes()[:-4])
+    else:
+        states.with_name(damage.removeprefix("no ")).unlink()
+    place = workplace()
+    after = keep_states(read, "MiniLM", by_minilm, "cpu", place, no_progress)
+    assert after is not None
+    for one, expected in zip(read, whole, strict=True):
+        np.testing.assert_array_equal(after.of(one), expected)
+    assert place.reused_seconds == 0
+
+
 @pytest.mark.parametrize(("earlier", "later"), [("dsi", "sbert"), ("sbert", "colbert"), ("colbert", "dsi")])
 def test_documents_that_one_system_has_read_no_other_reads_again_and_each_is_charged(
     kitchen: Collection,
@@ -183,7 +207,7 @@ def test_documents_that_one_system_has_read_no_other_reads_again_and_each_is_cha
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(SBERT, {}), (SBERT, {"precision": "bfloat16", "max_tokens": 16}), (ColBERT, {"batch_size": 1})],
+    [(SBERT, {}), (SBERT, {"precision": "bfloat16", "max_tokens": 16}), (ColBERT, {"encoding_batch": 1})],
 )
 def test_vectors_are_those_without_sharing(
     kitchen: Collection,
@@ -206,7 +230,7 @@ def test_vectors_are_those_without_sharing(
     [
         (SBERT, {"max_tokens": 8}),
         (SBERT, {"document_prompt": "recipe: "}),
-        (ColBERT, {"document_length": 8}),
+        (ColBERT, {"max_tokens": 8}),
     ],
 )
 def test_what_is_read_otherwise_is_not_shared(
@@ -235,7 +259,7 @@ def test_a_fine_tuned_model_shares_nothing(
 
     monkeypatch.setattr(kind, "_finetune", finetune)
     plain, place = fitted(kind(), kitchen, workplace()), workplace()
-    tuned = fitted(kind(finetune="in-batch"), kitchen, place)
+    tuned = fitted(kind(finetuning={"method": "in-batch"}), kitchen, place)
     assert place.reused_seconds == 0
     assert np.abs(vectors(plain) - vectors(tuned)).max() > 1e-3
 
