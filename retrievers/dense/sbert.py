@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -26,6 +26,7 @@ from retrievers.encoding import (
     token_limit,
 )
 from retrievers.learning.finetuning import FineTuned
+from retrievers.learning.options import FineTuningOptions
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -37,15 +38,11 @@ class SBERT(FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate
-    with a faiss index. `finetune` trains the model first, by the softmax of a query's relevant document against the
+    with a faiss index. `finetuning` trains the model first, by the softmax of a query's relevant document against the
     batch's other ones (Henderson et al. 2017, section 4.4), mined ones included with `hard-negatives`.
     """
 
     family = "dense"
-
-    finetune: Literal["none", "in-batch", "hard-negatives"] = Field(
-        "none", description="train first, against the batch's other documents, or against mined ones too"
-    )
 
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
@@ -60,6 +57,13 @@ class SBERT(FineTuned):
     lists: int = Field(0, ge=0, description="ivf-pq: number of inverted lists; 0: 4 times the root of the documents")
     probes: int = Field(16, ge=1, description="ivf-pq: lists that a query visits")
     pq_bytes: int = Field(48, ge=1, description="ivf-pq: bytes per vector; must divide the dimension")
+
+    @field_validator("finetuning")
+    @classmethod
+    def _compares_with_the_batch(cls, finetuning: FineTuningOptions) -> FineTuningOptions:
+        if finetuning.method == "pairwise":
+            raise ValueError("pairwise is ColBERT's loss; sbert has in-batch and hard-negatives")
+        return finetuning
 
     @cached_property
     def encoder(self) -> "SentenceTransformer":
@@ -85,7 +89,9 @@ class SBERT(FineTuned):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of unit length, shape [texts, dimension], without any prompt; works before `fit`."""
-        return _unit(self.encoder.encode(list(texts), prompt="", batch_size=self.batch_size, show_progress_bar=False))
+        return _unit(
+            self.encoder.encode(list(texts), prompt="", batch_size=self.encoding_batch, show_progress_bar=False)
+        )
 
     def fit(self, collection: Collection) -> None:
         texts = DistinctTexts(collection.texts())
@@ -97,14 +103,13 @@ class SBERT(FineTuned):
         vectors = scratch_array((len(texts), self._dimension), np.float32)
         done = 0
         with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
-            for part in texts.encode(self._encode_documents, self.batch_size, self.progress):
+            for part in texts.encode(self._encode_documents, self.encoding_batch, self.progress):
                 vectors[done : done + len(part)] = part
                 done += len(part)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
 
     def _method(self, model: "SentenceTransformer") -> "Method":
-        from sentence_transformers import SentenceTransformerTrainer
         from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
         from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
         from sentence_transformers.util import cos_sim, dot_score
@@ -112,8 +117,8 @@ class SBERT(FineTuned):
         from retrievers.learning.contrastive import Method
 
         similarity, usual = (cos_sim, 20.0) if model.similarity_fn_name == "cosine" else (dot_score, 1.0)
-        loss = MultipleNegativesRankingLoss(model, scale=self.finetune_scale or usual, similarity_fct=similarity)
-        return Method(SentenceTransformerTrainer, loss, InformationRetrievalEvaluator)
+        loss = MultipleNegativesRankingLoss(model, scale=self.finetuning.scale or usual, similarity_fct=similarity)
+        return Method(loss, InformationRetrievalEvaluator)
 
     def _cut(self, model: "SentenceTransformer", tokens: int) -> None:
         limit = token_limit(model)
@@ -164,13 +169,13 @@ class SBERT(FineTuned):
 
     def _encode_queries(self, texts: list[str]) -> np.ndarray:
         encoded = self.encoder.encode_query(
-            texts, prompt=self._query_prompt, batch_size=self.batch_size, show_progress_bar=False
+            texts, prompt=self._query_prompt, batch_size=self.encoding_batch, show_progress_bar=False
         )
         return self._comparable(encoded)
 
     def _encode_documents(self, texts: list[str]) -> np.ndarray:
         encoded = self.encoder.encode_document(
-            texts, prompt=self._document_prompt, batch_size=self.batch_size, show_progress_bar=False
+            texts, prompt=self._document_prompt, batch_size=self.encoding_batch, show_progress_bar=False
         )
         return self._comparable(encoded)
 

@@ -74,7 +74,7 @@ class SIF(ModelOptions, Retriever):
         self._weights = self._token_weights(collection.texts())
         vectors = scratch_array((len(texts), self._tokens.dimension), np.float32)
         start = 0
-        for part in texts.encode(self._means, self.batch_size, self.progress):
+        for part in texts.encode(self._means, self.encoding_batch, self.progress):
             vectors[start : start + len(part)] = part
             start += len(part)
         self._components = _common_components(vectors, copies, self.remove)

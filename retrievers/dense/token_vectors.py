@@ -126,7 +126,7 @@ class Layer(TokenVectors):
             )
         if max_tokens > longest:
             raise BenchError(f"{name} reads at most {longest} tokens, not {max_tokens}; set max_tokens={longest}")
-        self._layer, self._max_tokens, self._batch_size = layer, max_tokens, options.batch_size
+        self._layer, self._max_tokens, self._batch_size = layer, max_tokens, options.encoding_batch
         self.size, self.dimension = config.vocab_size, config.hidden_size
         self.unknown = self._tokenizer.unk_token_id
         self._full = 0

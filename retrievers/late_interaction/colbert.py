@@ -46,7 +46,7 @@ class ColBERT(FineTuned):
     A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
     lengths, projection and skip list. Of a plain encoder the normalised token vectors are compared as they are.
     Document tokens that are skipped or that only pad a batch have no vector, so they never win.
-    `finetune=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant document and a
+    `finetuning.method=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant document and a
     mined one. The others compare with the whole batch's documents.
     """
 
@@ -104,7 +104,6 @@ class ColBERT(FineTuned):
         self._index_candidates()
 
     def _method(self, model: "MultiVectorEncoder") -> "Method":
-        from sentence_transformers import MultiVectorEncoderTrainer
         from sentence_transformers.multi_vector_encoder import losses, scoring
         from sentence_transformers.multi_vector_encoder.evaluation import MultiVectorInformationRetrievalEvaluator
 
@@ -112,8 +111,8 @@ class ColBERT(FineTuned):
 
         loss: torch.nn.Module
         mean = model.similarity_fn_name == "meanmaxsim"
-        scale = self.finetune_scale or (_USUAL_QUERY_TOKENS if mean else 1.0)
-        if self.finetune == "pairwise":
+        scale = self.finetuning.scale or (_USUAL_QUERY_TOKENS if mean else 1.0)
+        if self.finetuning.method == "pairwise":
             similarity = scoring.mean_colbert_kd_scores if mean else scoring.colbert_kd_scores
             loss = losses.MultiVectorDistillKLDivLoss(
                 model, similarity_fct=similarity, student_temperature=1 / scale, teacher_temperature=1.0
@@ -121,7 +120,7 @@ class ColBERT(FineTuned):
         else:
             similarity = scoring.mean_colbert_scores if mean else scoring.colbert_scores
             loss = losses.MultiVectorMultipleNegativesRankingLoss(model, scale=scale, similarity_fct=similarity)
-        return Method(MultiVectorEncoderTrainer, loss, MultiVectorInformationRetrievalEvaluator)
+        return Method(loss, MultiVectorInformationRetrievalEvaluator)
 
     def _cut(self, model: "MultiVectorEncoder", tokens: int) -> None:
         transformer: Any = model[0]
@@ -135,7 +134,7 @@ class ColBERT(FineTuned):
         lengths: list[int] = []
         size = 0
         markers = len(self._encode_documents([""])[0])
-        for part in texts.encode(self._encode_documents, self.batch_size, self.progress):
+        for part in texts.encode(self._encode_documents, self.encoding_batch, self.progress):
             own = [vectors if len(vectors) > markers else vectors[:0] for vectors in part]
             lengths += map(len, own)
             data = np.concatenate(own).astype(self.storage).tobytes()
@@ -209,7 +208,7 @@ class ColBERT(FineTuned):
 
     @property
     def _encode_arguments(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+        return {"batch_size": self.encoding_batch, "show_progress_bar": False, "convert_to_numpy": True}
 
     @property
     def _query_prompt(self) -> str:
