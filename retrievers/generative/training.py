@@ -24,7 +24,8 @@ def identifier_plan(
     bfloat16: bool = False,
 ) -> Plan:
     """AdamW, with a rate of its own for output vectors and nothing that draws these to zero."""
-    vectors, others = [], []
+    vectors: list[Tensor] = []
+    others: list[Tensor] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             (vectors if name.endswith(("head.vectors", "head.bias")) else others).append(weight)

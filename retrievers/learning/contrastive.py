@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -115,7 +115,7 @@ def fine_tune(
             epochs=options.epochs,
             seed=seed,
             reseeds=False,
-            evaluate=lambda: {"MRR@10": _mrr(evaluator(model))},
+            evaluate=lambda: {"MRR@10": _mrr(evaluator(cast(Any, model)))},
             rate_option="finetuning.learning_rate",
         )
         return train(student, plan, workplace, lambda phase, *steps: progress(f"fine-tuning: {phase}", *steps))

@@ -85,8 +85,8 @@ class Plan:
 def train(model: Learner, plan: Plan, workplace: Workplace, progress: Progress) -> Course:
     """Train the model and leave it with the weights of the best epoch, of which the start is epoch 0.
 
-    After every epoch a checkpoint is written. A training that was interrupted goes on behind the last one and comes to
-    the same end, because the checkpoint has all that draws depend on. Without held-out queries the last epoch counts
+    After every epoch a checkpoint is written. A training that was interrupted goes on behind the last one and comes
+    to the same end, because the checkpoint has all that draws depend on. Without held-out queries the last epoch counts
     as the best. Raises BenchError when the loss is not a number.
     """
     trainer = _Trainer(model, plan, workplace, progress)

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from retrievers.generative.beam import beam_search
 from retrievers.generative.docids import naive
-from retrievers.generative.huggingface import HuggingFaceStepper, encode
+from retrievers.generative.huggingface import BeamModel, HuggingFaceStepper, encode
 from retrievers.generative.trie import Trie, TrieTables
 
 END = 1
@@ -89,7 +89,7 @@ def generate(model: PreTrainedModel, questions: Questions, trie: dict[int, Any])
 
 @torch.no_grad()
 def search(model: PreTrainedModel, questions: Questions, tables: TrieTables) -> np.ndarray:
-    beams = beam_search(HuggingFaceStepper(model, encode(model, *questions)), tables, BEAMS)
+    beams = beam_search(HuggingFaceStepper(BeamModel(model), encode(model, *questions)), tables, BEAMS)
     return tables.trie.items[beams.groups[:, :10].numpy()]
 
 
