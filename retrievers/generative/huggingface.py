@@ -144,8 +144,8 @@ class ColumnsHead(nn.Module):
 class BeamModel:
     """An encoder-decoder model, e.g. T5, as beams use it: modules of its own around the same weights.
 
-    Its attention lets a query's beams share keys and values, and it ends in a `ColumnsHead`. The model that it is made
-    of is left as it is, and what that learns later is seen here.
+    Its attention lets a query's beams share keys and values, and it ends in a `ColumnsHead`. The model that it is
+    made of is left as it is, and what that learns later is seen here.
     """
 
     def __init__(self, model: PreTrainedModel, columns: Sequence[Tensor] | None = None) -> None:

@@ -40,8 +40,8 @@ class SEDSI(GenerativeRetriever):
     queries, and is told by the words before a text which of the two it reads. With a prefix head only the words that
     distinguish descriptions are predicted; the others are certain.
 
-    It is not the paper's SE-DSI: there, with a prefix head, no word is ever written, since the tokens are numbered anew
-    among siblings and a word shares no vector with itself elsewhere. The paper's decoder writes words (T5's do here).
+    It is not the paper's SE-DSI: with a prefix head the tokens are numbered anew among siblings, so that no word is
+    ever written, nor shares a vector with itself elsewhere, as words do in the paper's T5.
     """
 
     document_prompt: ClassVar[str] = "Document: "

@@ -46,8 +46,8 @@ class ColBERT(FineTuned):
     A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
     lengths, projection and skip list. Of a plain encoder the normalised token vectors are compared as they are.
     Document tokens that are skipped or that only pad a batch have no vector, so they never win.
-    `finetuning.method=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant document and a
-    mined one. The others compare with the whole batch's documents.
+    `finetuning.method=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant
+    document and a mined one. The others compare with the whole batch's documents.
     """
 
     family = "late interaction"

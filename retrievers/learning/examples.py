@@ -51,8 +51,8 @@ def labelled_queries(collection: Collection, split: str, place: np.ndarray) -> l
     if len({query.text for query, _ in judged}) < _LEAST_QUERIES:
         raise BenchError(
             f"{collection.name} has {len(judged)} judged training queries in the split '{split}' (to train on: "
-            f"{', '.join(collection.splits) or 'none'}); set finetuning.method=none, choose another finetuning.split, or a "
-            "dataset that has one"
+            f"{', '.join(collection.splits) or 'none'}); set finetuning.method=none, choose another "
+            "finetuning.split, or a dataset that has one"
         )
     by_wording: dict[str, set[int]] = {}
     for query, wanted in judged:

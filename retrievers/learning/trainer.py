@@ -86,8 +86,8 @@ def train(model: Learner, plan: Plan, workplace: Workplace, progress: Progress) 
     """Train the model and leave it with the weights of the best epoch, of which the start is epoch 0.
 
     After every epoch a checkpoint is written. A training that was interrupted goes on behind the last one and comes
-    to the same end, because the checkpoint has all that draws depend on. Without held-out queries the last epoch counts
-    as the best. Raises BenchError when the loss is not a number.
+    to the same end, because the checkpoint has all that draws depend on. Without held-out queries the last epoch is
+    the best. Raises BenchError when the loss is not a number.
     """
     trainer = _Trainer(model, plan, workplace, progress)
     trainer.resume()

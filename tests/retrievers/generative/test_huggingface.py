@@ -135,7 +135,9 @@ def test_gives_the_same_answers_as_generate(
 def test_early_stopping_of_generate_may_miss_better_answers(model: PreTrainedModel) -> None:
     # It ends with the first 4 complete ones; a longer identifier may yet be more probable than one of them.
     identifiers = sequences((1, 2, 3, 4))
-    beams = beam_search(HuggingFaceStepper(BeamModel(model), encode(model, *questions())), trie_of(identifiers).on("cpu"), 4)
+    beams = beam_search(
+        HuggingFaceStepper(BeamModel(model), encode(model, *questions())), trie_of(identifiers).on("cpu"), 4
+    )
     _, scores = generated(model, identifiers, 4, early_stopping=True)
     assert (beams.log_probs.numpy() >= scores - 1e-4).all()
 

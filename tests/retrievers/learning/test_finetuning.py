@@ -174,7 +174,9 @@ def test_nothing_is_printed_or_left_behind(
     retriever.fit(collection.training_view())
     assert capfd.readouterr() == ("", "")
     assert os.listdir(tmp_path) == []  # noqa: PTH208
-    tuned = [(done, total) for phase, done, total in steps if phase.startswith("fine-tuning: epoch") and "loss" in phase]
+    tuned = [
+        (done, total) for phase, done, total in steps if phase.startswith("fine-tuning: epoch") and "loss" in phase
+    ]
     assert [done for done, _ in tuned] == 2 * list(range(1, tuned[-1][1] + 1))
 
 

@@ -127,7 +127,9 @@ def test_no_example_has_a_relevant_negative(train: Train, negatives: int, seed: 
     collection = train()
     place = DistinctTexts(collection.texts()).place
     queries = labelled_queries(collection, "train", place)
-    options = mined(positives=2, negatives=negatives) if negatives else FineTuningOptions(method="in-batch", positives=2)
+    options = (
+        mined(positives=2, negatives=negatives) if negatives else FineTuningOptions(method="in-batch", positives=2)
+    )
     examples = make_examples(collection, place, queries, options, seed)
     assert len(examples) == 2 + 1 + 2 + 2
     assert examples.texts.shape == (len(examples), 1 + negatives)

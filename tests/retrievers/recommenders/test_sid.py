@@ -96,7 +96,9 @@ def test_free_beams_tell_how_often_they_wrote_no_identifier(months: Collection) 
 
 @pytest.mark.parametrize("tokenizer", ["sequential", "collaborative"])
 def test_other_item_ids_change_nothing_beyond_chance(months: Collection, tmp_path: Path, tokenizer: str) -> None:
-    audit = audit_ids(lambda: SID(**merged(TINY, {"tokenizer": {"kind": tokenizer}})), months, NextItem(mask_history="no"), tmp_path)
+    audit = audit_ids(
+        lambda: SID(**merged(TINY, {"tokenizer": {"kind": tokenizer}})), months, NextItem(mask_history="no"), tmp_path
+    )
     assert not audit.leaks, audit
 
 
@@ -122,7 +124,9 @@ def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) ->
 
 
 def test_the_seed_decides(months: Collection) -> None:
-    first, second, other = (fitted(months, training={"epochs": 2}, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1))
+    first, second, other = (
+        fitted(months, training={"epochs": 2}, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first.scores, second.scores)
     assert not np.array_equal(first.scores, other.scores)
 

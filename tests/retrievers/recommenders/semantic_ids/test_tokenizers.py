@@ -85,9 +85,7 @@ def test_less_is_left_after_each_level(item_vectors: np.ndarray, name: str) -> N
 
 @pytest.mark.parametrize("name", ["residual-vq", "vq-vae", "rq-vae"])
 def test_training_leaves_less(item_vectors: np.ndarray, name: str) -> None:
-    untrained, trained = (
-        coded(item_vectors, name, steps=steps).facts["variance_left"][-1] for steps in (0, 60)
-    )
+    untrained, trained = (coded(item_vectors, name, steps=steps).facts["variance_left"][-1] for steps in (0, 60))
     assert trained < untrained
 
 
@@ -174,7 +172,9 @@ def test_no_items_are_refused() -> None:
 def test_too_few_codes_for_identifiers_of_their_own_are_refused(name: str) -> None:
     vectors = np.random.default_rng(0).standard_normal((9, 4))
     assert_valid(coded(vectors[:8], name, codes=2), 8, most=2)
-    with pytest.raises(BenchError, match=f"{name}: 3 levels of 2 codes name no 9 items; raise tokenizer.levels or tokenizer.codes"):
+    with pytest.raises(
+        BenchError, match=f"{name}: 3 levels of 2 codes name no 9 items; raise tokenizer.levels or tokenizer.codes"
+    ):
         coded(vectors, name, codes=2)
 
 
