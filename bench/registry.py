@@ -166,7 +166,7 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Why a module cannot be imported, in one line."""
     first = str(error).partition("\n")[0]
     if isinstance(error, PydanticUserError) and error.code == "model-field-missing-annotation":

@@ -76,12 +76,12 @@ def search(stepper: Stepper, tables: TrieTables, options: BeamOptions, *, end_to
     """The most probable identifiers as the options ask. `end_token` ends a sequence that is decoded freely."""
     if options.decoding == "exact":
         log_probs = exact_scores(stepper, tables, normalise=options.normalise)
-        best, groups = log_probs.topk(min(options.beams, log_probs.shape[1]), dim=1)
+        best, groups = log_probs.topk(min(options.width, log_probs.shape[1]), dim=1)
         return Beams(groups, best)
     return beam_search(
         stepper,
         tables,
-        options.beams,
+        options.width,
         normalise=options.normalise,
         free=options.decoding == "free",
         end_token=end_token,

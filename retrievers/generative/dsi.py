@@ -7,7 +7,8 @@ from pydantic import Field
 
 from bench.collections.collection import Collection
 from retrievers.generative.docids import atomic, naive, semantic
-from retrievers.generative.retriever import GenerativeRetriever, Named
+from retrievers.generative.naming import Named
+from retrievers.generative.retriever import GenerativeRetriever
 
 
 class DSI(GenerativeRetriever):

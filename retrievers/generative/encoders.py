@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.collections.collection import Collection
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
@@ -18,6 +19,9 @@ from retrievers.generative.decoder import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+_TOKENS_READ = 256
+"""A document's vector is the mean state of so many tokens from its beginning, the marks around it included."""
 
 
 class TextEncoder(nn.Module):
@@ -131,6 +135,29 @@ class TextEncoder(nn.Module):
             return
         for number, text in enumerate(whole):
             take(number, torch.from_numpy(kept.of(text)))
+
+
+def mean_vectors(
+    encoder: TextEncoder, collection: Collection, workplace: Workplace, progress: Progress
+) -> np.ndarray:
+    """The mean state of each document's beginning, of unit length; shape [documents, dimension].
+
+    Made once for all systems that ask for the same.
+    """
+
+    def write(folder: Path) -> None:
+        vectors = np.zeros((len(collection), encoder.dimension), dtype=np.float32)
+
+        def take(row: int, states: Tensor) -> None:
+            mean = states.mean(dim=0)
+            vectors[row] = (mean / mean.norm().clamp(min=1e-12)).cpu().numpy()
+
+        tokens = encoder.tokens_of(collection.texts(), _TOKENS_READ - encoder.marks)
+        encoder.read_once(tokens, take, workplace, progress)
+        np.save(folder / "vectors.npy", vectors)
+
+    key = {"vectors": encoder.weights, "of": collection.fingerprint, "tokens read": _TOKENS_READ}
+    return np.load(workplace.shared(key, write) / "vectors.npy", allow_pickle=False)
 
 
 def _load(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:

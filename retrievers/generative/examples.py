@@ -11,6 +11,7 @@ from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.options import Options
 from bench.sentences import sentences, textrank
+from retrievers.learning.holding_out import hold_out
 
 Part = Literal["first", "chunks", "sentences", "passages", "key-sentences", "key-passage", "random", "pseudo-queries"]
 Tokenize = Callable[[Sequence[str], int | None], list[list[int]]]
@@ -69,7 +70,9 @@ class Examples:
         """Raises BenchError if there is nothing to learn from."""
         both = [*queries, *parts]
         if not both:
-            raise BenchError("there is nothing to train on: no training queries, and no `parts`; give some parts")
+            raise BenchError(
+                "there is nothing to train on: no training queries, and no parts; give some in reading.parts"
+            )
         return cls([one.tokens for one in both], np.array([one.row for one in both], dtype=np.int64), len(queries))
 
     def __len__(self) -> int:
@@ -105,18 +108,12 @@ def training_queries(
     return [Example(text, row) for text, (_, rows) in zip(tokens, judged, strict=True) for row in rows.tolist()]
 
 
-def held_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """The queries that are learned, and a share of them that is kept to choose the checkpoint by.
-
-    A query that has several documents stays together.
-    """
-    kinds: dict[tuple[int, ...], list[Example]] = {}
-    for example in examples:
-        kinds.setdefault(tuple(example.tokens), []).append(example)
-    groups = list(kinds.values())
-    kept = set(np.random.default_rng(seed).permutation(len(groups))[: round(share * len(groups))].tolist())
-    learned = [one for place, group in enumerate(groups) if place not in kept for one in group]
-    return learned, [one for place, group in enumerate(groups) if place in kept for one in group]
+def split_queries(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """The queries that are learned, and a share of them that is kept to choose the checkpoint by."""
+    kinds = list(dict.fromkeys(tuple(example.tokens) for example in examples))
+    place = {kind: number for number, kind in enumerate(kinds)}
+    together = sorted(examples, key=lambda example: place[tuple(example.tokens)])
+    return hold_out(together, lambda example: tuple(example.tokens), kinds, round(share * len(kinds)), seed)
 
 
 def document_parts(

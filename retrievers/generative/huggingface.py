@@ -1,8 +1,8 @@
 """Encoder-decoder models of Hugging Face as steppers of the beam search."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+import copy
+from collections.abc import Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from retrievers.generative.trie import TrieTables
 
 _SHARED = "shared_by_beams"
 _FINAL_BIAS = "final_logits_bias"
-"""Of BART and its kin: a buffer of shape [1, vocabulary]."""
+"""A buffer of BART and its kin, of shape [1, vocabulary], which they add to the head's logits."""
 
 
 def _attend(
@@ -84,6 +84,7 @@ class HuggingFaceDecoder(nn.Module):
         else:
             columns = [torch.tensor(words)] * tables.levels
         self._columns = [column.to(model.device) for column in columns]
+        self._for_beams = BeamModel(model, self._columns)
 
     def forward(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """As `Decoder.forward`."""
@@ -102,8 +103,8 @@ class HuggingFaceDecoder(nn.Module):
         return torch.stack(losses, dim=1).masked_fill(~there, 0.0)
 
     def stepper(self, encoded: Encoded) -> "HuggingFaceStepper":
-        """The decoder on a batch of queries, for the beam search. Call `eval()` first."""
-        return HuggingFaceStepper(self._model[0], encoded, self._columns)
+        """The decoder on a batch of queries, for the beam search."""
+        return HuggingFaceStepper(self._for_beams, encoded)
 
 
 def encode(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> Encoded:
@@ -112,27 +113,71 @@ def encode(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) ->
     return Encoded(states, attention_mask.bool())
 
 
-class HuggingFaceStepper:
-    """An encoder-decoder model, e.g. T5, on one batch of queries.
+class ColumnsHead(nn.Module):
+    """What ends a model: the logits of some of its tokens, its biases included, or the states from which they come.
 
-    All beams of a query share the encoder's states and their keys and values in every layer. Use it under
-    `torch.no_grad()` with a model in `eval()`. With `columns`, token t of level l is the model's token columns[l][t].
+    columns: for each level the model's own tokens that its tokens stand for; without them all of the model's
     """
 
-    def __init__(self, model: PreTrainedModel, encoded: Encoded, columns: Sequence[Tensor] | None = None) -> None:
-        self._model = model
-        self._columns = columns
+    def __init__(self, model: PreTrainedModel, columns: Sequence[Tensor] | None) -> None:
+        super().__init__()
+        self._head, self._columns = [model.get_output_embeddings()], columns  # in a list: no submodule
+        final = dict(model.named_buffers()).get(_FINAL_BIAS)
+        self._biases = [bias for bias in (self._head[0].bias, final) if bias is not None]
+        self.level = 0
+        self.applied = True
+
+    def map(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the level, as they are now."""
+        some: Any = slice(None) if self._columns is None else self._columns[self.level]
+        bias = torch.stack([bias.flatten() for bias in self._biases]).sum(dim=0)[some] if self._biases else None
+        return self._head[0].weight.data[some], bias
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        if not self.applied:
+            return hidden
+        logits = functional.linear(hidden, *self.map())
+        self.logits = logits[:, -1]
+        return logits
+
+
+class BeamModel:
+    """An encoder-decoder model, e.g. T5, as beams use it: modules of its own around the same weights.
+
+    Its attention lets a query's beams share keys and values, and it ends in a `ColumnsHead`. The model that it is
+    made of is left as it is, and what that learns later is seen here.
+    """
+
+    def __init__(self, model: PreTrainedModel, columns: Sequence[Tensor] | None = None) -> None:
+        self.columns = columns
+        self.head = ColumnsHead(model, columns)
+        same = {id(weight): weight for weight in chain(model.parameters(), model.buffers())}
+        self.model = copy.deepcopy(model, same).eval()
+        self.model.get_decoder().config._attn_implementation = _SHARED
+        self.model.set_output_embeddings(self.head)
+        if _FINAL_BIAS in dict(model.named_buffers()):
+            self.model.register_buffer(_FINAL_BIAS, torch.zeros(1, 1, device=model.device, dtype=model.dtype))
+
+
+class HuggingFaceStepper:
+    """An encoder-decoder model on one batch of queries.
+
+    All beams of a query share the encoder's states and their keys and values in every layer. Use it under
+    `torch.no_grad()`. With the model's columns, token t of level l is the model's token columns[l][t].
+    """
+
+    def __init__(self, model: BeamModel, encoded: Encoded) -> None:
+        self._model, self._head, self._columns = model.model, model.head, model.columns
         self._mask = encoded.mask[:, None, None]
-        self._encoded = BaseModelOutput(encoded.states.to(model.dtype))
+        self._encoded = BaseModelOutput(encoded.states.to(self._model.dtype))
         self._cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         self._beams = 1
         self._level = 0
 
     def start(self) -> Tensor:
         start = torch.full_like(self._mask[:, 0, 0, :1], self._model.config.decoder_start_token_id, dtype=torch.long)
-        head = self._head()
-        logits = self._forward(start, head)
-        self._ends_in_head = torch.equal(logits, head.logits)
+        logits = self._forward(start, applied=True)
+        self._ends_in_head = torch.equal(logits, self._head.logits)
         return logits
 
     def step(self, tokens: Tensor, parents: Tensor) -> Tensor | Projection:
@@ -143,65 +188,17 @@ class HuggingFaceStepper:
         self._beams = beams
         tokens = tokens if self._columns is None else self._columns[self._level][tokens]
         self._level += 1
-        head = self._head()
-        output = self._forward(tokens.reshape(-1, 1), nn.Identity() if self._ends_in_head else head)
-        output = output.view(queries, beams, -1)
-        return Projection(output, head.weight, head.bias) if self._ends_in_head else output
+        output = self._forward(tokens.reshape(-1, 1), applied=not self._ends_in_head).view(queries, beams, -1)
+        return Projection(output, *self._head.map()) if self._ends_in_head else output
 
-    def _head(self) -> "_Head":
-        return _Head(self._model, None if self._columns is None else self._columns[self._level])
-
-    def _forward(self, tokens: Tensor, head: nn.Module) -> Tensor:
-        inputs = {
-            "encoder_outputs": self._encoded,
-            "attention_mask": self._mask,
-            "decoder_input_ids": tokens,
-            "past_key_values": self._cache,
-            "use_cache": True,
-        }
-        with _shared_attention(self._model), _headed(self._model, head):
-            return self._model(**inputs).logits[:, -1]
-
-
-class _Head(nn.Module):
-    """What gives a model's logits in the end, for some of its tokens (default: all), its biases included."""
-
-    def __init__(self, model: PreTrainedModel, columns: Tensor | None) -> None:
-        super().__init__()
-        head, final = model.get_output_embeddings(), getattr(model, _FINAL_BIAS, None)
-        biases = [bias.flatten() for bias in (head.bias, final) if bias is not None]
-        bias = torch.stack(biases).sum(dim=0) if biases else None
-        some = slice(None) if columns is None else columns
-        self.weight, self.bias = head.weight.data[some], None if bias is None else bias[some]
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        logits = functional.linear(hidden, self.weight, self.bias)
-        self.logits = logits[:, -1]
-        return logits
-
-
-@contextmanager
-def _headed(model: PreTrainedModel, head: nn.Module) -> Iterator[None]:
-    """Let the model end in this head, to whose logits it adds no bias, while the block runs."""
-    before, final = model.get_output_embeddings(), getattr(model, _FINAL_BIAS, None)
-    model.set_output_embeddings(head)
-    if final is not None:
-        model.final_logits_bias = torch.zeros_like(final[:, :1])
-    try:
-        yield
-    finally:
-        model.set_output_embeddings(before)
-        if final is not None:
-            model.final_logits_bias = final
-
-
-@contextmanager
-def _shared_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let the decoder attend as above while the block runs."""
-    config = model.get_decoder().config
-    before = config._attn_implementation
-    config._attn_implementation = _SHARED
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    def _forward(self, tokens: Tensor, *, applied: bool) -> Tensor:
+        """The logits of the level, or the states that give them where the head is not applied."""
+        self._head.level, self._head.applied = self._level, applied
+        output: Tensor = self._model(
+            encoder_outputs=self._encoded,
+            attention_mask=self._mask,
+            decoder_input_ids=tokens,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).logits
+        return output[:, -1]

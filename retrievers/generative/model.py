@@ -13,7 +13,7 @@ from retrievers.generative.encoders import TextEncoder
 from retrievers.generative.huggingface import HuggingFaceDecoder
 from retrievers.generative.options import BeamOptions, DecoderOptions
 from retrievers.generative.trie import TrieTables
-from retrievers.learning.training import Learner
+from retrievers.learning.trainer import Learner
 
 
 class IdentifierModel(Learner):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from bench.options import Options
+from retrievers.learning.options import TrainingOptions
 
 Head = Literal["shared", "prefix"]
 Normalise = Literal["vocabulary", "children"]
@@ -24,7 +25,7 @@ class DecoderOptions(Options):
 class BeamOptions(Options):
     """How identifiers are searched for."""
 
-    beams: int = Field(20, ge=1, description="prefixes kept at each step; also the most identifiers returned")
+    width: int = Field(20, ge=1, description="prefixes kept at each step; also the most identifiers returned")
     decoding: Literal["constrained", "free", "exact"] = Field(
         "constrained", description="beams in the trie, beams outside it too, or every identifier scored"
     )
@@ -33,22 +34,10 @@ class BeamOptions(Options):
     )
 
 
-class CourseOptions(Options):
-    """How a model is trained."""
-
-    epochs: int = Field(4, ge=0, le=10_000, description="passes over what is learned; 0: as it starts")
-    learning_rate: float = Field(3e-4, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
-    vector_rate: float = Field(0.1, ge=0, description="head=prefix: of the output vectors, times the learning rate")
-    warm_up: float = Field(0.1, ge=0, lt=1, description="part of the training in which the learning rate rises")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's; not of output vectors")
-    training_batch: int = Field(64, ge=1, description="examples that the model learns from at once")
-    label_smoothing: float = Field(0, ge=0, lt=1, description="part of each target spread over all tokens")
-
-
-class TrainingOptions(CourseOptions):
+class DocumentTrainingOptions(TrainingOptions):
     """How a generative retriever of documents is trained."""
 
+    split: str = Field("train", description="the split whose queries are learned")
     held_out: float = Field(
         0.1, ge=0, lt=1, description="share of the training queries kept to choose the checkpoint by; 0: the last one"
     )
-    training_split: str = Field("train", description="the split whose queries are learned")

@@ -19,7 +19,8 @@ from bench.progress import Progress
 from bench.sentences import sentences
 from bench.workplace import Workplace
 from retrievers.generative.examples import best, training_queries
-from retrievers.generative.options import CourseOptions, DecoderOptions
+from retrievers.generative.options import DecoderOptions
+from retrievers.learning.options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -37,15 +38,13 @@ _LIKELIEST = 10
 class PseudoQueryOptions(Options):
     """Where a document's pseudo-queries come from."""
 
-    doc2query: str = Field(
-        "", description="pseudo-queries: a doc2query checkpoint (T5), by path or name; none: below"
+    doc2query: str = Field("", description="a doc2query checkpoint (T5), by path or name; none: as `writer` says")
+    writer: Literal["trained", "textrank"] = Field(
+        "textrank", description="a small generator trained on the training queries, or the best sentences"
     )
-    query_writer: Literal["trained", "textrank"] = Field(
-        "textrank", description="pseudo-queries: a small generator trained on the training queries, or best sentences"
-    )
-    pseudo_queries: int = Field(5, ge=1, le=1000, description="pseudo-queries: of each document")
-    query_tokens: int = Field(32, ge=1, le=512, description="pseudo-queries: longest")
-    writer_epochs: int = Field(20, ge=1, description="query_writer=trained: passes over the training queries")
+    number: int = Field(5, ge=1, le=1000, description="of each document")
+    max_tokens: int = Field(32, ge=1, le=512, description="of a pseudo-query")
+    epochs: int = Field(20, ge=1, description="writer=trained: passes over the training queries")
 
 
 def write_pseudo_queries(
@@ -61,9 +60,9 @@ def write_pseudo_queries(
 
     Raises BenchError where the writer should be trained and there are no training queries.
     """
-    if not options.doc2query and options.query_writer == "textrank":
+    if not options.doc2query and options.writer == "textrank":
         return {
-            row: best(sentences(text), options.pseudo_queries, collection.rules.language)
+            row: best(sentences(text), options.number, collection.rules.language)
             for row, text in enumerate(collection.texts())
         }
 
@@ -76,8 +75,13 @@ def write_pseudo_queries(
         (folder / "queries.json").write_text(json.dumps(written))
 
     weights = find_weights(options.doc2query).digest if options.doc2query else encoder.weights
-    asked = PseudoQueryOptions.model_validate(options.model_dump(include=set(PseudoQueryOptions.model_fields)))
-    key = {"queries": asked.options(), "weights": weights, "of": collection.fingerprint, "split": split, "seed": seed}
+    key = {
+        "queries": options.options(),
+        "weights": weights,
+        "of": collection.fingerprint,
+        "split": split,
+        "seed": seed,
+    }
     written = json.loads((workplace.shared(key, make) / "queries.json").read_text())
     return dict(enumerate(written))
 
@@ -93,7 +97,9 @@ def _with_checkpoint(
     writer = TextEncoder.open(options.doc2query, ModelOptions())
     model: Any = writer.model
     if not writer.generates:
-        raise BenchError(f"'{options.doc2query}' writes nothing; give doc2query an encoder-decoder such as T5")
+        raise BenchError(
+            f"'{options.doc2query}' writes nothing; give pseudo_queries.doc2query an encoder-decoder such as T5"
+        )
     written: list[list[str]] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -109,12 +115,12 @@ def _with_checkpoint(
                 **batch.to(writer.device),
                 do_sample=True,
                 top_k=_LIKELIEST,
-                num_return_sequences=options.pseudo_queries,
-                max_new_tokens=options.query_tokens,
+                num_return_sequences=options.number,
+                max_new_tokens=options.max_tokens,
             )
             spelled = writer.tokenizer.batch_decode(found, skip_special_tokens=True)
-            for first in range(0, len(spelled), options.pseudo_queries):
-                written.append(spelled[first : first + options.pseudo_queries])
+            for first in range(0, len(spelled), options.number):
+                written.append(spelled[first : first + options.number])
             progress("writing pseudo-queries", len(written), len(texts))
     return written
 
@@ -129,11 +135,11 @@ def _with_own_writer(
     progress: Progress,
 ) -> list[list[str]]:
     """Sampled by a decoder over the encoder's states that has learned the training queries from their documents."""
-    pairs = training_queries(collection, split, lambda asked: encoder.tokens_of(asked, options.query_tokens))
+    pairs = training_queries(collection, split, lambda asked: encoder.tokens_of(asked, options.max_tokens))
     if not pairs:
         raise BenchError(
             f"{collection.name} has no training queries in split '{split}' to train a writer on; "
-            "set query_writer=textrank, or give doc2query a checkpoint"
+            "set pseudo_queries.writer=textrank, or give pseudo_queries.doc2query a checkpoint"
         )
     words = sorted({token for tokens, _ in pairs for token in tokens})
     targets = as_words([tokens for tokens, _ in pairs], words)
@@ -141,7 +147,7 @@ def _with_own_writer(
     model = _trained_writer(options, encoder, [read[row] for _, row in pairs], targets, words, seed, progress)
     written: list[list[str]] = []
     for start in range(0, len(read), 32):
-        drawn = _draw(model, encoder, read[start : start + 32], options.pseudo_queries, seed + start)
+        drawn = _draw(model, encoder, read[start : start + 32], options.number, seed + start)
         for samples in drawn:
             written.append([_spell(encoder, words, sample) for sample in samples])
         progress("writing pseudo-queries", len(written), len(read))
@@ -170,29 +176,30 @@ def _trained_writer(
 
     from retrievers.generative.encoders import kept_states
     from retrievers.generative.model import IdentifierModel
+    from retrievers.generative.training import batches_by_length, identifier_plan
     from retrievers.generative.trie import Trie
-    from retrievers.learning.training import Batch, Course, batches_by_length, train
+    from retrievers.learning.trainer import Batch, train
 
     tables = Trie.build(targets, [len(words) + 1] * targets.shape[1]).on(encoder.device)
     model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words), seed=seed)
     workplace = Workplace.temporary()
     written, lengths = torch.from_numpy(targets), np.array(list(map(len, read)))
-    training = CourseOptions(epochs=options.writer_epochs, learning_rate=1e-3)
+    training = TrainingOptions(epochs=options.epochs, learning_rate=1e-3)
 
-    def epoch(generator: np.random.Generator) -> list[Batch]:
+    def batches(generator: np.random.Generator) -> list[Batch]:
         order = generator.permutation(len(read))
         return [(order[part],) * 2 for part in batches_by_length(lengths[order], training.training_batch)]
 
     with torch.random.fork_rng():
         states = kept_states(encoder, read, workplace, progress)
-        course = Course(
-            epoch,
+        plan = identifier_plan(
+            model,
+            training,
+            batches,
             loss=lambda batch: model.loss(states(batch[0]), written[batch[1]].to(encoder.device), 0.0),
-            evaluate=None,
-            options=training,
             seed=seed,
         )
-        train(model, course, workplace, lambda phase, *steps: progress(f"query writer: {phase}", *steps))
+        train(model, plan, workplace, lambda phase, *steps: progress(f"query writer: {phase}", *steps))
     return model
 
 

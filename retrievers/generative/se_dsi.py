@@ -11,13 +11,25 @@ from pydantic import Field
 from bench.collections.collection import Collection
 from bench.sentences import sentences, terms, textrank, tf_idf
 from retrievers.generative.docids import Identifiers, compressed
-from retrievers.generative.examples import Part
+from retrievers.generative.examples import Part, ReadingOptions
+from retrievers.generative.naming import Named
 from retrievers.generative.pseudo_queries import as_words
-from retrievers.generative.retriever import GenerativeRetriever, Named
+from retrievers.generative.retriever import GenerativeRetriever
 
 _MOSTLY = 0.8
 _SHORTEST = 4
 """A sentence of words has at least so many, and they are at least that share of it."""
+
+
+class RehearsalOptions(ReadingOptions):
+    """What the model reads of a document: the paper's rehearsal contents."""
+
+    parts: tuple[Part, ...] = Field(
+        ("first", "key-passage", "key-sentences"),
+        description="first alone is the paper's Doc, with passages and sentences Lead, with key-... Sum, with random "
+        "Random",
+    )
+    first_tokens: int = Field(128, ge=1, le=4096, description="first: the beginning that is read")
 
 
 class SEDSI(GenerativeRetriever):
@@ -27,17 +39,15 @@ class SEDSI(GenerativeRetriever):
     The model learns to write the description from the document, from parts of it (rehearsal contents) and from
     queries, and is told by the words before a text which of the two it reads. With a prefix head only the words that
     distinguish descriptions are predicted; the others are certain.
+
+    It is not the paper's SE-DSI: with a prefix head the tokens are numbered anew among siblings, so that no word is
+    ever written, nor shares a vector with itself elsewhere, as words do in the paper's T5.
     """
 
     document_prompt: ClassVar[str] = "Document: "
     query_prompt: ClassVar[str] = "Query: "
 
-    parts: tuple[Part, ...] = Field(
-        ("first", "key-passage", "key-sentences"),
-        description="first alone is the paper's Doc, with passages and sentences Lead, with key-... Sum, with random "
-        "Random",
-    )
-    first_tokens: int = Field(128, ge=1, le=4096, description="first: the beginning that is read")
+    reading: RehearsalOptions = Field(default_factory=RehearsalOptions, description="what is read of a document")
     description: Literal["key-sentence", "key-words", "written"] = Field(
         "key-sentence",
         description="a document is named by its best TextRank sentence, by its words of highest tf-idf, or by a "
@@ -53,7 +63,7 @@ class SEDSI(GenerativeRetriever):
         words = sorted({word for tokens in described for word in tokens})
         tokens = as_words(described, words).astype(np.int32)
         text = Identifiers(tokens, (len(words) + 1,) * tokens.shape[1])
-        only_choices = self.head == "prefix" and not self.encoder.generates
+        only_choices = self.decoder.head == "prefix" and not self.encoder.generates
         return Named(compressed(text) if only_choices else text, (0, *words), text)
 
     def _descriptions(self, collection: Collection) -> list[str]:

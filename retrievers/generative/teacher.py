@@ -3,7 +3,7 @@
 Chen et al. 2023, "Understanding Differential Search Index for Text Retrieval", Findings of ACL 2023.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -32,7 +32,12 @@ class TeacherOptions(Options):
     distil: float = Field(0, ge=0, le=1, description="share of targets drawn from the teacher's list for the text")
     distil_teacher: Literal["sbert", "colbert"] = Field("sbert", description="distil: whose lists")
     distil_depth: int = Field(10, ge=1, description="distil: documents of a list")
-    teacher_model: str = Field(MINILM, description="the teacher's weights")
+    model: str = Field(MINILM, description="the teacher's weights")
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is one."""
+        return self.filter != "none" or self.distil > 0
 
 
 class Teacher:
@@ -51,6 +56,27 @@ class Teacher:
     def answer(self, texts: Sequence[str], k: int) -> Rankings:
         """The best k documents for each text."""
         return self._retriever.retrieve([Query(str(number), text) for number, text in enumerate(texts)], k)
+
+
+def taught(
+    options: TeacherOptions,
+    queries: Sequence[Example],
+    parts: Sequence[Example],
+    texts_of: Callable[[Sequence[Example]], list[str]],
+    collection: Collection,
+    progress: Progress,
+) -> tuple[Examples, dict[str, int]]:
+    """Examples of the queries and of the parts that the teacher lets pass, with its lists; and counts of these."""
+    counts = {}
+    if options.filter != "none":
+        teacher = Teacher(options.filter, options.model, collection, progress)
+        parts = keep_found(parts, texts_of(parts), teacher, options.filter_depth)
+        counts["parts_that_the_teacher_found"] = len(parts)
+    examples = Examples.of(queries, parts)
+    if options.distil:
+        teacher = Teacher(options.distil_teacher, options.model, collection, progress)
+        examples = with_lists(examples, texts_of([*queries, *parts]), teacher, options.distil_depth)
+    return examples, counts
 
 
 def keep_found(parts: Sequence[Example], texts: Sequence[str], teacher: Teacher, depth: int) -> list[Example]:

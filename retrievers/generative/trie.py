@@ -174,6 +174,14 @@ class TrieTables:
         """Size of the tensors in bytes."""
         return sum(t.nbytes for t in (self._indptr, self._tokens, self._groups, self._edges, *self._dense.values()))
 
+    def facts(self) -> dict[str, int]:
+        """What there is to tell of the identifiers."""
+        return {
+            "identifier_levels": self.levels,
+            "identifiers": self.trie.groups,
+            "largest_group": int(np.diff(self.trie.group_indptr).max()),
+        }
+
     def _is_dense(self, level: int) -> bool:
         vocabulary = self.vocabularies[level]
         small = self.widths[level] * vocabulary <= _DENSE_CELLS

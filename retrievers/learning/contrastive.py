@@ -1,135 +1,144 @@
-"""Contrastive training of an encoder with the library's trainers, choosing the epoch on held-out queries."""
+"""Contrastive training of an encoder with the library's losses, choosing the epoch on held-out queries."""
 
-import math
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
-from datasets import Dataset
 from sentence_transformers.base import BaseModel
 from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.base.trainer import BaseTrainer
-from sentence_transformers.base.training_args import BaseTrainingArguments
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
+from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
-from transformers import PrinterCallback, TrainerCallback
 
 from bench.errors import BenchError
 from bench.progress import Progress
+from bench.workplace import Workplace
 from retrievers.encoding import DistinctTexts
+from retrievers.learning.course import Course
 from retrievers.learning.examples import Examples, Labelled, batch_count, batches
+from retrievers.learning.options import FineTuningOptions
+from retrievers.learning.trainer import Batch, Learner, Plan, straight, train
 
 SURE = 50.0
 """A teacher's score that leaves the rest of a softmax less than float32 can tell."""
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train, and the text put before queries and documents."""
+class Prompts(NamedTuple):
+    """The text put before queries and before documents."""
 
-    epochs: int
-    learning_rate: float
-    warmup: float
-    batch_size: int
-    query_prompt: str
-    document_prompt: str
-    seed: int
-    bfloat16: bool
-
-
-class Batches:
-    """`batches` of another shuffle in each epoch, as the trainer asks for them."""
-
-    def __init__(self, examples: Examples, size: int, seed: int) -> None:
-        self._examples = examples
-        self._size = size
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return batch_count(self._examples, self._size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return batches(self._examples, self._size, self._seed + self._epoch)
-
-
-class Course(TrainerCallback):
-    """Tells the progress, notes loss and held-out MRR@10 of each epoch, and keeps the weights of the best.
-
-    Epoch 0 is the model as it came: if training never makes it better, it stays as it is.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._loss: float | None = None
-        self.epochs: list[dict[str, Any]] = []
-        self.best: dict[str, Tensor] = {}
-        self.chosen = 0
-
-    def on_step_end(self, *arguments: Any, **_: Any) -> None:
-        state = arguments[1]
-        self._progress("fine-tuning", state.global_step, state.max_steps)
-
-    def on_log(self, *_: Any, **event: Any) -> None:
-        self._loss = event["logs"].get("loss", self._loss)
-
-    def on_evaluate(self, *_: Any, **event: Any) -> None:
-        figure = next(value for name, value in event["metrics"].items() if name.endswith("_mrr@10"))
-        first = not self.epochs
-        self.epochs.append({"epoch": len(self.epochs), "loss": self._loss, "held_out_mrr@10": float(figure)})
-        if first or figure > self.epochs[self.chosen]["held_out_mrr@10"]:
-            self.chosen = len(self.epochs) - 1
-            self.best = {name: value.detach().clone() for name, value in event["model"].state_dict().items()}
+    query: str
+    document: str
 
 
 @dataclass(frozen=True)
 class Method:
-    """What the two kinds of encoder train and are measured with."""
+    """What the two kinds of encoder are trained by and measured with."""
 
-    trainer: type[BaseTrainer]
     loss: nn.Module
     evaluator: type[InformationRetrievalEvaluator]
 
 
-def train(
+class Student(Learner):
+    """An encoder that learns."""
+
+    def __init__(self, model: BaseModel) -> None:
+        super().__init__()
+        self.model = model
+
+
+class InBfloat16(nn.Module):
+    """An encoder that computes in bfloat16, with weights and results in float32, so that losses are exact."""
+
+    def __init__(self, model: BaseModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        with torch.autocast(self.model.device.type, torch.bfloat16):
+            output: Mapping[str, Any] = self.model(*arguments, **named)
+        return {name: value.float() if _is_half(value) else value for name, value in output.items()}
+
+
+def _is_half(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == torch.bfloat16
+
+
+def fine_tune(
     model: BaseModel,
     method: Method,
     examples: Examples,
     texts: DistinctTexts,
     evaluator: InformationRetrievalEvaluator,
-    schedule: Schedule,
+    options: FineTuningOptions,
+    prompts: Prompts,
+    *,
+    seed: int,
+    bfloat16: bool,
+    workplace: Workplace,
     progress: Progress,
-) -> dict[str, Any]:
-    """Leave the model with the weights of the best epoch. Returns the course of the training.
+) -> Course:
+    """Leave the model with the weights of the best epoch by MRR@10. Raises BenchError if training diverges.
 
-    `texts[i]` is the text that `examples.texts` calls i. Raises BenchError if training diverges.
+    `texts[i]` is the text that `examples.texts` calls i.
     """
-    course = Course(progress)
-    with tempfile.TemporaryDirectory() as scratch:
-        runner = _without_card(method.trainer)(
-            model=model,
-            args=_arguments(method.trainer, model, examples, schedule, scratch),
-            train_dataset=_dataset(examples, texts),
-            loss=method.loss,
-            evaluator=evaluator,
-            callbacks=[course],
+    student, size = Student(model), options.training_batch
+    if bfloat16:
+        method.loss.model = InBfloat16(model)
+    labels = torch.tensor([[SURE] + [0.0] * (examples.texts.shape[1] - 1)], device=model.device)
+
+    def loss(batch: Batch) -> Tensor:
+        (places,) = batch
+        value: Tensor = method.loss(
+            _features(model, examples, texts, places, prompts), labels.expand(len(places), -1)
         )
-        runner.remove_callback(PrinterCallback)
-        runner.train()
-    if not all(map(math.isfinite, (epoch["loss"] for epoch in course.epochs[1:]))):
-        raise BenchError("fine-tuning diverged: its loss is no number any more; lower finetune_rate")
-    model.load_state_dict(course.best)
-    return {
-        "epochs": course.epochs,
-        "chosen_epoch": course.chosen,
-        "held_out_mrr@10_before": course.epochs[0]["held_out_mrr@10"],
-        "held_out_mrr@10_after": course.epochs[course.chosen]["held_out_mrr@10"],
-    }
+        return value
+
+    def draw_batches(number: int) -> list[Batch]:
+        torch.empty(2, dtype=torch.int64).random_()  # as the library's loader draws, so that a seed's dropout is its
+        return [(np.array(batch),) for batch in batches(examples, size, seed + number - 1)]
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        plan = Plan(
+            batches=lambda number, _generator: draw_batches(number),
+            steps=batch_count(examples, size),
+            loss=loss,
+            optimizer=torch.optim.AdamW(
+                [weight for weight in model.parameters() if weight.requires_grad],
+                lr=options.learning_rate,
+                weight_decay=0.0,
+                fused=True,
+            ),
+            rate=straight(options.warmup),
+            epochs=options.epochs,
+            seed=seed,
+            reseeds=False,
+            evaluate=lambda: {"MRR@10": _mrr(evaluator(cast(Any, model)))},
+            rate_option="finetuning.learning_rate",
+        )
+        return train(student, plan, workplace, lambda phase, *steps: progress(f"fine-tuning: {phase}", *steps))
+
+
+def _features(
+    model: BaseModel, examples: Examples, texts: DistinctTexts, places: np.ndarray, prompts: Prompts
+) -> list[dict[str, Any]]:
+    """What the model reads of some examples: their queries, relevant texts, and negatives column by column."""
+    queries = [examples.queries[place].text for place in places]
+    documents = [[texts[number] for number in column] for column in examples.texts[places].T.tolist()]
+    read = [_read(model, queries, prompts.query, "query")]
+    return read + [_read(model, column, prompts.document, "document") for column in documents]
+
+
+def _read(model: BaseModel, texts: list[str], prompt: str, task: str) -> dict[str, Any]:
+    features = model.preprocess(texts, prompt=prompt, task=task)
+    return batch_to_device(features, model.device) | {"task": task}
+
+
+def _mrr(figures: Mapping[str, float]) -> float:
+    """The best MRR@10 that the evaluator gives, which names it after the similarity."""
+    return float(next(value for name, value in figures.items() if name.endswith("_mrr@10")))
 
 
 def learn_projection(model: BaseModel) -> None:
@@ -139,7 +148,7 @@ def learn_projection(model: BaseModel) -> None:
     """
     transformer = model[0]
     if not isinstance(transformer, Transformer):
-        raise BenchError("the model gives no vector per token to project; set finetune_weights=all")
+        raise BenchError("the model gives no vector per token to project; set finetuning.weights=all")
     transformer.requires_grad_(False).register_forward_pre_hook(_stay_in_eval)
     size = transformer.get_embedding_dimension()
     identity = torch.eye(size, dtype=model.dtype)
@@ -152,71 +161,21 @@ def _stay_in_eval(module: nn.Module, _: Any) -> None:
     module.eval()
 
 
-def _without_card(trainer: type[BaseTrainer]) -> type[BaseTrainer]:
-    """The trainer without its model card, which takes time and shows progress bars to be written."""
-    return type(trainer.__name__, (trainer,), {"add_model_card_callback": lambda *_: None})
-
-
 def held_out_evaluator(
-    method: Method, held: Sequence[Labelled], pool: Sequence[int], texts: DistinctTexts, schedule: Schedule
+    method: Method,
+    held: Sequence[Labelled],
+    pool: Sequence[int],
+    texts: DistinctTexts,
+    prompts: Prompts,
+    at_once: int,
 ) -> InformationRetrievalEvaluator:
-    """MRR@10 of the held-out queries over the texts of the pool."""
+    """MRR@10 of the held-out queries over the texts of the pool, of which so many are encoded at once."""
     return method.evaluator(
         queries={str(i): labelled.query.text for i, labelled in enumerate(held)},
         corpus={str(text): texts[text] for text in pool},
         relevant_docs={str(i): set(map(str, labelled.relevant)) for i, labelled in enumerate(held)},
-        query_prompt=schedule.query_prompt,
-        corpus_prompt=schedule.document_prompt,
-        batch_size=schedule.batch_size,
+        query_prompt=prompts.query,
+        corpus_prompt=prompts.document,
+        batch_size=at_once,
         write_csv=False,
     )
-
-
-def _dataset(examples: Examples, texts: DistinctTexts) -> Dataset:
-    """One column for the queries, one for each document, and labels for the losses that want a teacher."""
-    columns: dict[str, list[Any]] = {"query": [query.text for query in examples.queries]}
-    names = _document_columns(examples)
-    for name, numbers in zip(names, examples.texts.T.tolist(), strict=True):
-        columns[name] = [texts[number] for number in numbers]
-    columns["label"] = [[SURE] + [0.0] * (len(names) - 1)] * len(examples)
-    return Dataset.from_dict(columns)
-
-
-def _document_columns(examples: Examples) -> list[str]:
-    return ["positive", *(f"negative_{i}" for i in range(1, examples.texts.shape[1]))]
-
-
-def _arguments(
-    trainer: type[BaseTrainer], model: BaseModel, examples: Examples, schedule: Schedule, scratch: str
-) -> BaseTrainingArguments:
-    if model.device.index:
-        raise BenchError(
-            f"fine-tuning takes the first accelerator that it sees: set CUDA_VISIBLE_DEVICES={model.device.index} "
-            "and device=cuda"
-        )
-    documents = _document_columns(examples)
-    sampler: Any = lambda *_, **__: Batches(examples, schedule.batch_size, schedule.seed)  # noqa: E731
-    arguments = trainer.training_args_class(
-        output_dir=scratch,
-        num_train_epochs=schedule.epochs,
-        learning_rate=schedule.learning_rate,
-        warmup_steps=schedule.warmup,
-        per_device_train_batch_size=schedule.batch_size,
-        batch_sampler=sampler,
-        prompts={"query": schedule.query_prompt} | dict.fromkeys(documents, schedule.document_prompt),
-        router_mapping={"query": "query"} | dict.fromkeys(documents, "document"),
-        seed=schedule.seed,
-        data_seed=schedule.seed,
-        bf16=schedule.bfloat16,
-        use_cpu=model.device.type == "cpu",
-        dataloader_pin_memory=False,
-        eval_strategy="epoch",
-        eval_on_start=True,
-        logging_strategy="epoch",
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-    )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would each see a part of the batch
-    return arguments

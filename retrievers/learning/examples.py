@@ -9,6 +9,9 @@ import numpy as np
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.progress import Progress, no_progress
+from retrievers.learning.holding_out import hold_out
+from retrievers.learning.options import FineTuningOptions
 from retrievers.lexical.bm25 import BM25
 
 _LEAST_QUERIES = 3
@@ -48,8 +51,8 @@ def labelled_queries(collection: Collection, split: str, place: np.ndarray) -> l
     if len({query.text for query, _ in judged}) < _LEAST_QUERIES:
         raise BenchError(
             f"{collection.name} has {len(judged)} judged training queries in the split '{split}' (to train on: "
-            f"{', '.join(collection.splits) or 'none'}); set finetune=none, choose another training_split, or a "
-            "dataset that has one"
+            f"{', '.join(collection.splits) or 'none'}); set finetuning.method=none, choose another "
+            "finetuning.split, or a dataset that has one"
         )
     by_wording: dict[str, set[int]] = {}
     for query, wanted in judged:
@@ -57,35 +60,31 @@ def labelled_queries(collection: Collection, split: str, place: np.ndarray) -> l
     return [Labelled(query, frozenset(by_wording[query.text])) for query, _ in judged]
 
 
-def hold_out(queries: Sequence[Labelled], share: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
+def split_wordings(queries: Sequence[Labelled], share: float, seed: int) -> tuple[list[Labelled], list[Labelled]]:
     """Queries to train on and queries to choose the epoch by, at random; of one wording all are on one side."""
     wordings = sorted({labelled.query.text for labelled in queries})
     count = min(max(1, round(share * len(wordings))), _MOST_HELD_OUT, len(wordings) - 1)
-    chosen = np.random.default_rng(seed).permutation(len(wordings))[:count]
-    held = {wordings[i] for i in chosen}
-    return (
-        [labelled for labelled in queries if labelled.query.text not in held],
-        [labelled for labelled in queries if labelled.query.text in held],
-    )
+    return hold_out(queries, lambda labelled: labelled.query.text, wordings, count, seed)
 
 
 def make_examples(
     collection: Collection,
     place: np.ndarray,
     queries: Sequence[Labelled],
-    *,
-    positives: int,
-    negatives: int,
-    depth: int,
+    options: FineTuningOptions,
     seed: int,
+    progress: Progress = no_progress,
 ) -> Examples:
-    """At most `positives` relevant texts of each query, each with `negatives` of BM25's first `depth` others."""
+    """Some relevant texts of each query, each with some negatives of BM25's first others, as the options say."""
+    negatives = 0 if options.method == "in-batch" else options.negatives
+    if negatives:
+        progress("mining negatives", 0, 1)
     random = np.random.default_rng(seed)
-    candidates = mine(collection, place, queries, depth) if negatives else [[] for _ in queries]
+    candidates = mine(collection, place, queries, options.depth) if negatives else [[] for _ in queries]
     distinct = int(place.max()) + 1
     asked, texts, relevant = [], [], []
     for labelled, near in zip(queries, candidates, strict=True):
-        drawn = random.permutation(sorted(labelled.relevant))[:positives]
+        drawn = random.permutation(sorted(labelled.relevant))[: options.positives]
         for positive in drawn.tolist():
             asked.append(labelled.query)
             texts.append([positive, *_draw(near, labelled, negatives, distinct, random)])
@@ -116,7 +115,7 @@ def _draw(near: list[int], labelled: Labelled, count: int, distinct: int, random
     if distinct - len(labelled.relevant) < count:
         raise BenchError(
             f"query '{labelled.query.id}' has fewer than {count} documents that are not relevant; "
-            "lower finetune_negatives or set finetune=in-batch"
+            "lower finetuning.negatives or set finetuning.method=in-batch"
         )
     drawn = dict.fromkeys(near)
     while len(drawn) < count:

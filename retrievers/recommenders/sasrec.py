@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.models import pick_device
+from retrievers.recommenders.options import AttentionTrainingOptions
 from retrievers.recommenders.sequences import Recommender, known_items, training_sequences
 
 if TYPE_CHECKING:
@@ -29,13 +30,10 @@ class SASRec(Recommender):
     dimension: int = Field(64, ge=2, description="size of the vectors; a multiple of `heads`")
     layers: int = Field(2, ge=1, description="layers of self-attention")
     heads: int = Field(2, ge=1, description="heads of each layer")
-    maximum_length: int = Field(50, ge=1, description="latest items of a history that are read")
+    longest: int = Field(50, ge=1, description="latest items of a history that are read")
     dropout: float = Field(0.4, ge=0, lt=1, description="while training")
-    learning_rate: float = Field(2e-3, gt=0, description="of Adam")
-    batch_size: int = Field(64, ge=1, description="sequences in a training step")
-    epochs: int = Field(100, ge=1, description="passes over the training sequences, at most")
-    patience: int = Field(
-        5, ge=1, description="epochs without a better validation nDCG@10 after which training stops"
+    training: AttentionTrainingOptions = Field(
+        default_factory=AttentionTrainingOptions, description="how it is trained"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
@@ -45,11 +43,12 @@ class SASRec(Recommender):
             raise ValueError(f"dimension {self.dimension} is no multiple of heads {self.heads}")
         return self
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
         """Raises BenchError for a collection without sequences, or without the split `valid`."""
         import torch
 
-        from retrievers.recommenders.transformer import Schedule, train
+        from retrievers.learning.trainer import train
+        from retrievers.recommenders.transformer import next_item_plan
 
         super().fit(collection)
         sequences = [sequence for sequence in training_sequences(collection) if len(sequence) > 1]
@@ -58,25 +57,21 @@ class SASRec(Recommender):
                 f"{collection.name}: sasrec chooses its weights on the split 'valid', which is evaluated or absent "
                 "here; use ?split=test, or item-knn"
             )
-        asked, qrels = collection.queries("valid"), collection.qrels("valid")
+        asked, targets = collection.queries("valid"), collection.qrels("valid").rows
         histories = known_items(asked, self._rows)
-        targets = qrels.rows
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self._model = self._network(len(self._rows))
-            self._trained = train(
-                self._model,
-                sequences,
-                Schedule(self.epochs, self.patience, self.batch_size, self.learning_rate),
-                lambda: self._ndcg(histories, targets),
-                self.progress,
-                np.random.default_rng(self.seed),
+            plan = next_item_plan(
+                self._model, sequences, self.training, lambda: self._ndcg(histories, targets), self.seed
             )
+            self._training = train(self._model, plan, self.workplace, self.progress).as_data()
+        return self
 
     def _network(self, items: int) -> "Transformer":
         from retrievers.recommenders.transformer import Shape, Transformer
 
-        shape = Shape(items, self.dimension, self.layers, self.heads, self.maximum_length, self.dropout)
+        shape = Shape(items, self.dimension, self.layers, self.heads, self.longest, self.dropout)
         return Transformer(shape).to(pick_device(self.device))
 
     def _ndcg(self, histories: Sequence[np.ndarray], targets: np.ndarray) -> float:
@@ -89,7 +84,7 @@ class SASRec(Recommender):
             scores = self.scores(histories[start : start + _BATCH])
             of_target = scores[np.arange(len(scores)), targets[start : start + _BATCH]]
             if not np.isfinite(of_target).all():
-                raise BenchError(f"sasrec's training diverged; lower its learning_rate ({self.learning_rate:g})")
+                raise BenchError(f"sasrec diverged; lower training.learning_rate ({self.training.learning_rate:g})")
             ranks = (scores >= of_target[:, None]).sum(axis=1)
             gains.append(np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0.0))
         return float(np.concatenate(gains).mean())
@@ -112,17 +107,15 @@ class SASRec(Recommender):
 
         super().save(folder)
         save_file(self._model.state_dict(), folder / "model.safetensors")
-        (folder / "facts.json").write_text(json.dumps(self._trained))
+        (folder / "facts.json").write_text(json.dumps(self._training))
 
     def load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        from retrievers.recommenders.transformer import Trained
-
         super().load(folder)
         self._model = self._network(len(self._rows))
         self._model.load_state_dict(load_file(folder / "model.safetensors"))
-        self._trained = Trained(*json.loads((folder / "facts.json").read_text()))
+        self._training = json.loads((folder / "facts.json").read_text())
 
     def facts(self) -> dict[str, Any]:
-        return {"device": str(self._model.items.weight.device), **self._trained._asdict()}
+        return {"device": str(self._model.items.weight.device), "training": self._training}

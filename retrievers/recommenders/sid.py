@@ -6,7 +6,7 @@ Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRI
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zlib import crc32
 
 import numpy as np
@@ -18,9 +18,13 @@ from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.token_states import reading_once
 from retrievers.generative.docids import Identifiers, with_collision_numbers
-from retrievers.generative.options import BeamOptions, CourseOptions, DecoderOptions
 from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
-from retrievers.recommenders.semantic_ids.options import TokenizerOptions
+from retrievers.recommenders.semantic_ids.options import (
+    ItemBeamOptions,
+    SequenceDecoderOptions,
+    SequenceTrainingOptions,
+    TokenizerOptions,
+)
 from retrievers.recommenders.semantic_ids.tokenizers import tokenize
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
 from retrievers.recommenders.sequences import known_items, training_sequences
@@ -28,11 +32,11 @@ from retrievers.recommenders.sequences import known_items, training_sequences
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from retrievers.learning.training import Batch
+    from retrievers.learning.trainer import Batch
     from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel
 
 
-class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOptions, Retriever):
+class SID(ModelOptions, Retriever):
     """Writes the identifier of the item that comes next, code by code; only the order of the history is read.
 
     The weights that are kept are those with the highest MRR@10 on users of the split `valid`, whose items are
@@ -58,23 +62,17 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     collisions: Collisions = Field(
         "extra-token", description="items that share an identifier: one more token, one drawn for each answer, or all"
     )
-    valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")
-
-    head: Literal["shared", "prefix"] = Field(
-        "shared", description="output vectors: one per token of a level, or one per prefix"
+    tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="how items become codes")
+    decoder: SequenceDecoderOptions = Field(
+        default_factory=SequenceDecoderOptions, description="what writes the codes of the next item"
     )
-    dimension: int = Field(64, ge=1, description="of the model's states")
-    feed_forward: int = Field(256, ge=1, description="hidden units of a layer's feed-forward part")
-    layers: int = Field(2, ge=1, description="of the decoder")
-    beams: int = Field(50, ge=1, description="prefixes kept at each step; also the most identifiers returned")
-    epochs: int = Field(20, ge=0, le=10_000, description="passes over the training windows; 0: as it starts")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
-    vector_rate: float = Field(1.0, ge=0, description="head=prefix: of the output vectors, times the learning rate")
+    beams: ItemBeamOptions = Field(default_factory=ItemBeamOptions, description="how identifiers are searched for")
+    training: SequenceTrainingOptions = Field(
+        default_factory=SequenceTrainingOptions, description="how the model is trained"
+    )
 
     @model_validator(mode="after")
     def _options_fit(self) -> "SID":
-        if self.dimension % self.heads:
-            raise ValueError(f"dimension {self.dimension} is no multiple of heads {self.heads}")
         if self.reading == "items" and self.architecture == "decoder-only":
             raise ValueError("reading=items is for the encoder-decoder; a decoder-only model reads what it writes")
         return self
@@ -83,17 +81,22 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     def trained(self) -> bool:
         return True
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
         sequences = training_sequences(collection)
         self._rows = collection.documents.rows
-        vectors = self._item_vectors(collection) if self.reads_text else np.zeros((len(collection), 1), np.float32)
-        codes = tokenize(self, vectors, sequences, self.seed, self.progress)
+        vectors = (
+            self._item_vectors(collection)
+            if self.tokenizer.reads_text
+            else np.zeros((len(collection), 1), np.float32)
+        )
+        codes = tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
         self._groups = _groups(codes.identifiers)
         shared = len(codes.identifiers) - (int(self._groups.max()) + 1)
         extra = self.collisions == "extra-token" and shared > 0
         self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
         self._hold(_made_unique(codes.identifiers, self.seed) if extra else codes.identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
+        return self
 
     def _item_vectors(self, collection: Collection) -> np.ndarray:
         """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none."""
@@ -106,7 +109,9 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     def _encoded(self, collection: Collection) -> np.ndarray:
         from retrievers.dense.sbert import SBERT
 
-        encoder = SBERT(model=self.model, device=self.device, precision=self.precision, batch_size=self.batch_size)
+        encoder = SBERT(
+            model=self.model, device=self.device, precision=self.precision, encoding_batch=self.encoding_batch
+        )
         texts = collection.texts()
         with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
             vectors = encoder.embed(texts)
@@ -125,7 +130,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         self._identifiers = identifiers
         tables = identifiers.trie().on(device)
         codes = torch.from_numpy(identifiers.tokens.astype(np.int64)).to(device)
-        shape = Shape(self, tables, codes, self.longest, self.user_bins)
+        shape = Shape(self.decoder, tables, codes, self.longest, self.user_bins)
         self._model: SequenceModel = (
             DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
             if self.architecture == "decoder-only"
@@ -135,44 +140,45 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:
         import torch
 
-        from retrievers.learning.training import Course, batches_by_length, chosen_epoch, train
+        from retrievers.generative.training import batches_by_length, identifier_plan
+        from retrievers.learning.trainer import train
 
         windows = Windows(sequences, self.sliding, self.longest, whole=self.architecture == "decoder-only")
         asked = [query for query in collection.queries("train") if query.history]
         bins = self._bins(asked)
 
-        def epoch(generator: np.random.Generator) -> "list[Batch]":
+        def batches(generator: np.random.Generator) -> "list[Batch]":
             owners, starts, ends = windows.epoch(generator)
-            batches = batches_by_length(ends - starts, self.training_batch)
-            return [(owners[part], starts[part], ends[part]) for part in batches]
+            spans = batches_by_length(ends - starts, self.training.training_batch)
+            return [(owners[part], starts[part], ends[part]) for part in spans]
 
         def loss(batch: "Batch") -> "Tensor":
             owners, starts, ends = batch
-            return self._model.loss(
-                self._history(windows.of(owners, starts, ends), bins[owners]), self.label_smoothing
-            )
+            history = self._history(windows.of(owners, starts, ends), bins[owners])
+            return self._model.loss(history, self.training.label_smoothing)
 
         with torch.random.fork_rng():
             kind = torch.device(pick_device(self.device)).type
-            course = Course(
-                epoch,
+            plan = identifier_plan(
+                self._model,
+                self.training,
+                batches,
                 loss,
-                self._evaluation(collection),
-                self,
-                self.seed,
+                seed=self.seed,
+                evaluate=self._evaluation(collection),
                 bfloat16=pick_dtype(self.precision, kind) == torch.bfloat16,
             )
-            history = train(self._model, course, self.workplace, self.progress)
-        self._counts |= {"training_windows": len(windows), "history": history, "chosen": chosen_epoch(history)}
+            course = train(self._model, plan, self.workplace, self.progress)
+        self._counts |= {"training_windows": len(windows), "training": course.as_data()}
 
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
-        from retrievers.learning.training import held_out_figures
+        from retrievers.generative.training import held_out_figures
 
         if "valid" not in collection.splits:
             return None
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
-        some = np.random.default_rng(self.seed).permutation(len(queries))[: self.valid_users]
+        some = np.random.default_rng(self.seed).permutation(len(queries))[: self.training.valid_users]
         asked, wanted = [queries[place] for place in some.tolist()], targets[some]
 
         def evaluate() -> dict[str, float]:
@@ -203,14 +209,14 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         trie = self._model.tables.trie
         bins = self._bins(queries)
         histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
-        for start in range(0, len(queries), self.batch_size):
-            span = range(start, min(start + self.batch_size, len(queries)))
+        for start in range(0, len(queries), self.encoding_batch):
+            span = range(start, min(start + self.encoding_batch, len(queries)))
             known = [place for place in span if len(histories[place])]
             found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             if known:
                 with torch.no_grad():
                     history = self._history([histories[place] for place in known], bins[known])
-                    beams = search(self._model.stepper(history), self._model.tables, self)
+                    beams = search(self._model.stepper(history), self._model.tables, self.beams)
                 self._validity += Validity.of(beams, trie, k)
                 ids = [queries[place].id for place in known]
                 found = dict(zip(known, answers_of(beams, trie, self.collisions, ids, self.seed), strict=True))
@@ -236,7 +242,7 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
-        from retrievers.learning.training import storable
+        from retrievers.learning.trainer import storable
 
         self._identifiers.save(folder)
         np.save(folder / "groups.npy", self._groups)
@@ -256,16 +262,14 @@ class SID(TokenizerOptions, CourseOptions, BeamOptions, DecoderOptions, ModelOpt
         self._model.eval()
 
     def weights(self) -> list[str]:
-        return [self.model] if self.reads_text else []
+        return [self.model] if self.tokenizer.reads_text else []
 
     def facts(self) -> dict[str, Any]:
         tables = self._model.tables
         return {
             "device": str(tables.device),
             "parameters_learned": sum(weight.numel() for weight in self._model.learned().values()),
-            "identifier_levels": tables.levels,
-            "identifiers": tables.trie.groups,
-            "largest_group": int(np.diff(tables.trie.group_indptr).max()),
+            **tables.facts(),
             **self._counts,
         }
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.progress import Progress
+from retrievers.learning.trainer import Learner, Plan, steady
+from retrievers.recommenders.options import AttentionTrainingOptions
 
 _INITIAL = 0.1
 """Standard deviation of the vectors of items and positions at the start; a smaller one learns more slowly."""
@@ -21,11 +22,11 @@ class Shape(NamedTuple):
     dimension: int
     layers: int
     heads: int
-    maximum_length: int
+    longest: int
     dropout: float
 
 
-class Transformer(nn.Module):
+class Transformer(Learner):
     """Self-attention over a sequence of items, each seeing itself and those before it (Kang and McAuley 2018).
 
     Items have one vector as input and output: the score of an item is the inner product with the last state. Row
@@ -36,7 +37,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.shape = shape
         self.items = nn.Embedding(shape.items + 1, shape.dimension, padding_idx=shape.items)
-        self.positions = nn.Embedding(shape.maximum_length, shape.dimension)
+        self.positions = nn.Embedding(shape.longest, shape.dimension)
         self.dropout = nn.Dropout(shape.dropout)
         layer = nn.TransformerEncoderLayer(
             shape.dimension,
@@ -65,8 +66,8 @@ class Transformer(nn.Module):
 
     def last_states(self, histories: Sequence[np.ndarray]) -> Tensor:
         """The state after each history, which has an item at least; of a long one the latest items count."""
-        rows = self.padded([history[-self.shape.maximum_length :] for history in histories])
-        lengths = torch.tensor([min(len(history), self.shape.maximum_length) for history in histories])
+        rows = self.padded([history[-self.shape.longest :] for history in histories])
+        lengths = torch.tensor([min(len(history), self.shape.longest) for history in histories])
         return self(rows)[torch.arange(len(histories)), lengths - 1]
 
     def padded(self, sequences: Sequence[np.ndarray]) -> Tensor:
@@ -77,63 +78,37 @@ class Transformer(nn.Module):
         return torch.from_numpy(rows).to(self.items.weight.device)
 
 
-class Schedule(NamedTuple):
-    """How long and how fast a network is trained."""
-
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-
-
-class Trained(NamedTuple):
-    """What training came to: the epochs that it took, the one whose weights were kept, and its validation value."""
-
-    epochs: int
-    best_epoch: int
-    best_value: float
-
-
-def train(
+def next_item_plan(
     model: Transformer,
     sequences: Sequence[np.ndarray],
-    schedule: Schedule,
+    options: AttentionTrainingOptions,
     validate: Callable[[], float],
-    tell: Progress,
-    generator: np.random.Generator,
-) -> Trained:
-    """Train in place on sequences of two items or more, and keep the weights with the highest `validate`.
+    seed: int,
+) -> Plan:
+    """How the model learns sequences of two items or more, with the weights of the highest `validate`, an nDCG@10.
 
-    Stops when `patience` epochs in a row are no better.
+    Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
     """
-    optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
-    best = Trained(0, 0, -1.0)
-    kept: dict[str, Tensor] = {}
-    epoch = 0
-    while epoch < schedule.epochs and epoch - best.best_epoch < schedule.patience:
-        epoch += 1
-        model.train()
-        batches = list(_batches(sequences, schedule.batch_size, generator))
-        for done, batch in enumerate(batches):
-            tell(
-                f"epoch {epoch} of at most {schedule.epochs}, best nDCG@10 {max(best.best_value, 0):.4f}",
-                done,
-                len(batches),
-            )
-            optimiser.zero_grad()
-            _loss(model, [sequences[place] for place in batch]).backward()
-            optimiser.step()
-        value = validate()
-        if value > best.best_value:
-            best = Trained(epoch, epoch, value)
-            kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    model.load_state_dict(kept)
-    return best._replace(epochs=epoch)
+    size = options.training_batch
+    return Plan(
+        batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
+        steps=-(-len(sequences) // size),
+        loss=lambda batch: _loss(model, [sequences[place] for place in batch[0]]),
+        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate),
+        rate=steady,
+        epochs=options.epochs,
+        seed=seed,
+        reseeds=False,
+        evaluate=lambda: {"nDCG@10": validate()},
+        decided_by="nDCG@10",
+        patience=options.patience,
+        largest_gradient=None,
+    )
 
 
 def _loss(model: Transformer, sequences: Sequence[np.ndarray]) -> Tensor:
     """Cross-entropy over all items, mean over every item that has one before it."""
-    window = model.shape.maximum_length + 1
+    window = model.shape.longest + 1
     rows = model.padded([sequence[-window:] for sequence in sequences])
     targets = rows[:, 1:]
     real = targets != model.shape.items

@@ -15,8 +15,10 @@ from bench.progress import no_progress
 from bench.workplace import Workplace
 from retrievers.generative.beam import Stepper, beam_search
 from retrievers.generative.docids import Identifiers, with_collision_numbers
-from retrievers.generative.options import CourseOptions, DecoderOptions
-from retrievers.learning.training import Course, batches_by_length, train
+from retrievers.generative.options import DecoderOptions
+from retrievers.generative.training import batches_by_length, identifier_plan
+from retrievers.learning.options import TrainingOptions
+from retrievers.learning.trainer import train
 from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
 from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
 from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
@@ -157,13 +159,15 @@ def test_more_training_examples_per_second_than_under_the_plain_trainer(
     def ours() -> None:
         model = model_of(kind, identifiers)
 
-        def epoch(generator: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
+        def batches(generator: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
             owners, starts, ends = windows.epoch(generator)
             return [(owners[b], starts[b], ends[b]) for b in batches_by_length(ends - starts, 64)]
 
-        options = CourseOptions(epochs=1, training_batch=64)
-        course = Course(epoch, lambda batch: model.loss(history(windows.of(*batch)), 0.0), None, options, 0)
-        train(model, course, Workplace.temporary(), no_progress)
+        options = TrainingOptions(epochs=1, training_batch=64)
+        plan = identifier_plan(
+            model, options, batches, lambda batch: model.loss(history(windows.of(*batch)), 0.0), seed=0
+        )
+        train(model, plan, Workplace.temporary(), no_progress)
 
     def trainer() -> None:
         arguments = TrainingArguments(

@@ -1,4 +1,8 @@
-"""Gradient descent on item vectors, for the tokenizers that learn."""
+"""Gradient descent on item vectors, for the tokenizers that learn.
+
+It is counted in steps and not in epochs, takes seconds, and nothing is held out to choose by: there is no course to
+record and no checkpoint to go on from, so that the trainer of `retrievers.learning` has nothing to do here.
+"""
 
 from dataclasses import dataclass
 from math import ceil

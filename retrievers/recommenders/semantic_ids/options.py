@@ -1,10 +1,12 @@
-"""Options of the item tokenizers."""
+"""Options of the semantic-ID recommender: its tokenizer, its model, its beams and its training."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from bench.options import Options
+from retrievers.generative.options import BeamOptions, DecoderOptions, Head
+from retrievers.learning.options import TrainingOptions
 
 Tokenizer = Literal[
     "residual-k-means",
@@ -28,7 +30,7 @@ _UNSCALED: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq")
 class TokenizerOptions(Options):
     """How items become sequences of codes."""
 
-    tokenizer: Tokenizer = Field("residual-k-means", description="what makes the codes")
+    kind: Tokenizer = Field("residual-k-means", description="what makes the codes")
     levels: int = Field(3, ge=1, le=8, description="codes of an identifier, at most")
     codes: int = Field(256, ge=2, le=65_536, description="different codes of a level, at most")
     normalise_residuals: bool = Field(
@@ -38,10 +40,10 @@ class TokenizerOptions(Options):
         False, description="residual-k-means, residual-vq, rq-vae: spread colliding items over the last level's codes"
     )
     latent: int = Field(32, ge=1, le=4096, description="vq-vae, rq-vae: dimension of what is coded")
-    tokenizer_steps: int = Field(
+    steps: int = Field(
         300, ge=0, le=1_000_000, description="residual-vq, vq-vae, rq-vae, fsq: training steps; 0: as it starts"
     )
-    tokenizer_rate: float = Field(
+    learning_rate: float = Field(
         3e-3, gt=0, le=1, description="residual-vq, vq-vae, rq-vae, fsq: AdamW's learning rate"
     )
     commitment: float = Field(
@@ -53,12 +55,46 @@ class TokenizerOptions(Options):
 
     @model_validator(mode="after")
     def _options_suit_the_tokenizer(self) -> "TokenizerOptions":
-        for name, suited in (("uniform_last", _RESIDUAL), ("normalise_residuals", _UNSCALED)):
-            if getattr(self, name) and self.tokenizer not in suited:
-                raise ValueError(f"{name} is for the tokenizers {', '.join(suited)}, not {self.tokenizer}")
+        chosen = (
+            ("uniform_last", self.uniform_last, _RESIDUAL),
+            ("normalise_residuals", self.normalise_residuals, _UNSCALED),
+        )
+        for name, wanted, suited in chosen:
+            if wanted and self.kind not in suited:
+                raise ValueError(f"{name} is for the tokenizers {', '.join(suited)}, not {self.kind}")
         return self
 
     @property
     def reads_text(self) -> bool:
         """Whether the codes come from the items' vectors."""
-        return self.tokenizer not in _BEHAVIOURAL
+        return self.kind not in _BEHAVIOURAL
+
+
+class SequenceDecoderOptions(DecoderOptions):
+    """What writes the identifier of the next item."""
+
+    head: Head = Field("shared", description="output vectors: one per token of a level, or one per prefix")
+    dimension: int = Field(64, ge=1, description="of the model's states")
+    feed_forward: int = Field(256, ge=1, description="hidden units of a layer's feed-forward part")
+    layers: int = Field(2, ge=1, description="of the decoder")
+
+    @model_validator(mode="after")
+    def _heads_share_the_dimension(self) -> "SequenceDecoderOptions":
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} is no multiple of heads {self.heads}")
+        return self
+
+
+class ItemBeamOptions(BeamOptions):
+    """How identifiers of items are searched for."""
+
+    width: int = Field(50, ge=1, description="prefixes kept at each step; also the most identifiers returned")
+
+
+class SequenceTrainingOptions(TrainingOptions):
+    """How a model learns what comes next."""
+
+    epochs: int = Field(20, ge=0, le=10_000, description="passes over the training windows; 0: as it starts")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
+    vector_rate: float = Field(1.0, ge=0, description="head=prefix: of the output vectors, times the learning rate")
+    valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")

@@ -12,7 +12,7 @@ from retrievers.generative.beam import Stepper
 from retrievers.generative.decoder import PrefixHead, SharedHead
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
-from retrievers.learning.training import Learner
+from retrievers.learning.trainer import Learner
 
 INITIAL = 0.1
 """Standard deviation of the vectors of users and ages at the start."""

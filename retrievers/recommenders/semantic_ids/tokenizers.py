@@ -88,10 +88,10 @@ def _checked(vectors: np.ndarray) -> np.ndarray:
 
 
 def _check_room(options: TokenizerOptions, items: int) -> None:
-    if options.tokenizer in UNIQUE and options.codes**options.levels < items:
+    if options.kind in UNIQUE and options.codes**options.levels < items:
         raise BenchError(
-            f"{options.tokenizer}: {options.levels} levels of {options.codes} codes name no {items} items; "
-            "raise levels or codes"
+            f"{options.kind}: {options.levels} levels of {options.codes} codes name no {items} items; "
+            "raise tokenizer.levels or tokenizer.codes"
         )
 
 
@@ -104,7 +104,7 @@ def _identifiers(
 ) -> tuple[Identifiers, dict[str, Any]]:
     """The identifiers and, where there is one, `variance_left`."""
     items, levels, codes = len(vectors), options.levels, options.codes
-    match options.tokenizer:
+    match options.kind:
         case "hierarchical":
             branch = _branch(items, levels)
             return semantic(vectors, branch, branch, levels, seed, codes), {}

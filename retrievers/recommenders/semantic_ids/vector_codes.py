@@ -26,11 +26,11 @@ class VectorCodes(NamedTuple):
 def vector_codes(options: "TokenizerOptions", vectors: np.ndarray, seed: int, progress: Progress) -> VectorCodes:
     """Codes of standardised vectors, float32 of shape [items, dimension]."""
     levels, codes, normalise = options.levels, options.codes, options.normalise_residuals
-    if options.tokenizer == "residual-k-means":
+    if options.kind == "residual-k-means":
         books = residual_k_means(vectors, levels, codes, seed, normalise)
         return _residual(options, vectors, vectors, books, lambda described: described)
-    training = Training(options.tokenizer_steps, options.tokenizer_rate, seed, progress)
-    if options.tokenizer == "fsq":
+    training = Training(options.steps, options.learning_rate, seed, progress)
+    if options.kind == "fsq":
         from retrievers.recommenders.semantic_ids.fsq import fsq
 
         gridded = fsq(vectors, levels, codes, training)
@@ -39,13 +39,13 @@ def vector_codes(options: "TokenizerOptions", vectors: np.ndarray, seed: int, pr
     from retrievers.recommenders.semantic_ids.quantisers import Rules
 
     rules = Rules(options.commitment, options.revive_codes)
-    if options.tokenizer == "vq-vae":
+    if options.kind == "vq-vae":
         encoded = vq_vae(vectors, levels, codes, options.latent, rules, training)
         parts = map(np.ascontiguousarray, np.split(encoded.latents, levels, axis=1))
         tokens = np.column_stack([nearest(part, book) for part, book in zip(parts, encoded.books, strict=True)])
         described = np.hstack([book[level] for book, level in zip(encoded.books, tokens.T, strict=True)])
         return _all(tokens, tuple(map(len, encoded.books)), vectors, encoded.decode(described))
-    if options.tokenizer == "rq-vae":
+    if options.kind == "rq-vae":
         encoded = rq_vae(vectors, levels, codes, options.latent, rules, training)
     else:
         encoded = residual_vq(vectors, levels, codes, rules, training, normalise)

@@ -142,7 +142,7 @@ def test_a_projection_is_worth_its_logits_whatever_is_worked_on_at_a_time(
     tables = catalogue.trie().on("cpu")
     normalise: Normalise = "children" if how == "children" else "vocabulary"
     options = BeamOptions(
-        beams=beams, normalise=normalise, decoding=how if how in ("free", "exact") else "constrained"
+        width=beams, normalise=normalise, decoding=how if how in ("free", "exact") else "constrained"
     )
     expected = search(RandomModel(), tables, options, end_token=0)
     with pytest.MonkeyPatch.context() as patch:
@@ -337,12 +337,12 @@ def test_outputs_that_are_not_numbers_are_refused() -> None:
 def test_search_does_what_the_options_ask() -> None:
     catalogue, model = Catalogue([(a, b) for a in range(3) for b in range(3)]), RandomModel()
     tables = catalogue.trie().on("cpu")
-    exact = search(model, tables, BeamOptions(beams=4, decoding="exact"))
+    exact = search(model, tables, BeamOptions(width=4, decoding="exact"))
     scores = exact_scores(model, tables)
     assert exact.log_probs.tolist() == scores.topk(4).values.tolist()
     assert scores.gather(1, exact.groups).tolist() == exact.log_probs.tolist()
-    constrained = search(model, tables, BeamOptions(beams=4, normalise="children"))
+    constrained = search(model, tables, BeamOptions(width=4, normalise="children"))
     assert constrained.groups.tolist() == beam_search(model, tables, 4, normalise="children").groups.tolist()
-    assert (search(model, tables, BeamOptions(beams=20, decoding="free")).groups < 0).any()
+    assert (search(model, tables, BeamOptions(width=20, decoding="free")).groups < 0).any()
     with pytest.raises(BenchError, match="take normalise=vocabulary"):
         search(model, tables, BeamOptions(decoding="free", normalise="children"))

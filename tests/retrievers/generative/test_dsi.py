@@ -5,14 +5,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from merging import merged
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.workplace import Workplace
 from retrievers.generative.dsi import DSI
+from retrievers.generative.options import BeamOptions
 
-QUICK = {"device": "cpu", "dimension": 32, "feed_forward": 64, "epochs": 3, "chunks": 1, "training_batch": 16}
+QUICK = {
+    "device": "cpu",
+    "decoder": {"dimension": 32, "feed_forward": 64},
+    "training": {"epochs": 3, "training_batch": 16},
+    "reading": {"chunks": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +31,9 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fit(learnable: Collection, common: Path, tmp_path: Path) -> Any:
     def fit(**options: Any) -> DSI:
-        retriever = DSI(**{**QUICK, **options})
+        retriever = DSI(**merged(QUICK, options))
         retriever.work_in(Workplace(tmp_path / "checkpoints", common))
-        retriever.fit(learnable.training_view())
-        return retriever
+        return retriever.fit(learnable.training_view())
 
     return fit
 
@@ -45,7 +51,11 @@ def assert_same(first: Rankings, second: Rankings) -> None:
 @pytest.mark.parametrize("docid", ["atomic", "naive", "semantic"])
 def test_it_finds_the_documents_whose_beginnings_it_has_learned(fit: Any, learnable: Collection, docid: str) -> None:
     retriever = fit(
-        docid=docid, start="random", epochs=30, learning_rate=5e-3, vector_rate=1, held_out=0, leaf_size=5, branch=3
+        docid=docid,
+        start="random",
+        training={"epochs": 30, "learning_rate": 5e-3, "vector_rate": 1, "held_out": 0},
+        leaf_size=5,
+        branch=3,
     )
     asked = [Query(str(row), text) for row, text in enumerate(learnable.texts())]
     found = retriever.retrieve(asked, 1).canonical(asked, learnable.documents, 1)
@@ -53,15 +63,15 @@ def test_it_finds_the_documents_whose_beginnings_it_has_learned(fit: Any, learna
 
 
 def test_started_from_the_documents_vectors_it_answers_before_it_is_trained(fit: Any, learnable: Collection) -> None:
-    found = answer(fit(docid="atomic", epochs=0), learnable)
+    found = answer(fit(docid="atomic", training={"epochs": 0}), learnable)
     relevant = [learnable.qrels("test").of(position)[0][0] for position in range(10)]
     assert np.mean([wanted in rows[:5] for (_, rows, _), wanted in zip(found, relevant, strict=True)]) > 0.5
 
 
 @pytest.mark.parametrize("docid", ["atomic", "semantic"])
 def test_enough_beams_find_what_exact_scoring_finds(fit: Any, learnable: Collection, docid: str) -> None:
-    beams = fit(docid=docid, branch=3, leaf_size=5, beams=30)
-    exact = beams.model_copy(update={"decoding": "exact"})
+    beams = fit(docid=docid, branch=3, leaf_size=5, beams={"width": 30})
+    exact = beams.model_copy(update={"beams": BeamOptions(width=30, decoding="exact")})
     for name in ("_model", "_named"):
         setattr(exact, name, getattr(beams, name))
     first, second = answer(beams, learnable, 30), answer(exact, learnable, 30)
@@ -71,12 +81,14 @@ def test_enough_beams_find_what_exact_scoring_finds(fit: Any, learnable: Collect
 
 
 def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: Collection) -> None:
-    retriever = fit(branch=3, leaf_size=5, head="shared", decoding="free", epochs=1)
+    retriever = fit(
+        branch=3, leaf_size=5, decoder={"head": "shared"}, beams={"decoding": "free"}, training={"epochs": 1}
+    )
     answer(retriever, learnable)
     facts = retriever.answer_facts()
     assert 0 < facts["invalid answers"] < 1
     assert facts["short answers"] > 0
-    constrained = fit(branch=3, leaf_size=5, head="shared", epochs=1)
+    constrained = fit(branch=3, leaf_size=5, decoder={"head": "shared"}, training={"epochs": 1})
     answer(constrained, learnable)
     assert constrained.answer_facts() == {"invalid answers": 0, "duplicate answers": 0, "short answers": 0}
 
@@ -126,27 +138,29 @@ def test_an_interrupted_training_goes_on_to_the_same_end(
 
 
 def test_the_checkpoint_is_the_best_on_held_out_training_queries(fit: Any) -> None:
-    facts = fit(held_out=0.5, epochs=4).facts()
-    best = max(figures["MRR@10"] for figures in facts["history"])
-    assert facts["chosen"]["MRR@10"] == best
-    assert [figures["epoch"] for figures in facts["history"]] == [0, 1, 2, 3, 4]
+    facts = fit(training={"held_out": 0.5, "epochs": 4}).facts()
+    course = facts["training"]
+    best = max(figures["MRR@10"] for figures in course["epochs"])
+    assert course["epochs"][course["chosen_epoch"]]["MRR@10"] == best
+    assert [figures["epoch"] for figures in course["epochs"]] == [0, 1, 2, 3, 4]
     assert facts["training_queries"] == facts["held_out_queries"] == 10
 
 
 def test_without_training_queries_it_learns_from_documents_and_takes_the_last_epoch(fit: Any) -> None:
-    facts = fit(training_split="no such split").facts()
+    facts = fit(training={"split": "no such split"}).facts()
     assert facts["training_queries"] == facts["held_out_queries"] == 0
-    assert facts["chosen"]["epoch"] == 3
+    assert facts["training"]["chosen_epoch"] == 3
 
 
 def test_nothing_to_learn_from_is_refused(fit: Any) -> None:
-    with pytest.raises(BenchError, match="nothing to train on.*give some parts"):
-        fit(training_split="no such split", parts=[])
+    with pytest.raises(BenchError, match="nothing to train on.*give some in reading.parts"):
+        fit(training={"split": "no such split"}, reading={"parts": []})
 
 
 @pytest.mark.parametrize(("weights", "moves"), [("frozen", False), ("tuned", True)])
 def test_a_tuned_encoder_moves_and_a_frozen_one_stays(fit: Any, weights: str, moves: bool) -> None:
-    untouched, trained = fit(epochs=0), fit(encoder_weights=weights, epochs=1, held_out=0, parts=["first"])
+    untouched = fit(training={"epochs": 0})
+    trained = fit(encoder_weights=weights, training={"epochs": 1, "held_out": 0}, reading={"parts": ["first"]})
     before, after = (next(one.encoder.model.encoder.parameters()) for one in (untouched, trained))
     assert (not np.array_equal(before.detach().numpy(), after.detach().numpy())) == moves
     assert trained.facts()["encoder"] == weights
@@ -155,15 +169,16 @@ def test_a_tuned_encoder_moves_and_a_frozen_one_stays(fit: Any, weights: str, mo
 def test_an_encoder_decoder_writes_identifiers_of_its_own_tokens(
     fit: Any, learnable: Collection, tiny_t5: Path, tmp_path: Path
 ) -> None:
-    options = {"model": str(tiny_t5), "parts": ["first"], "first_tokens": 16, "branch": 3, "leaf_size": 5}
-    retriever = fit(**options, epochs=15, learning_rate=5e-3, held_out=0)
-    history = retriever.facts()["history"]
+    reading = {"parts": ["first"], "first_tokens": 16}
+    options = {"model": str(tiny_t5), "reading": reading, "branch": 3, "leaf_size": 5}
+    retriever = fit(**options, training={"epochs": 15, "learning_rate": 5e-3, "held_out": 0})
+    history = retriever.facts()["training"]["epochs"]
     assert history[-1]["loss"] < 0.8 * history[1]["loss"]
     found = answer(retriever, learnable)
     assert (found.lengths == 10).all()
     (tmp_path / "saved").mkdir()
     retriever.save(tmp_path / "saved")
-    loaded = DSI(**{**QUICK, **options})
+    loaded = DSI(**merged(QUICK, options))
     loaded.load(tmp_path / "saved")
     assert_same(found, answer(loaded, learnable))
 
@@ -174,12 +189,14 @@ def test_an_encoder_decoder_cannot_be_frozen(fit: Any, tiny_t5: Path) -> None:
 
 
 def test_a_teacher_filters_parts_and_gives_lists(fit: Any) -> None:
-    every = fit(epochs=1).facts()["document_parts"]
-    taught = fit(epochs=1, filter="sbert", filter_depth=1, distil=0.5, distil_depth=3).facts()
+    every = fit(training={"epochs": 1}).facts()["document_parts"]
+    teacher = {"filter": "sbert", "filter_depth": 1, "distil": 0.5, "distil_depth": 3}
+    taught = fit(training={"epochs": 1}, teacher=teacher).facts()
     assert 0 < taught["parts_that_the_teacher_found"] < every == taught["document_parts"]
 
 
 def test_weights_are_those_that_the_options_use() -> None:
-    assert DSI(model="m", teacher_model="t").weights() == ["m"]
-    assert DSI(model="m", teacher_model="t", distil=0.5, doc2query="d").weights() == ["m", "t", "d"]
-    assert DSI(model="m", teacher_model="t", filter="colbert").weights() == ["m", "t"]
+    assert DSI(model="m", teacher={"model": "t"}).weights() == ["m"]
+    distilled = DSI(model="m", teacher={"model": "t", "distil": 0.5}, pseudo_queries={"doc2query": "d"})
+    assert distilled.weights() == ["m", "t", "d"]
+    assert DSI(model="m", teacher={"model": "t", "filter": "colbert"}).weights() == ["m", "t"]

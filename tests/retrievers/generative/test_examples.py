@@ -16,8 +16,8 @@ from retrievers.generative.examples import (
     Lists,
     ReadingOptions,
     document_parts,
-    held_out,
     passages,
+    split_queries,
     training_queries,
 )
 
@@ -96,7 +96,7 @@ def test_training_queries_come_with_each_relevant_document(learnable: Collection
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=40), st.floats(0, 0.9), st.integers(0, 3))
 def test_held_out_queries_are_never_learned(pairs: list[tuple[int, int]], share: float, seed: int) -> None:
     examples = [Example([query], row) for query, row in pairs]
-    learned, kept = held_out(examples, share, seed)
+    learned, kept = split_queries(examples, share, seed)
     assert sorted(learned + kept) == sorted(examples)
     assert not {tuple(one.tokens) for one in learned} & {tuple(one.tokens) for one in kept}
     assert len({tuple(one.tokens) for one in kept}) == round(share * len({query for query, _ in pairs}))

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from retrievers.generative.beam import Beams, Projection, beam_search, exact_scores, whole
-from retrievers.generative.huggingface import HuggingFaceStepper, encode
+from retrievers.generative.huggingface import BeamModel, HuggingFaceStepper, encode
 from retrievers.generative.trie import Trie
 
 VOCABULARY = 90
@@ -125,7 +125,7 @@ def test_gives_the_same_answers_as_generate(
 ) -> None:
     identifiers = sequences(lengths)
     trie = trie_of(identifiers)
-    beams = beam_search(HuggingFaceStepper(model, encode(model, *questions())), trie.on("cpu"), 20)
+    beams = beam_search(HuggingFaceStepper(BeamModel(model), encode(model, *questions())), trie.on("cpu"), 20)
     expected, scores = generated(model, identifiers, 20, early_stopping=early_stopping)
     assert [row[:10] for row in named(beams, identifiers, trie)] == [row[:10] for row in expected]
     np.testing.assert_allclose(beams.log_probs, scores, atol=1e-4)
@@ -135,7 +135,9 @@ def test_gives_the_same_answers_as_generate(
 def test_early_stopping_of_generate_may_miss_better_answers(model: PreTrainedModel) -> None:
     # It ends with the first 4 complete ones; a longer identifier may yet be more probable than one of them.
     identifiers = sequences((1, 2, 3, 4))
-    beams = beam_search(HuggingFaceStepper(model, encode(model, *questions())), trie_of(identifiers).on("cpu"), 4)
+    beams = beam_search(
+        HuggingFaceStepper(BeamModel(model), encode(model, *questions())), trie_of(identifiers).on("cpu"), 4
+    )
     _, scores = generated(model, identifiers, 4, early_stopping=True)
     assert (beams.log_probs.numpy() >= scores - 1e-4).all()
 
@@ -145,7 +147,7 @@ def test_exact_scores_are_those_of_teacher_forcing(model: PreTrainedModel) -> No
     identifiers = sequences((1, 2, 3), number=20)
     trie = trie_of(identifiers)
     tokens, mask = questions()
-    scores = exact_scores(HuggingFaceStepper(model, encode(model, tokens, mask)), trie.on("cpu"))
+    scores = exact_scores(HuggingFaceStepper(BeamModel(model), encode(model, tokens, mask)), trie.on("cpu"))
     for group, item in enumerate(trie.items):
         labels = torch.tensor([identifiers[item]] * len(tokens))
         start = torch.full_like(labels[:, :1], model.config.decoder_start_token_id)
@@ -159,7 +161,7 @@ def test_exact_scores_are_those_of_teacher_forcing(model: PreTrainedModel) -> No
 @torch.no_grad()
 def test_beams_share_the_encoders_keys_and_the_model_is_left_as_it_was(model: PreTrainedModel) -> None:
     before = model.get_decoder().config._attn_implementation
-    stepper = HuggingFaceStepper(model, encode(model, *questions()))
+    stepper = HuggingFaceStepper(BeamModel(model), encode(model, *questions()))
     beam_search(stepper, trie_of(sequences((3,))).on("cpu"), 20)
     assert [len(layer.keys) for layer in stepper._cache.cross_attention_cache.layers] == [6, 6]
     assert [len(layer.keys) for layer in stepper._cache.self_attention_cache.layers] == [120, 120]
@@ -173,7 +175,7 @@ def test_columns_are_those_of_all_the_models_logits(model: PreTrainedModel) -> N
     head = model.get_output_embeddings().weight
     columns = [torch.arange(40, 50), torch.tensor([7, 3, 80])]
     encoded = encode(model, *questions())
-    wide, narrow = HuggingFaceStepper(model, encoded), HuggingFaceStepper(model, encoded, columns)
+    wide, narrow = (HuggingFaceStepper(BeamModel(model, some), encoded) for some in (None, columns))
     torch.testing.assert_close(narrow.start(), wide.start()[:, columns[0]])
     tokens, parents = torch.tensor([[2, 9, 0]] * 6), torch.zeros(6, 3, dtype=torch.long)
     found, expected = narrow.step(tokens, parents), wide.step(columns[0][tokens], parents)
@@ -193,10 +195,10 @@ def test_what_a_model_does_to_its_logits_after_the_head_is_kept(
         return output
 
     encoded, steps = encode(model, *questions()), (torch.tensor([[2, 9]] * 6), torch.zeros(6, 2, dtype=torch.long))
-    plain = HuggingFaceStepper(model, encoded)
+    plain = HuggingFaceStepper(BeamModel(model), encoded)
     first, second = plain.start(), plain.step(*steps)
     assert isinstance(second, Projection)
     monkeypatch.setattr(type(model), "forward", capped)
-    stepper = HuggingFaceStepper(model, encoded)
+    stepper = HuggingFaceStepper(BeamModel(model), encoded)
     torch.testing.assert_close(stepper.start(), first.tanh())
     torch.testing.assert_close(stepper.step(*steps), whole(second).tanh())

@@ -21,13 +21,13 @@ def encoder() -> TextEncoder:
 def written(
     encoder: TextEncoder, collection: Collection, workplace: Workplace, split: str = "train", **options: object
 ) -> list[list[str]]:
-    asked = PseudoQueryOptions(pseudo_queries=3, query_tokens=8, **options)
+    asked = PseudoQueryOptions(number=3, max_tokens=8, **options)
     found = write_pseudo_queries(asked, encoder, collection, split, 0, workplace, lambda *_: None)
     return [list(found[row]) for row in range(len(collection))]
 
 
 def test_textrank_gives_sentences(encoder: TextEncoder, learnable: Collection) -> None:
-    found = written(encoder, learnable, Workplace.temporary(), query_writer="textrank")
+    found = written(encoder, learnable, Workplace.temporary(), writer="textrank")
     assert all(set(queries) <= set(sentences(text)) for queries, text in zip(found, learnable.texts(), strict=True))
     assert all(1 <= len(queries) <= 3 for queries in found)
 
@@ -36,7 +36,7 @@ def test_a_writer_learns_the_training_queries_and_writes_the_same_for_everyone(
     encoder: TextEncoder, learnable: Collection
 ) -> None:
     workplace = Workplace.temporary()
-    found = written(encoder, learnable, workplace, query_writer="trained", writer_epochs=40)
+    found = written(encoder, learnable, workplace, writer="trained", epochs=40)
     assert all(len(queries) == 3 for queries in found)
     asked = {query.id.removeprefix("q "): query.text.lower() for query in learnable.queries("train")}
     begins_alike = [
@@ -46,7 +46,7 @@ def test_a_writer_learns_the_training_queries_and_writes_the_same_for_everyone(
     ]
     assert sum(begins_alike) > len(begins_alike) / 2
     assert workplace.reused_seconds == 0
-    assert written(encoder, learnable, workplace, query_writer="trained", writer_epochs=40) == found
+    assert written(encoder, learnable, workplace, writer="trained", epochs=40) == found
     assert workplace.reused_seconds > 0
 
 
@@ -58,10 +58,10 @@ def test_a_checkpoint_writes_by_sampling(encoder: TextEncoder, learnable: Collec
 
 
 def test_a_writer_without_training_queries_is_refused(encoder: TextEncoder, learnable: Collection) -> None:
-    with pytest.raises(BenchError, match="no training queries in split 'none'.*set query_writer=textrank"):
-        written(encoder, learnable, Workplace.temporary(), split="none", query_writer="trained")
+    with pytest.raises(BenchError, match="no training queries in split 'none'.*set pseudo_queries.writer=textrank"):
+        written(encoder, learnable, Workplace.temporary(), split="none", writer="trained")
 
 
 def test_a_checkpoint_that_writes_nothing_is_refused(encoder: TextEncoder, learnable: Collection) -> None:
-    with pytest.raises(BenchError, match="give doc2query an encoder-decoder"):
+    with pytest.raises(BenchError, match="give pseudo_queries.doc2query an encoder-decoder"):
         written(encoder, learnable, Workplace.temporary(), doc2query=MINILM)

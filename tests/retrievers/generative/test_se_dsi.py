@@ -5,12 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from merging import merged
 
 from bench.collections.collection import Collection, Query
 from bench.workplace import Workplace
 from retrievers.generative.se_dsi import SEDSI, key_words
 
-QUICK = {"device": "cpu", "dimension": 32, "feed_forward": 64, "epochs": 1, "first_tokens": 16, "parts": ["first"]}
+QUICK = {
+    "device": "cpu",
+    "decoder": {"dimension": 32, "feed_forward": 64},
+    "training": {"epochs": 1},
+    "reading": {"first_tokens": 16, "parts": ["first"]},
+}
+UNTRAINED = {"epochs": 0}
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +28,15 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fit(learnable: Collection, common: Path, tmp_path: Path) -> Any:
     def fit(collection: Collection = learnable, **options: Any) -> SEDSI:
-        retriever = SEDSI(**{**QUICK, **options})
+        retriever = SEDSI(**merged(QUICK, options))
         retriever.work_in(Workplace(tmp_path / "checkpoints", common))
-        retriever.fit(collection.training_view())
-        return retriever
+        return retriever.fit(collection.training_view())
 
     return fit
 
 
 def test_a_document_is_named_by_a_sentence_of_its_own(fit: Any, learnable: Collection) -> None:
-    retriever = fit(epochs=0)
+    retriever = fit(training=UNTRAINED)
     tokenizer = retriever.encoder.tokenizer
     for text, path in zip(learnable.texts(), retriever.docids(), strict=True):
         assert 0 < len(path) <= 20
@@ -53,7 +59,7 @@ def test_documents_that_share_a_description_come_together_with_equal_scores(fit:
         "c": "Split a path at its last separator.",
     }
     collection = make_collection(texts, {"q": "join paths"}, {"q": {"a": 1}})
-    retriever = fit(collection, epochs=0)
+    retriever = fit(collection, training=UNTRAINED)
     assert retriever.facts()["identifiers"] == 2
     assert retriever.facts()["largest_group"] == 2
     asked = [Query("q", "join two paths")]
@@ -63,7 +69,7 @@ def test_documents_that_share_a_description_come_together_with_equal_scores(fit:
 
 
 def test_only_choices_are_predicted_with_a_prefix_head_and_every_word_with_a_shared_one(fit: Any) -> None:
-    prefix, shared = fit(epochs=0), fit(epochs=0, head="shared")
+    prefix, shared = fit(training=UNTRAINED), fit(training=UNTRAINED, decoder={"head": "shared"})
     assert prefix.docids() == shared.docids()
     longest = max(map(len, shared.docids()))
     assert shared.facts()["identifier_levels"] == longest + 1  # and the end
@@ -72,10 +78,10 @@ def test_only_choices_are_predicted_with_a_prefix_head_and_every_word_with_a_sha
 
 @pytest.mark.parametrize("head", ["prefix", "shared"])
 def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, tmp_path: Path, head: str) -> None:
-    retriever = fit(head=head)
+    retriever = fit(decoder={"head": head})
     (tmp_path / "saved").mkdir()
     retriever.save(tmp_path / "saved")
-    loaded = SEDSI(**QUICK, head=head)
+    loaded = SEDSI(**merged(QUICK, {"decoder": {"head": head}}))
     loaded.load(tmp_path / "saved")
     asked = learnable.queries("test")
     first, second = (one.retrieve(asked, 5).canonical(asked, learnable.documents, 5) for one in (retriever, loaded))
@@ -85,7 +91,7 @@ def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, tmp_pa
 
 
 def test_an_encoder_decoder_writes_words_of_its_own(fit: Any, learnable: Collection, tiny_t5: Path) -> None:
-    retriever = fit(model=str(tiny_t5), beams=5)
+    retriever = fit(model=str(tiny_t5), beams={"width": 5})
     asked = learnable.queries("test")
     found = retriever.retrieve(asked, 5).canonical(asked, learnable.documents, 5)
     assert (found.lengths >= 5).all()
@@ -93,7 +99,7 @@ def test_an_encoder_decoder_writes_words_of_its_own(fit: Any, learnable: Collect
 
 
 def test_descriptions_may_be_written_queries(fit: Any, learnable: Collection) -> None:
-    retriever = fit(description="written", query_writer="trained", writer_epochs=2)
+    retriever = fit(description="written", pseudo_queries={"writer": "trained", "epochs": 2})
     written = retriever.pseudo_queries_of(learnable)
     assert len(written) == len(learnable)
     for row, path in enumerate(retriever.docids()):

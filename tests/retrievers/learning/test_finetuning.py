@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from merging import merged
 from safetensors.numpy import load_file
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Transformer
@@ -73,19 +74,21 @@ def collection(docstrings: Mapping[str, tuple[str, str]], tmp_path_factory: pyte
     return read_collection(folder, "docstrings", Rules())
 
 
-def made(kind: type[FineTuned], model: str, **options: Any) -> Any:
+def made(kind: type[FineTuned], model: str, way: str = "none", **options: Any) -> Any:
     quick = {
-        "finetune_pool": 80,
-        "finetune_epochs": 2,
-        "finetune_rate": 0.01,
-        "finetune_batch": 16,
-        "finetune_max_tokens": 32,
+        "pool": 80,
+        "epochs": 2,
+        "learning_rate": 0.01,
+        "training_batch": 16,
+        "max_tokens": 32,
+        "held_out": 0.3,
+        "method": way,
     }
-    return kind(device="cpu", model=model, **quick | {"finetune_held_out": 0.3} | options)
+    return kind(device="cpu", model=model, **merged({"finetuning": quick}, options))
 
 
-def fitted(kind: type[FineTuned], model: str, collection: Collection, **options: Any) -> Any:
-    retriever = made(kind, model, **options)
+def fitted(kind: type[FineTuned], model: str, collection: Collection, way: str = "in-batch", **options: Any) -> Any:
+    retriever = made(kind, model, way, **options)
     retriever.fit(collection.training_view())
     return retriever
 
@@ -95,6 +98,12 @@ def answer(retriever: Any, collection: Collection) -> Rankings:
     return retriever.retrieve(queries, 10).canonical(queries, collection.documents, 10)
 
 
+def figures(facts: Mapping[str, Any]) -> tuple[float, float]:
+    """MRR@10 on held-out queries of the model as it came, and of the chosen epoch."""
+    course = facts["training"]
+    return course["epochs"][0]["MRR@10"], course["epochs"][course["chosen_epoch"]]["MRR@10"]
+
+
 def same(first: Rankings, second: Rankings) -> bool:
     return first.rows.tobytes() == second.rows.tobytes() and first.scores.tobytes() == second.scores.tobytes()
 
@@ -102,20 +111,22 @@ def same(first: Rankings, second: Rankings) -> bool:
 @pytest.fixture(scope="session")
 def tuned(tiny: str, collection: Collection) -> Callable[[type[FineTuned], str], Any]:
     """Retrievers with the default seed, each trained once for all tests."""
-    return cache(lambda kind, way: fitted(kind, tiny, collection, finetune=way))
+    return cache(lambda kind, way: fitted(kind, tiny, collection, way))
 
 
 @pytest.mark.parametrize(("kind", "way"), WAYS)
 def test_training_raises_the_held_out_figure(
     kind: type[FineTuned], way: str, tuned: Callable[..., Any], collection: Collection
 ) -> None:
-    course = tuned(kind, way).facts()["finetuning"]
-    assert course["held_out_mrr@10_after"] > course["held_out_mrr@10_before"] + 0.02
+    facts = tuned(kind, way).facts()
+    course = facts["training"]
+    before, after = figures(facts)
+    assert after > before + 0.02
     assert course["chosen_epoch"] >= 1
     assert [epoch["epoch"] for epoch in course["epochs"]] == [0, 1, 2]
     assert course["epochs"][2]["loss"] < course["epochs"][1]["loss"]
-    assert max(e["held_out_mrr@10"] for e in course["epochs"]) == course["held_out_mrr@10_after"]
-    assert course["training_queries"] + course["held_out_queries"] == len(collection.queries("train"))
+    assert max(epoch["MRR@10"] for epoch in course["epochs"]) == after
+    assert facts["training_queries"] + facts["held_out_queries"] == len(collection.queries("train"))
 
 
 @pytest.mark.parametrize(("kind", "way"), KINDS)
@@ -130,8 +141,8 @@ def test_a_saved_model_answers_the_same_bytes_without_training_again(
 ) -> None:
     saved = tuned(kind, way)
     saved.save(tmp_path)
-    monkeypatch.setattr(contrastive, "train", lambda *_: pytest.fail("trained again"))
-    loaded = made(kind, tiny, finetune=way)
+    monkeypatch.setattr(contrastive, "fine_tune", lambda *_, **__: pytest.fail("trained again"))
+    loaded = made(kind, tiny, way)
     loaded.load(tmp_path)
     assert same(answer(saved, collection), answer(loaded, collection))
     assert saved.facts() == loaded.facts()
@@ -145,7 +156,7 @@ def test_the_seed_decides_everything(
     kind: type[FineTuned], way: str, tiny: str, tuned: Callable[..., Any], collection: Collection
 ) -> None:
     first = answer(tuned(kind, way), collection)
-    retriever = fitted(kind, tiny, collection, finetune=way, seed=2)
+    retriever = fitted(kind, tiny, collection, way, seed=2)
     assert not same(first, answer(retriever, collection))
     torch.manual_seed(99)
     retriever.seed = 0
@@ -157,21 +168,47 @@ def test_nothing_is_printed_or_left_behind(
     tiny: str, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    retriever = made(SBERT, tiny, finetune="in-batch")
+    retriever = made(SBERT, tiny, "in-batch")
     steps = []
     retriever.report_to(lambda phase, done, total: steps.append((phase, done, total)))
     retriever.fit(collection.training_view())
     assert capfd.readouterr() == ("", "")
     assert os.listdir(tmp_path) == []  # noqa: PTH208
-    tuned = [(done, total) for phase, done, total in steps if phase == "fine-tuning"]
-    assert [done for done, _ in tuned] == list(range(1, tuned[-1][1] + 1))
+    tuned = [
+        (done, total) for phase, done, total in steps if phase.startswith("fine-tuning: epoch") and "loss" in phase
+    ]
+    assert [done for done, _ in tuned] == 2 * list(range(1, tuned[-1][1] + 1))
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("kind", "way"), KINDS)
+def test_an_interrupted_training_goes_on_to_the_same_end(
+    kind: type[FineTuned], way: str, tiny: str, tuned: Callable[..., Any], collection: Collection, tmp_path: Path
+) -> None:
+    def interrupt(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("fine-tuning: epoch 2 of") and done == 2:
+            raise Interruption
+
+    retriever = made(kind, tiny, way)
+    retriever.work_in(Workplace(tmp_path / "checkpoints", tmp_path / "common"))
+    retriever.report_to(interrupt)
+    with pytest.raises(Interruption):
+        retriever.fit(collection.training_view())
+    told: list[str] = []
+    retriever.report_to(lambda phase, *_: told.append(phase))
+    retriever.fit(collection.training_view())
+    assert not any(phase.startswith("fine-tuning: epoch 1 of") for phase in told)
+    assert same(answer(retriever, collection), answer(tuned(kind, way), collection))
 
 
 def test_only_a_fine_tuned_system_has_seen_training_queries() -> None:
     assert not SBERT().trained
     assert not ColBERT().trained
-    assert SBERT(finetune="in-batch").trained
-    assert ColBERT(finetune="pairwise").trained
+    assert SBERT(finetuning={"method": "in-batch"}).trained
+    assert ColBERT(finetuning={"method": "pairwise"}).trained
 
 
 def test_without_fine_tuning_no_training_query_is_read(
@@ -181,7 +218,7 @@ def test_without_fine_tuning_no_training_query_is_read(
     retriever = made(SBERT, tiny)
     retriever.fit(collection.training_view())
     retriever.save(tmp_path)
-    assert "finetuning" not in retriever.facts()
+    assert "training" not in retriever.facts()
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
@@ -190,20 +227,21 @@ def test_a_collection_without_training_queries_is_refused(
     kind: type[FineTuned], tiny: str, make_collection: Any
 ) -> None:
     collection = make_collection({"a": "one text", "b": "another"}, {"q": "one"}, {"q": {"a": 1}})
-    with pytest.raises(BenchError, match="set finetune=none"):
-        fitted(kind, tiny, collection, finetune="in-batch")
+    with pytest.raises(BenchError, match="set finetuning.method=none"):
+        fitted(kind, tiny, collection)
 
 
 def test_training_that_diverges_is_an_error(tiny: str, collection: Collection) -> None:
-    with pytest.raises(BenchError, match="lower finetune_rate"):
-        fitted(SBERT, tiny, collection, finetune="in-batch", finetune_rate=1e30)
+    with pytest.raises(BenchError, match="lower finetuning.learning_rate"):
+        fitted(SBERT, tiny, collection, finetuning={"learning_rate": 1e30})
 
 
 def test_a_model_of_half_precision_is_trained_in_single(tiny: str, collection: Collection) -> None:
-    retriever = fitted(SBERT, tiny, collection, finetune="in-batch", precision="bfloat16")
+    retriever = fitted(SBERT, tiny, collection, precision="bfloat16")
     facts = retriever.facts()
     assert facts["precision"] == "bfloat16"
-    assert facts["finetuning"]["held_out_mrr@10_after"] > facts["finetuning"]["held_out_mrr@10_before"]
+    before, after = figures(facts)
+    assert after > before
 
 
 def test_a_model_without_layers_is_trained_too(collection: Collection, tmp_path: Path) -> None:
@@ -211,8 +249,8 @@ def test_a_model_without_layers_is_trained_too(collection: Collection, tmp_path:
     torch.manual_seed(0)
     model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu")
     model.save(str(tmp_path))
-    course = fitted(SBERT, str(tmp_path), collection, finetune="in-batch", finetune_rate=0.05).facts()["finetuning"]
-    assert course["held_out_mrr@10_after"] > course["held_out_mrr@10_before"]
+    before, after = figures(fitted(SBERT, str(tmp_path), collection, finetuning={"learning_rate": 0.05}).facts())
+    assert after > before
 
 
 @pytest.mark.parametrize("kind", [SBERT, ColBERT])
@@ -227,7 +265,7 @@ def test_training_cuts_documents_sooner_than_encoding(
         return method(self, model)
 
     monkeypatch.setattr(kind, "_method", watched)
-    retriever = fitted(kind, tiny, collection, finetune="in-batch", finetune_max_tokens=20, finetune_epochs=1)
+    retriever = fitted(kind, tiny, collection, finetuning={"max_tokens": 20, "epochs": 1})
     documents = [tokens for tokens in seen if tokens == 20]
     assert len(documents) > len(seen) / 3
     assert kind is ColBERT or max(seen) == 20
@@ -236,7 +274,7 @@ def test_training_cuts_documents_sooner_than_encoding(
 
 
 def test_the_pairwise_loss_is_colberts(tiny: str) -> None:
-    retriever = ColBERT(device="cpu", model=tiny, finetune="pairwise")
+    retriever = ColBERT(device="cpu", model=tiny, finetuning={"method": "pairwise"})
     model: MultiVectorEncoder = retriever.encoder
     queries, good, bad = ["copy a file"] * 2, ["shutil copies files", "a list"], ["sort numbers", "copy of a file"]
     features = [model.preprocess(texts, task=task) | {"task": task} for texts, task in
@@ -248,7 +286,7 @@ def test_the_pairwise_loss_is_colberts(tiny: str) -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
-PROJECTION = {"finetune": "in-batch", "finetune_weights": "projection", "finetune_rate": 0.02}
+PROJECTION = {"finetuning": {"method": "in-batch", "weights": "projection", "learning_rate": 0.02}}
 
 
 @pytest.mark.parametrize("kind", [SBERT, ColBERT])
@@ -256,11 +294,11 @@ def test_a_projection_learns_while_the_encoder_stays_as_it_is(
     kind: type[FineTuned], tiny: str, collection: Collection, tmp_path: Path
 ) -> None:
     retriever = fitted(kind, tiny, collection, **PROJECTION)
-    course = retriever.facts()["finetuning"]
-    assert course["held_out_mrr@10_after"] > course["held_out_mrr@10_before"] + 0.02
+    before, after = figures(retriever.facts())
+    assert after > before + 0.02
     plain = made(kind, tiny).encoder
-    for tuned, before in zip(retriever.encoder[0].parameters(), plain[0].parameters(), strict=True):
-        assert torch.equal(tuned, before)
+    for tuned, original in zip(retriever.encoder[0].parameters(), plain[0].parameters(), strict=True):
+        assert torch.equal(tuned, original)
     retriever.save(tmp_path)
     loaded = made(kind, tiny, **PROJECTION)
     loaded.load(tmp_path)
@@ -272,8 +310,8 @@ def test_a_projection_learns_while_the_encoder_stays_as_it_is(
 def test_a_projection_starts_as_the_model_as_it_came(
     kind: type[FineTuned], tiny: str, collection: Collection
 ) -> None:
-    retriever = fitted(kind, tiny, collection, **PROJECTION | {"finetune_rate": 1e-30})
-    plain = fitted(kind, tiny, collection)
+    retriever = fitted(kind, tiny, collection, **merged(PROJECTION, {"finetuning": {"learning_rate": 1e-30}}))
+    plain = fitted(kind, tiny, collection, "none")
     for ours, expected in zip(answer(retriever, collection), answer(plain, collection), strict=True):
         assert ours[1].tolist() == expected[1].tolist()
         np.testing.assert_allclose(ours[2], expected[2], rtol=1e-5)
@@ -282,7 +320,7 @@ def test_a_projection_starts_as_the_model_as_it_came(
 def test_a_projection_learns_from_the_states_that_other_systems_keep(
     tiny: str, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = PROJECTION | {"finetune_max_tokens": 256}
+    options = merged(PROJECTION, {"finetuning": {"max_tokens": 256}})
     common = Workplace(tmp_path / "checkpoints", tmp_path / "common")
     plain, projected = made(SBERT, tiny), made(ColBERT, tiny, **options)
     plain.work_in(common)
@@ -293,12 +331,13 @@ def test_a_projection_learns_from_the_states_that_other_systems_keep(
         projected.fit(collection.training_view())
     monkeypatch.setattr(token_states, "MOST_TOKENS", 0)
     reading = fitted(ColBERT, tiny, collection, **options)
-    kept, read = (retriever.facts()["finetuning"]["epochs"][1:] for retriever in (projected, reading))
-    assert kept == [pytest.approx(epoch, rel=1e-3) for epoch in read]
+    kept, read = (retriever.facts()["training"]["epochs"][1:] for retriever in (projected, reading))
+    for one, other in zip(kept, read, strict=True):
+        assert one | {"seconds": 0} == pytest.approx(other | {"seconds": 0}, rel=1e-3)
 
 
 def test_a_model_without_token_states_has_nothing_to_project(collection: Collection, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(find_weights(MINILM).folder)._tokenizer
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu").save(str(tmp_path))
-    with pytest.raises(BenchError, match="set finetune_weights=all"):
+    with pytest.raises(BenchError, match="set finetuning.weights=all"):
         fitted(SBERT, str(tmp_path), collection, **PROJECTION)

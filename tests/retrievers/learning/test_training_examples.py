@@ -15,12 +15,13 @@ from retrievers.learning.examples import (
     Labelled,
     batch_count,
     batches,
-    hold_out,
     labelled_queries,
     make_examples,
     mine,
     ranked_pool,
+    split_wordings,
 )
+from retrievers.learning.options import FineTuningOptions
 
 TEXTS = {
     "open": "open a file and return a stream",
@@ -40,6 +41,10 @@ JUDGED = {
     "q5": {"read": 0},
 }
 Train = Callable[..., Collection]
+
+
+def mined(**options: int) -> FineTuningOptions:
+    return FineTuningOptions(method="hard-negatives", depth=3, **options)
 
 
 @pytest.fixture
@@ -88,7 +93,7 @@ def test_what_the_same_question_asks_for_elsewhere_is_relevant_too(train: Train)
 @pytest.mark.parametrize("split", ["test", "dev"])
 def test_a_collection_without_training_queries_names_the_remedy(train: Train, split: str) -> None:
     collection = train(split)
-    with pytest.raises(BenchError, match="set finetune=none"):
+    with pytest.raises(BenchError, match="set finetuning.method=none"):
         labelled_queries(collection, "train", np.arange(len(collection)))
 
 
@@ -112,8 +117,8 @@ def test_a_small_collection_lacks_negatives(train: Train) -> None:
     collection = train()
     place = DistinctTexts(collection.texts()).place
     queries = labelled_queries(collection, "train", place)
-    with pytest.raises(BenchError, match="lower finetune_negatives"):
-        make_examples(collection, place, queries, positives=1, negatives=5, depth=3, seed=0)
+    with pytest.raises(BenchError, match="lower finetuning.negatives"):
+        make_examples(collection, place, queries, mined(positives=1, negatives=5), seed=0)
 
 
 @pytest.mark.parametrize("negatives", [0, 1, 3])
@@ -122,7 +127,10 @@ def test_no_example_has_a_relevant_negative(train: Train, negatives: int, seed: 
     collection = train()
     place = DistinctTexts(collection.texts()).place
     queries = labelled_queries(collection, "train", place)
-    examples = make_examples(collection, place, queries, positives=2, negatives=negatives, depth=3, seed=seed)
+    options = (
+        mined(positives=2, negatives=negatives) if negatives else FineTuningOptions(method="in-batch", positives=2)
+    )
+    examples = make_examples(collection, place, queries, options, seed)
     assert len(examples) == 2 + 1 + 2 + 2
     assert examples.texts.shape == (len(examples), 1 + negatives)
     for texts, relevant in zip(examples.texts.tolist(), examples.relevant, strict=True):
@@ -175,11 +183,11 @@ def queries_of(wordings: Mapping[str, Sequence[int]]) -> list[Labelled]:
 @given(st.integers(2, 60), st.floats(0.01, 0.5), st.integers(0, 3))
 def test_held_out_queries_are_not_learned_from(count: int, share: float, seed: int) -> None:
     queries = queries_of({f"question {i}": [i] for i in range(count)})
-    learned, held = hold_out(queries, share, seed)
+    learned, held = split_wordings(queries, share, seed)
     assert {q.query.text for q in learned}.isdisjoint(q.query.text for q in held)
     assert sorted(q.query.id for q in learned + held) == sorted(q.query.id for q in queries)
     assert len(held) == 2 * max(1, round(share * count))
-    assert (learned, held) == hold_out(queries, share, seed)
+    assert (learned, held) == split_wordings(queries, share, seed)
 
 
 @given(st.integers(0, 40), st.integers(0, 3))

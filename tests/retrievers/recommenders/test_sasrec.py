@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from merging import merged
 from safetensors.numpy import load_file
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.tasks.next_item import NextItem
+from bench.workplace import Workplace
+from retrievers.learning.trainer import train
 from retrievers.recommenders import transformer
+from retrievers.recommenders.options import AttentionTrainingOptions
 from retrievers.recommenders.sasrec import SASRec
-from retrievers.recommenders.transformer import Schedule, Shape, Transformer, train
+from retrievers.recommenders.transformer import Shape, Transformer, next_item_plan
 
 MakeSequences = Callable[..., Collection]
 
@@ -22,11 +26,10 @@ TINY = {
     "dimension": 16,
     "layers": 1,
     "heads": 2,
-    "batch_size": 16,
-    "epochs": 12,
     "dropout": 0.1,
-    "learning_rate": 0.01,
+    "training": {"training_batch": 16, "epochs": 12, "learning_rate": 0.01},
 }
+ONE_EPOCH = {"epochs": 1}
 
 
 def network(items: int = 12) -> Transformer:
@@ -35,9 +38,7 @@ def network(items: int = 12) -> Transformer:
 
 
 def fitted(collection: Collection, **options: object) -> SASRec:
-    system = SASRec(**{**TINY, **options})
-    system.fit(collection.training_view())
-    return system
+    return SASRec(**merged(TINY, options)).fit(collection.training_view())
 
 
 def test_a_state_does_not_see_what_comes_after_it() -> None:
@@ -93,17 +94,20 @@ def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:
 
 def test_the_weights_of_the_best_epoch_are_kept() -> None:
     model = network()
-    values, weights = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9]), []
+    values, weights = iter([0.0, 0.1, 0.5, 0.4, 0.3, 0.2, 0.9]), []
 
     def validate() -> float:
         weights.append(model.items.weight.detach().clone())
         return next(values)
 
     sequences = [np.array([1, 2, 3]), np.array([4, 5, 6])]
-    schedule = Schedule(epochs=50, patience=3, batch_size=2, learning_rate=0.01)
-    trained = train(model, sequences, schedule, validate, lambda *told: None, np.random.default_rng(0))
-    assert trained == (5, 2, 0.5)
-    torch.testing.assert_close(model.items.weight.detach(), weights[1])
+    options = AttentionTrainingOptions(epochs=50, patience=3, training_batch=2, learning_rate=0.01)
+    plan = next_item_plan(model, sequences, options, validate, 0)
+    course = train(model, plan, Workplace.temporary(), lambda *told: None)
+    assert [epoch.number for epoch in course.epochs] == [0, 1, 2, 3, 4, 5]
+    assert course.chosen.number == 2
+    assert course.chosen.figures == {"nDCG@10": 0.5}
+    torch.testing.assert_close(model.items.weight.detach(), weights[2])
 
 
 def test_it_learns_what_comes_next(months: Collection) -> None:
@@ -118,36 +122,60 @@ def test_it_learns_what_comes_next(months: Collection) -> None:
 
 
 def test_the_seed_decides_the_weights(months: Collection) -> None:
-    first, same, other = (fitted(months, epochs=2, seed=seed) for seed in (1, 1, 2))
+    first, same, other = (fitted(months, training={"epochs": 2}, seed=seed) for seed in (1, 1, 2))
     asked = months.queries()[:3]
     answers = [system.retrieve(asked, 12).scores for system in (first, same, other)]
     np.testing.assert_array_equal(answers[0], answers[1])
     assert not np.allclose(answers[0], answers[2])
 
 
+class Interruption(Exception):
+    pass
+
+
+def test_an_interrupted_training_goes_on_to_the_same_end(months: Collection, tmp_path: Path) -> None:
+    whole = fitted(months, training={"epochs": 5})
+    system = SASRec(**merged(TINY, {"training": {"epochs": 5}}))
+    system.work_in(Workplace(tmp_path / "checkpoints", tmp_path / "common"))
+
+    def interrupt(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 4 of") and done == 2:
+            raise Interruption
+
+    system.report_to(interrupt)
+    with pytest.raises(Interruption):
+        system.fit(months.training_view())
+    told: list[str] = []
+    system.report_to(lambda phase, *_: told.append(phase))
+    system.fit(months.training_view())
+    assert not any(phase.startswith("epoch 3 of") for phase in told)
+    asked = months.queries()
+    np.testing.assert_array_equal(system.retrieve(asked, 5).scores, whole.retrieve(asked, 5).scores)
+
+
 def test_fitting_leaves_the_global_generator_alone(months: Collection) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    fitted(months, epochs=1)
+    fitted(months, training=ONE_EPOCH)
     torch.testing.assert_close(torch.rand(3), expected)
 
 
 def test_a_saved_model_answers_the_same(months: Collection, tmp_path: Path) -> None:
-    system = fitted(months, epochs=1)
+    system = fitted(months, training=ONE_EPOCH)
     system.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"items.json", "facts.json", "model.safetensors"}
     assert load_file(tmp_path / "model.safetensors")["items.weight"].shape == (13, 16)
-    loaded = SASRec(**{**TINY, "epochs": 1})
+    loaded = SASRec(**merged(TINY, {"training": ONE_EPOCH}))
     loaded.load(tmp_path)
     asked = months.queries()
     np.testing.assert_array_equal(loaded.retrieve(asked, 5).scores, system.retrieve(asked, 5).scores)
     assert loaded.facts() == system.facts()
-    assert system.facts()["best_epoch"] == 1
+    assert system.facts()["training"]["chosen_epoch"] == 1
 
 
 def test_a_history_without_a_known_item_has_no_answer(months: Collection) -> None:
-    system = fitted(months, epochs=1)
+    system = fitted(months, training=ONE_EPOCH)
     answers = system.retrieve([Query("a", "", ("july",)), Query("b", "", ("july", "month-03"))], 5)
     assert answers.lengths.tolist() == [0, 5]
 
@@ -163,8 +191,10 @@ def test_sequences_of_one_item_teach_no_order(make_sequences: MakeSequences) -> 
 
 
 def test_training_that_diverges_is_an_error_and_no_figure(months: Collection) -> None:
-    with pytest.raises(BenchError, match=r"sasrec's training diverged; lower its learning_rate \(1e\+30\)"):
-        fitted(months, learning_rate=1e30)
+    with pytest.raises(BenchError, match=r"lower training.learning_rate"):
+        fitted(months, training={"learning_rate": 1e30})
+    with pytest.raises(BenchError, match=r"sasrec diverged; lower training.learning_rate \(1e\+30\)"):
+        fitted(months, training={"learning_rate": 1e30, "training_batch": 1000})
 
 
 def test_the_dimension_is_a_multiple_of_the_heads() -> None:
@@ -176,7 +206,7 @@ def test_the_dimension_is_a_multiple_of_the_heads() -> None:
 @pytest.mark.slow
 def test_on_amazon_beauty_it_recalls_what_published_ones_do(data_folder: Path) -> None:
     collection = open_dataset(f"recbole:{data_folder / 'amazon-beauty'}").collection
-    system = SASRec(epochs=25)  # .069 after 30 epochs of 50 seconds on one core, and rising
+    system = SASRec(training={"epochs": 25})  # .069 after 30 epochs of 50 seconds on one core, and rising
     system.fit(collection.training_view())
     task = NextItem()
     asked = task.questions(collection)

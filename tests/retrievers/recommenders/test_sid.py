@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from merging import merged
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -17,26 +18,20 @@ from retrievers.recommenders.sid import SID
 MakeSequences = Callable[..., Collection]
 
 TINY: dict[str, Any] = {
-    "tokenizer": "random",
-    "codes": 4,
-    "levels": 2,
-    "dimension": 16,
-    "layers": 1,
+    "tokenizer": {"kind": "random", "codes": 4, "levels": 2},
     "encoder_layers": 1,
-    "heads": 2,
-    "feed_forward": 32,
-    "dropout": 0.0,
-    "training_batch": 16,
-    "epochs": 20,
-    "learning_rate": 0.02,
-    "beams": 12,
+    "decoder": {"dimension": 16, "layers": 1, "heads": 2, "feed_forward": 32, "dropout": 0.0},
+    "training": {"training_batch": 16, "epochs": 20, "learning_rate": 0.02},
+    "beams": {"width": 12},
 }
 
 
+FEW_CODES = {"kind": "residual-k-means", "codes": 2, "levels": 2}
+ONE_CODE = {"kind": "residual-k-means", "codes": 2, "levels": 1}
+
+
 def fitted(collection: Collection, **options: Any) -> SID:
-    system = SID(**{**TINY, **options})
-    system.fit(collection.training_view())
-    return system
+    return SID(**merged(TINY, options)).fit(collection.training_view())
 
 
 def reached(system: SID, collection: Collection, measure: str = "Recall@5") -> float:
@@ -51,14 +46,14 @@ def reached(system: SID, collection: Collection, measure: str = "Recall@5") -> f
     "options",
     [
         {},
-        {"head": "prefix"},
-        {"sliding": "all", "user_bins": 3, "epochs": 24},
-        {"decoding": "exact"},
-        {"architecture": "encoder-decoder", "epochs": 6},
-        {"architecture": "encoder-decoder", "reading": "items", "epochs": 6},
-        {"levels": 1, "codes": 12},
-        {"tokenizer": "collaborative"},
-        {"tokenizer": "hierarchical"},
+        {"decoder": {"head": "prefix"}},
+        {"sliding": "all", "user_bins": 3, "training": {"epochs": 24}},
+        {"beams": {"decoding": "exact"}},
+        {"architecture": "encoder-decoder", "training": {"epochs": 6}},
+        {"architecture": "encoder-decoder", "reading": "items", "training": {"epochs": 6}},
+        {"tokenizer": {"levels": 1, "codes": 12}},
+        {"tokenizer": {"kind": "collaborative"}},
+        {"tokenizer": {"kind": "hierarchical"}},
     ],
     ids=str,
 )
@@ -71,7 +66,7 @@ def test_the_text_of_the_items_names_them(make_sequences: MakeSequences) -> None
     words = ["join two paths", "split a path", "open a file", "close a file", "sort a list", "reverse a list"]
     walks = {f"u{n}": [words[(n + step) % 6] for step in range(5 + n % 5)] for n in range(24)}
     collection = make_sequences(walks)
-    system = fitted(collection, tokenizer="residual-k-means", codes=2, levels=2, epochs=30, training_batch=4)
+    system = fitted(collection, tokenizer=FEW_CODES, training={"epochs": 30, "training_batch": 4})
     assert len(set(system.docids())) == 6
     assert system.facts()["extra_token"]
     assert reached(system, collection, "MRR@10") > 0.9
@@ -79,8 +74,8 @@ def test_the_text_of_the_items_names_them(make_sequences: MakeSequences) -> None
 
 @pytest.mark.parametrize("collisions", ["random-pick", "expected"])
 def test_items_that_share_an_identifier_share_its_credit(months: Collection, collisions: str) -> None:
-    alone = fitted(months, tokenizer="residual-k-means", codes=2, levels=1, collisions="extra-token", beams=24)
-    shared = fitted(months, tokenizer="residual-k-means", codes=2, levels=1, collisions=collisions, beams=24)
+    alone = fitted(months, tokenizer=ONE_CODE, collisions="extra-token", beams={"width": 24})
+    shared = fitted(months, tokenizer=ONE_CODE, collisions=collisions, beams={"width": 24})
     np.testing.assert_array_equal(alone.identifier_groups(), shared.identifier_groups())
     assert len(set(alone.docids())) == 12
     assert len(set(shared.docids())) == len(set(shared.identifier_groups().tolist())) < 12
@@ -91,17 +86,19 @@ def test_items_that_share_an_identifier_share_its_credit(months: Collection, col
 
 
 def test_free_beams_tell_how_often_they_wrote_no_identifier(months: Collection) -> None:
-    free = fitted(months, decoding="free", epochs=1, beams=16)
+    free = fitted(months, training={"epochs": 1}, beams={"decoding": "free", "width": 16})
     free.retrieve(months.queries(), 10)
     assert 0 < free.answer_facts()["invalid answers"] < 1
-    constrained = fitted(months, epochs=1)
+    constrained = fitted(months, training={"epochs": 1})
     constrained.retrieve(months.queries(), 10)
     assert constrained.answer_facts()["invalid answers"] == 0
 
 
 @pytest.mark.parametrize("tokenizer", ["sequential", "collaborative"])
 def test_other_item_ids_change_nothing_beyond_chance(months: Collection, tmp_path: Path, tokenizer: str) -> None:
-    audit = audit_ids(lambda: SID(**{**TINY, "tokenizer": tokenizer}), months, NextItem(mask_history="no"), tmp_path)
+    audit = audit_ids(
+        lambda: SID(**merged(TINY, {"tokenizer": {"kind": tokenizer}})), months, NextItem(mask_history="no"), tmp_path
+    )
     assert not audit.leaks, audit
 
 
@@ -110,7 +107,7 @@ def test_items_without_text_are_named_and_found_too(make_sequences: MakeSequence
     items = ["-", "--", "join two paths", "open a file"]
     walks = {f"u{n}": [items[(n + step) % 4] for step in range(5 + n % 5)] for n in range(20)}
     collection = make_sequences(walks)
-    system = fitted(collection, tokenizer="residual-k-means", codes=2, levels=2, epochs=30, training_batch=4)
+    system = fitted(collection, tokenizer=FEW_CODES, training={"epochs": 30, "training_batch": 4})
     assert system.facts()["tokenizer"]["items_without_vector"] == 2
     assert reached(system, collection, "MRR@10") > 0.9
 
@@ -127,7 +124,9 @@ def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) ->
 
 
 def test_the_seed_decides(months: Collection) -> None:
-    first, second, other = (fitted(months, epochs=2, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1))
+    first, second, other = (
+        fitted(months, training={"epochs": 2}, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first.scores, second.scores)
     assert not np.array_equal(first.scores, other.scores)
 
@@ -137,14 +136,14 @@ class Interruption(Exception):
 
 
 def test_an_interrupted_training_goes_on_to_the_same_end(months: Collection, tmp_path: Path) -> None:
-    whole = fitted(months, epochs=4)
+    whole = fitted(months, training={"epochs": 4})
 
     def interrupt(phase: str, done: int, _total: int) -> None:
         if phase.startswith("epoch 3 of") and done == 2:
             raise Interruption
 
     for tell in (interrupt, None):
-        system = SID(**{**TINY, "epochs": 4})
+        system = SID(**merged(TINY, {"training": {"epochs": 4}}))
         system.work_in(Workplace(tmp_path / "checkpoints", tmp_path / "common"))
         if tell:
             system.report_to(tell)
@@ -157,7 +156,7 @@ def test_an_interrupted_training_goes_on_to_the_same_end(months: Collection, tmp
 
 
 def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> None:
-    system = fitted(months, epochs=1)
+    system = fitted(months, training={"epochs": 1})
     answers = system.retrieve([Query("a", "", ("elsewhere",)), Query("b", "", ("elsewhere", "month-03"))], 5)
     assert answers.lengths.tolist() == [0, 5]
 
@@ -165,24 +164,24 @@ def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> No
 def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequences) -> None:
     names = [f"month-{number:02}" for number in range(12)]
     walks = {f"u{s}": [names[(s + step) % 12] for step in range(6)] for s in range(12)}
-    system = fitted(make_sequences(walks, split="valid"), epochs=3)
-    assert system.facts()["chosen"]["epoch"] == 3
+    system = fitted(make_sequences(walks, split="valid"), training={"epochs": 3})
+    assert system.facts()["training"]["chosen_epoch"] == 3
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dimension": 10, "heads": 4}, "dimension 10 is no multiple of heads 4"),
-        ({"layers": 0}, "Input should be greater than or equal to 1"),
+        ({"decoder": {"dimension": 10, "heads": 4}}, "dimension 10 is no multiple of heads 4"),
+        ({"decoder": {"layers": 0}}, "Input should be greater than or equal to 1"),
         ({"reading": "items"}, "reading=items is for the encoder-decoder"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((BenchError, ValueError), match=message):
-        SID(**{**TINY, "architecture": "decoder-only", **options})
+        SID(**merged(TINY, {"architecture": "decoder-only", **options}))
 
 
 def test_sequences_of_one_training_item_are_refused(make_sequences: MakeSequences) -> None:
     short = make_sequences({"u1": ["a", "b", "c"], "u2": ["c", "a", "b"]})
     with pytest.raises(BenchError, match="has no sequences to learn from"):
-        fitted(short, codes=4)
+        fitted(short)

@@ -65,7 +65,7 @@ def test_numbers_along_whole_sequences_tell_the_target_and_ours_do_not(walks: Co
         return sum(found[sequence[-1]] == found[sequence[-2]] + 1 for sequence in whole)
 
     assert told(sequential(len(walks), whole, 8)) == 10
-    options = TokenizerOptions(tokenizer="sequential", codes=8)
+    options = TokenizerOptions(kind="sequential", codes=8)
     ours = tokenize(options, np.zeros((60, 2)), training_sequences(walks.training_view()), 0, no_progress)
     assert told(ours.identifiers) <= 1
 
@@ -76,7 +76,7 @@ def test_identifiers_do_not_depend_on_held_out_items(make_sequences: MakeSequenc
     other = {user: [*items[:-2], *reversed(items[-2:])] for user, items in first.items()}
     tokens = [
         tokenize(
-            TokenizerOptions(tokenizer=name, levels=2, codes=4),
+            TokenizerOptions(kind=name, levels=2, codes=4),
             np.zeros((4, 2)),
             training_sequences(make_sequences(sequences).training_view()),
             0,

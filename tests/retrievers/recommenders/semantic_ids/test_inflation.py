@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.measures.measures import Measure
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.measures.collisions import expected, sid_level
-from bench.measures.measures import Measure
 from bench.progress import no_progress
 from bench.rankings import Rankings
 from bench.tasks.next_item import NextItem

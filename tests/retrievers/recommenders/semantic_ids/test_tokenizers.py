@@ -19,7 +19,7 @@ SEQUENCES = [np.array([3, 1, 4, 1, 5]), np.array([4, 2, 3]), np.array([], dtype=
 
 
 def coded(vectors: np.ndarray, name: str, seed: int = 0, **options: Any) -> Codes:
-    given = {"tokenizer": name, "levels": 3, "codes": 16, "latent": 8, "tokenizer_steps": 5, **options}
+    given = {"kind": name, "levels": 3, "codes": 16, "latent": 8, "steps": 5, **options}
     sequences = [rows[rows < len(vectors)] for rows in SEQUENCES]
     return tokenize(TokenizerOptions.from_options("sid", given), vectors, sequences, seed, no_progress)
 
@@ -72,22 +72,20 @@ def test_the_order_of_the_items_does_not_decide_how_many_codes_there_are(item_ve
 
 @pytest.mark.parametrize("name", OF_VECTORS)
 def test_what_the_codes_lose_is_told(item_vectors: np.ndarray, name: str) -> None:
-    left = coded(item_vectors, name, tokenizer_steps=40).facts["variance_left"]
+    left = coded(item_vectors, name, steps=40).facts["variance_left"]
     assert len(left) == (3 if name in ("residual-k-means", "residual-vq", "rq-vae") else 1)
     assert all(0 < share < 1 for share in left)
 
 
 @pytest.mark.parametrize("name", ["residual-k-means", "residual-vq", "rq-vae"])
 def test_less_is_left_after_each_level(item_vectors: np.ndarray, name: str) -> None:
-    left = coded(item_vectors, name, tokenizer_steps=40).facts["variance_left"]
+    left = coded(item_vectors, name, steps=40).facts["variance_left"]
     assert left[0] > left[1] > left[2]
 
 
 @pytest.mark.parametrize("name", ["residual-vq", "vq-vae", "rq-vae"])
 def test_training_leaves_less(item_vectors: np.ndarray, name: str) -> None:
-    untrained, trained = (
-        coded(item_vectors, name, tokenizer_steps=steps).facts["variance_left"][-1] for steps in (0, 60)
-    )
+    untrained, trained = (coded(item_vectors, name, steps=steps).facts["variance_left"][-1] for steps in (0, 60))
     assert trained < untrained
 
 
@@ -128,7 +126,7 @@ def test_items_without_text_are_counted_and_share_a_group(item_vectors: np.ndarr
     vectors = np.concatenate([item_vectors[:30], np.zeros((5, 384), dtype=np.float32)])
     codes = coded(vectors, name)
     assert_valid(codes, 35)
-    assert codes.facts.get("items_without_vector") == (5 if TokenizerOptions(tokenizer=name).reads_text else None)
+    assert codes.facts.get("items_without_vector") == (5 if TokenizerOptions(kind=name).reads_text else None)
     assert (len(np.unique(codes.identifiers.tokens[30:], axis=0)) == 1) == (name not in UNIQUE)
 
 
@@ -152,7 +150,7 @@ def test_a_uniform_last_level_has_fewer_items_share(item_vectors: np.ndarray, na
 def test_the_catalogue_s_order_says_nothing(name: str) -> None:
     """Without text and sequences nothing is known of the items, so their codes must not follow their rows."""
     vectors = np.zeros((60, 4), dtype=np.float32)
-    codes = tokenize(TokenizerOptions(tokenizer=name, codes=16, tokenizer_steps=2), vectors, [], 0, no_progress)
+    codes = tokenize(TokenizerOptions(kind=name, codes=16, steps=2), vectors, [], 0, no_progress)
     numbers = codes.identifiers.tokens.astype(np.int64) @ [400, 20, 1][: codes.identifiers.tokens.shape[1]]
     assert abs(np.corrcoef(numbers, np.arange(60))[0, 1]) < 0.35 if np.ptp(numbers) else name not in UNIQUE
 
@@ -174,7 +172,9 @@ def test_no_items_are_refused() -> None:
 def test_too_few_codes_for_identifiers_of_their_own_are_refused(name: str) -> None:
     vectors = np.random.default_rng(0).standard_normal((9, 4))
     assert_valid(coded(vectors[:8], name, codes=2), 8, most=2)
-    with pytest.raises(BenchError, match=f"{name}: 3 levels of 2 codes name no 9 items; raise levels or codes"):
+    with pytest.raises(
+        BenchError, match=f"{name}: 3 levels of 2 codes name no 9 items; raise tokenizer.levels or tokenizer.codes"
+    ):
         coded(vectors, name, codes=2)
 
 
@@ -182,16 +182,16 @@ def test_options_that_a_tokenizer_does_not_have_are_refused() -> None:
     with pytest.raises(
         BenchError, match="uniform_last is for the tokenizers residual-k-means, residual-vq, rq-vae, "
     ):
-        TokenizerOptions.from_options("sid", {"tokenizer": "fsq", "uniform_last": True})
+        TokenizerOptions.from_options("sid", {"kind": "fsq", "uniform_last": True})
     with pytest.raises(
         BenchError, match="normalise_residuals is for the tokenizers residual-k-means, residual-vq, n"
     ):
-        TokenizerOptions.from_options("sid", {"tokenizer": "rq-vae", "normalise_residuals": True})
+        TokenizerOptions.from_options("sid", {"kind": "rq-vae", "normalise_residuals": True})
 
 
 def test_progress_is_told(item_vectors: np.ndarray) -> None:
     told = []
-    options = TokenizerOptions(tokenizer="vq-vae", tokenizer_steps=45)
+    options = TokenizerOptions(kind="vq-vae", steps=45)
     tokenize(options, item_vectors, [], 0, lambda *step: told.append(step))
     assert told == [("training the tokenizer", done, 45) for done in (20, 40, 45)]
 
