@@ -36,7 +36,7 @@ def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
     for identifier, cell in published.cells.items():
         if cell.cell.collection != name:
             continue
-        found.checks += [Check(f"{name}: {identifier}", "FAIL", problem) for problem in _wrong(cell, fingerprint)]
+        found.checks += [Check(f"{name}: {identifier}", "FAIL", problem) for problem in _wrong(cell, dataset)]
         try:
             record = _record(published, cell, exams)
         except BenchError as error:
@@ -48,8 +48,15 @@ def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
     return found
 
 
-def _wrong(cell: PublishedCell, fingerprint: str) -> Iterator[str]:
-    identity = cell.cell
+def _wrong(cell: PublishedCell, dataset: Dataset) -> Iterator[str]:
+    """What a manifest says that cannot be."""
+    identity, fingerprint = cell.cell, dataset.collection.fingerprint
+    rules = dataset.collection.rules.options()
+    if any(rules.get(name) != value for name, value in identity.rules.items()):
+        yield "its rules are not those of the collection"
+    versions, shown = identity.key_parts.get("versions", {}), cell.environment.versions
+    if cell.fitted and any(shown.get(name) != value for name, value in versions.items()):
+        yield "its versions as shown are not what its key was made of"
     if identity.fingerprint not in (fingerprint, ""):
         yield f"a row of another fingerprint, {identity.fingerprint[:12]}, is mixed in"
     elif cell.fitted and (problem := check_key(identity)):

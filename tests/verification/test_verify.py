@@ -318,3 +318,11 @@ def test_a_board_that_contradicts_itself_fails_without_a_traceback(
     overviews.write_overview(folder.parent)
     edit(folder / "leaderboard.json", change)
     assert worst(checked(folder, finished.dataset)) == "FAIL"
+
+
+def test_rules_and_versions_that_a_manifest_only_claims_are_caught(folder: Path, finished: Finished) -> None:
+    edit(manifest_of(folder, "bm25"), lambda data: data["cell"]["rules"].update(gains="binary"))
+    assert "its rules are not those of the collection" in failures(folder, finished.dataset).values()
+    edit(manifest_of(folder, "tf-idf"), lambda data: data["environment"]["versions"].update(numpy="9.9"))
+    found = failures(folder, finished.dataset).values()
+    assert "its versions as shown are not what its key was made of" in found
