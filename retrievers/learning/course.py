@@ -24,7 +24,7 @@ class Course:
 
     @property
     def chosen(self) -> Epoch:
-        """The epoch whose weights are kept. Raises ValueError before there is one."""
+        """The epoch whose weights are kept; there has to be one."""
         if self.decided_by is None:
             return self.epochs[-1]
         return max(self.epochs, key=lambda epoch: epoch.figures[self.decided_by or ""])
