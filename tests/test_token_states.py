@@ -41,7 +41,7 @@ QUERIES = [Query("q", "How long does stock simmer?")]
 SYSTEMS: dict[str, Callable[[], Retriever]] = {
     "sbert": SBERT,
     "colbert": ColBERT,
-    "dsi": lambda: DSI(docid="atomic", epochs=0, parts=("first",)),
+    "dsi": lambda: DSI(docid="atomic", training={"epochs": 0}, reading={"parts": ["first"]}),
 }
 
 

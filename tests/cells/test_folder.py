@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import identity, task_result, write_cell
+from made_packages import identity, task_result, write_cell
 
 from bench.cells.folder import (
     can_load,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import PARTS, identity
+from made_packages import PARTS, identity
 from pydantic import Field
 
 from bench import registry

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from made import judgements, measures, rankings
+from made_answers import judgements, measures, rankings
 
 from bench.collections.collection import Gains
 from bench.errors import BenchError

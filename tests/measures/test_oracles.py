@@ -10,7 +10,7 @@ import pytrec_eval
 import ranx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import judgements, measures, rankings
+from made_answers import judgements, measures, rankings
 
 from bench.collections.collection import Collection, Document, Query
 from bench.measures.effectiveness import evaluate

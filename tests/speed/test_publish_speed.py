@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_cells import write_cells
+from many_cells import write_cells
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.stats import permutation_test
 from timing import seconds

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.measures.measures import Measure
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.measures.collisions import expected, sid_level
+from bench.measures.names import Effectiveness
 from bench.progress import no_progress
 from bench.rankings import Rankings
 from bench.tasks.next_item import NextItem
@@ -21,7 +21,7 @@ from retrievers.recommenders.item_knn import ItemKNN
 from retrievers.recommenders.semantic_ids.options import TokenizerOptions
 from retrievers.recommenders.semantic_ids.tokenizers import tokenize
 
-RECALL = Measure("Recall", 10)
+RECALL = Effectiveness("Recall", 10)
 
 
 def ranking_of(collection: Collection, one_in: int, mask: str) -> tuple[Rankings, np.ndarray]:
