@@ -53,7 +53,9 @@ class Retriever(Options, ABC):
         super().__pydantic_init_subclass__(**named)
         for name, guard in _GUARDS.items():
             method = getattr(cls, name, None)
-            if method is not None and not hasattr(method, "unguarded"):
+            if method is None or getattr(method, "__isabstractmethod__", False):
+                continue
+            if not hasattr(method, "unguarded"):
                 guarded = guard(method)
                 guarded.unguarded = method  # type: ignore[attr-defined]
                 setattr(cls, name, guarded)

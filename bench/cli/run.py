@@ -46,7 +46,9 @@ def run(
     ] = [],
     measure: Annotated[
         list[str],
-        typer.Option(help="In place of the measures of tasks like search, e.g. P@5 (repeatable); the first ranks."),
+        typer.Option(
+            help="A measure beside the usual ones, e.g. P@5 (repeatable); the first ranks."
+        ),
     ] = [],
     depth: Annotated[int | None, typer.Option(min=1, help="Documents asked of a system for each question.")] = None,
     seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],

@@ -106,20 +106,8 @@ def _answers(given: Any, exam: Exam) -> Rankings:
 
 
 def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
-    exam = one.exam
-    result = TaskResult(
-        task=one.task,
-        options=dict(one.options),
-        definition=exam.definition,
-        queries=len(exam.queries),
-        depth=exam.depth,
-        timed=False,  # costs are measured in a process of the system's own
-        measures=list(exam.measures),
-        columns=list(exam.columns),
-        instrument=exam.instrument,
-        figures=list(evaluation.figures),
-        counts=list(evaluation.counts),
-    )
+    # costs are measured in a process of the system's own, and not here
+    result = TaskResult.of(one.task, one.options, one.exam, evaluation, timed=False)
     return TaskRecord(result, evaluation.query_ids, evaluation.values, evaluation.units, one.task, Path())
 
 

@@ -11,6 +11,7 @@ from bench.cells.folder import can_load, index_folder, is_fitted, read
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
+from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
@@ -23,15 +24,6 @@ from bench.runner.plan import Cell, construct, make_plan
 from bench.suite import Suite, SystemEntry
 
 
-class Hit(NamedTuple):
-    """A document found, with its score and the text that the system read."""
-
-    rank: int
-    score: float
-    document: Document
-    text: str
-
-
 def ask(
     suite: Suite,
     dataset: Dataset,
@@ -41,7 +33,7 @@ def ask(
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
-) -> Sequence[Hit]:
+) -> Hits:
     """The first k hits for a question; the index is kept, so that the next question is answered at once."""
     if not question.strip():
         raise BenchError("the question is empty; ask something")
@@ -49,11 +41,7 @@ def ask(
     asked = [Query("question", question)]
     answers = answers_to(retriever, asked, k, collection.documents)
     ranked = answers.canonical(asked, collection.documents, k)
-    rows, scores = ranked.of(0)
-    return [
-        Hit(rank, float(score), collection.documents[int(row)], collection.texts()[int(row)])
-        for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
-    ]
+    return Hits.of(question, ranked, collection)
 
 
 class Named(NamedTuple):

@@ -14,8 +14,9 @@ from bench.visible import visible
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
+    from bench.hits import Hits
     from bench.leaderboard.imported import ImportedRow
-    from bench.runner.asking import Hit, Named
+    from bench.runner.asking import Named
 
 _LONGEST = 300
 """Characters of a document or question that are shown."""
@@ -27,13 +28,13 @@ def paragraph(words: str) -> Text:
     return text(f"{line[:_LONGEST]} ..." if len(line) > _LONGEST else line)
 
 
-def hits_table(hits: "Sequence[Hit]", collection: "Collection") -> RenderableType:
+def hits_table(hits: "Hits", collection: "Collection") -> RenderableType:
     """Hits with their text, shortened to a paragraph."""
     if not hits:
         return text(f"nothing in {collection.name} matches")
     parts: list[RenderableType] = []
     for hit in hits:
-        parts.append(text(f"{hit.rank:>3}  {hit.score:.4f}  {hit.document.id}", style="bold", keep=""))
+        parts.append(text(f"{hit.rank:>3}  {hit.score:.4f}  {hit.document}", style="bold", keep=""))
         parts.append(Padding(paragraph(hit.text), (0, 0, 0, 5)))
     return Group(*parts)
 

@@ -13,7 +13,7 @@ from bench.runner.asking import ask
 def _ask(beir_folder: Path, out: Path, system: str, **options: str) -> list[str]:
     suite = suite_of(beir_folder, system, **options)
     dataset = open_dataset(suite.datasets[0])
-    return [hit.document.id for hit in ask(suite, dataset, "join two paths", 3, out, plugin_files=[PLUGINS])]
+    return [hit.document for hit in ask(suite, dataset, "join two paths", 3, out, plugin_files=[PLUGINS])]
 
 
 @pytest.mark.parametrize("system", ["saved", "random-order"])

@@ -17,6 +17,7 @@ from screens import as_written, shown
 from bench.collections.collection import Document, Query
 from bench.leaderboard.compare import Comparisons, MeasureComparison, Moved
 from bench.measures.significance import compare_all
+from bench.hits import Hit, Hits
 from bench.terminal import ProgressDisplay, console, docids_table, hits_table, plan_table, print_names
 from bench.terminal.comparison import comparison_view
 from bench.terminal.console import Console, add, table
@@ -62,13 +63,13 @@ def test_a_plan_of_one_cell_says_so_and_shows_names_as_they_are() -> None:
 
 
 def test_hits_show_documents_and_never_obey_them() -> None:
-    hit = SimpleNamespace(rank=1, score=0.5, document=Document(f"d{HOSTILE}", "", ""), text=HOSTILE * 30)
-    told = as_written(hits_table([hit], SimpleNamespace(name="c")), 1000)
+    hits = Hits("asked", [Hit(1, f"d{HOSTILE}", 0.5, HOSTILE * 30)])
+    told = as_written(hits_table(hits, SimpleNamespace(name="c")), 1000)
     assert SEEN in told
     assert "\x1b[2J" not in told
     assert "\x1b]8" not in told
     assert told.rstrip().endswith("...")
-    assert f"nothing in {SEEN} matches" in shown(hits_table([], SimpleNamespace(name=HOSTILE)))
+    assert f"nothing in {SEEN} matches" in shown(hits_table(Hits("asked", []), SimpleNamespace(name=HOSTILE)))
 
 
 def test_identifiers_show_what_two_documents_share() -> None:

@@ -64,10 +64,12 @@ def test_items_of_equal_vectors_share_an_identifier(item_vectors: np.ndarray, na
 @pytest.mark.parametrize("name", OF_VECTORS)
 def test_the_order_of_the_items_does_not_decide_how_many_codes_there_are(item_vectors: np.ndarray, name: str) -> None:
     order = np.random.default_rng(1).permutation(len(item_vectors))
-    codes, permuted = coded(item_vectors, name), coded(item_vectors[order], name)
-    assert permuted.identifiers.vocabularies == codes.identifiers.vocabularies
-    found, expected = (one.facts["distinct_identifiers"] for one in (permuted, codes))
-    assert found == pytest.approx(expected, rel=0.1)
+    assert coded(item_vectors[order], name).identifiers.vocabularies == coded(item_vectors, name).identifiers.vocabularies
+    found, expected = (
+        np.mean([coded(vectors, name, seed=seed).facts["distinct_identifiers"] for seed in range(5)])
+        for vectors in (item_vectors[order], item_vectors)
+    )
+    assert found == pytest.approx(expected, rel=0.1), "mean of five seeds, so that chance decides less than the order"
 
 
 @pytest.mark.parametrize("name", OF_VECTORS)
