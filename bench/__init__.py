@@ -77,7 +77,7 @@ def open(spec: "str | Path") -> "Dataset":
 
 def retriever(name: str, **options: Any) -> "Retriever":
     """A registered system with options, not yet fitted: `bench.retriever("bm25", k1=0.9)`."""
-    from bench.face.systems import construct
+    from bench.retriever import construct
 
     return construct(name, options)
 

@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
+from bench import registry
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, NotFittedError, UnknownName
 from bench.hits import Hits
@@ -236,13 +237,17 @@ _GUARDS = {
 }
 
 
+def construct(name: str, options: Mapping[str, Any]) -> Retriever:
+    """A registered system with options. Raises BenchError for an unknown name or option."""
+    made: Retriever = registry.find("retriever", name).load().from_options(name, options)
+    return made
+
+
 class _CallableModule(ModuleType):
     """`bench.retriever("bm25")` constructs a system. Python puts this module in that function's place when it is
     imported, so the module answers as the function does."""
 
     def __call__(self, name: str, **options: Any) -> Retriever:
-        from bench.face.systems import construct
-
         return construct(name, options)
 
 

@@ -10,10 +10,8 @@ from bench.errors import BenchError
 from bench.settings import parse_query, parse_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.status import Status
-
     from bench.collections.catalogue import Dataset
+    from bench.terminal.console import Console
 
 app = typer.Typer(
     help="Benchmark retrieval systems on shared collections: quality, its uncertainty and its cost.",
@@ -67,7 +65,7 @@ def open_dataset(spec: str, screen: "Console") -> "Dataset":
 
     with screen.status(f"opening {spec} ...") as status:
 
-        def tell(phase: str, done: int, _total: int, status: "Status" = status) -> None:
+        def tell(phase: str, done: int, _total: int, status: Any = status) -> None:
             status.update(f"{spec}: {phase} {done:,}")
 
         dataset = opened(spec, tell)

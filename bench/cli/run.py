@@ -11,9 +11,8 @@ from bench import registry
 from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, Settings, app, examples, open_each
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bench.face.suites import Part
+    from bench.terminal.console import Console
 
 
 @app.command(
@@ -46,9 +45,7 @@ def run(
     ] = [],
     measure: Annotated[
         list[str],
-        typer.Option(
-            help="A measure beside the usual ones, e.g. P@5 (repeatable); the first ranks."
-        ),
+        typer.Option(help="A measure beside the usual ones, e.g. P@5 (repeatable); the first ranks."),
     ] = [],
     depth: Annotated[int | None, typer.Option(min=1, help="Documents asked of a system for each question.")] = None,
     seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],

@@ -10,7 +10,7 @@ from bench.collections.catalogue import Dataset, open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.hits import Hits
-from bench.retriever import Retriever
+from bench.retriever import Retriever, construct
 from bench.runner.fitting import ask, fit
 from bench.settings import parse_query
 
@@ -22,12 +22,6 @@ class Entrant:
     name: str
     system: Retriever | None = None
     answers: Any = None
-
-
-def construct(name: str, options: Mapping[str, Any]) -> Retriever:
-    """A registered system with options. Raises BenchError for an unknown name or option."""
-    made: Retriever = registry.find("retriever", name).load().from_options(name, options)
-    return made
 
 
 def opened(data: "str | Path | Dataset | Collection") -> Collection:

@@ -77,7 +77,8 @@ def bootstrap_interval(values: np.ndarray, units: Sequence[str] | None = None) -
     """The 95 % percentile bootstrap interval of the mean of `values`, shape [queries] (Efron 1979); whole units are
     drawn."""
     mean = values.mean()
-    low, high = mean + np.quantile(resampled_means(values - mean, Units(len(values), units)), TAILS)
+    bounds = mean + np.quantile(resampled_means(values - mean, Units(len(values), units)), TAILS)
+    low, high = np.clip(bounds, values.min(), values.max())  # which rounding may leave
     return Interval(float(low), float(high))
 
 

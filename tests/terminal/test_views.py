@@ -15,9 +15,9 @@ import pytest
 from screens import as_written, shown
 
 from bench.collections.collection import Document, Query
+from bench.hits import Hit, Hits
 from bench.leaderboard.compare import Comparisons, MeasureComparison, Moved
 from bench.measures.significance import compare_all
-from bench.hits import Hit, Hits
 from bench.terminal import ProgressDisplay, console, docids_table, hits_table, plan_table, print_names
 from bench.terminal.comparison import comparison_view
 from bench.terminal.console import Console, add, table

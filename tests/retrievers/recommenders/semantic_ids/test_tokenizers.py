@@ -64,7 +64,10 @@ def test_items_of_equal_vectors_share_an_identifier(item_vectors: np.ndarray, na
 @pytest.mark.parametrize("name", OF_VECTORS)
 def test_the_order_of_the_items_does_not_decide_how_many_codes_there_are(item_vectors: np.ndarray, name: str) -> None:
     order = np.random.default_rng(1).permutation(len(item_vectors))
-    assert coded(item_vectors[order], name).identifiers.vocabularies == coded(item_vectors, name).identifiers.vocabularies
+    assert (
+        coded(item_vectors[order], name).identifiers.vocabularies
+        == coded(item_vectors, name).identifiers.vocabularies
+    )
     found, expected = (
         np.mean([coded(vectors, name, seed=seed).facts["distinct_identifiers"] for seed in range(5)])
         for vectors in (item_vectors[order], item_vectors)
