@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from next_items import next_item_figures
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.retriever import Retriever
-from bench.tasks.next_item import NextItem
 from retrievers.recommenders.item_knn import ItemKNN
 from retrievers.recommenders.markov import Markov
 from retrievers.recommenders.popularity import Popularity
@@ -170,14 +170,6 @@ def test_a_search_collection_has_no_sequences(
         fitted(system(), make_collection({"a": "Bread."}, {"q": "bake"}, {"q": {"a": 1}}))
 
 
-def figures(system: Retriever, collection: Collection, task: NextItem) -> dict[str, float]:
-    fitted(system, collection)
-    asked = task.questions(collection)
-    answers = system.retrieve(asked, task.reach(collection, asked))
-    judged = task.judge(collection, task.final(answers, collection, asked))
-    return {figure.measure: figure.value for figure in judged.figures}
-
-
 @pytest.fixture(scope="module")
 def beauty(data_folder: Path) -> Collection:
     return open_dataset(f"recbole:{data_folder / 'amazon-beauty'}").collection
@@ -185,7 +177,7 @@ def beauty(data_folder: Path) -> Collection:
 
 @pytest.mark.real_data
 def test_item_knn_on_amazon_beauty_equals_the_figures_measured_by_hand(beauty: Collection) -> None:
-    found = figures(ItemKNN(), beauty, NextItem())
+    found = next_item_figures(fitted(ItemKNN(), beauty), beauty)
     assert found["Recall@5"] == pytest.approx(0.0465, abs=1e-3)
     assert found["Recall@10"] == pytest.approx(0.0648, abs=1e-3)
     assert found["nDCG@5"] == pytest.approx(0.0335, abs=1e-3)
@@ -194,9 +186,9 @@ def test_item_knn_on_amazon_beauty_equals_the_figures_measured_by_hand(beauty: C
 
 @pytest.mark.real_data
 def test_popularity_and_markov_on_amazon_beauty_equal_the_figures_measured_by_hand(beauty: Collection) -> None:
-    popularity = figures(Popularity(), beauty, NextItem())
+    popularity = next_item_figures(fitted(Popularity(), beauty), beauty)
     assert popularity["Recall@10"] == pytest.approx(0.0115, abs=1e-3)
     assert popularity["nDCG@10"] == pytest.approx(0.0055, abs=1e-3)
-    markov = figures(Markov(), beauty, NextItem())
+    markov = next_item_figures(fitted(Markov(), beauty), beauty)
     assert markov["Recall@10"] == pytest.approx(0.0668, abs=1e-3)
     assert markov["nDCG@10"] == pytest.approx(0.0439, abs=1e-3)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from merging import merged
+from next_items import next_item_figures
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -35,11 +36,7 @@ def fitted(collection: Collection, **options: Any) -> SID:
 
 
 def reached(system: SID, collection: Collection, measure: str = "Recall@5") -> float:
-    task = NextItem(mask_history="no")
-    questions = task.questions(collection)
-    answers = system.retrieve(questions, task.reach(collection, questions))
-    judged = task.judge(collection, task.final(answers, collection, questions))
-    return next(figure.value for figure in judged.figures if figure.measure == measure)
+    return next_item_figures(system, collection, mask_history="no")[measure]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +169,7 @@ def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequ
     ("options", "message"),
     [
         ({"decoder": {"dimension": 10, "heads": 4}}, "dimension 10 is no multiple of heads 4"),
-        ({"decoder": {"layers": 0}}, "Input should be greater than or equal to 1"),
+        ({"decoder": {"layers": 0}}, "greater than or equal to 1"),
         ({"reading": "items"}, "reading=items is for the encoder-decoder"),
     ],
 )

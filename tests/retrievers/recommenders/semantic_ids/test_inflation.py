@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,10 @@ RECALL = Effectiveness("Recall", 10)
 
 def ranking_of(collection: Collection, one_in: int, mask: str) -> tuple[Rankings, np.ndarray]:
     """Item-kNN's 200 best for one in so many users, and their targets."""
-    task = NextItem(depth=200, mask_history=mask)
-    system = ItemKNN()
-    system.fit(collection.training_view())
-    asked = task.questions(collection)[::one_in]
-    answers = task.final(system.retrieve(asked, task.reach(collection, asked)), collection, asked)
+    whole = NextItem(depth=200, mask_history=mask).on(collection)
+    exam = replace(whole, queries=whole.queries[::one_in])
+    system = ItemKNN().fit(collection.training_view())
+    answers = exam.final(system.retrieve(exam.queries, exam.reach))
     return answers, collection.qrels().rows[::one_in]
 
 
