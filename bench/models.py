@@ -72,7 +72,7 @@ class ModelOptions(Options):
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     precision: Precision = Field("float32", description="auto takes bfloat16 where the processor computes in it")
-    batch_size: int = Field(32, ge=1, description="texts encoded at once")
+    encoding_batch: int = Field(32, ge=1, description="texts encoded at once")
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.progress import Progress
 
@@ -22,15 +23,28 @@ _BATCHES_AT_ONCE = 16
 _NO_LIMIT = 10**9
 """Tokenizers that never cut say so by a larger number, or infinity."""
 
-_CELLS = 2**26
-"""Scores held at once, which bounds a batch of queries."""
+def refuse_textless(collection: Collection) -> None:
+    """Raise BenchError if no document has any text, where a system that reads text would find all of them equal."""
+    if not any(text.strip() for text in collection.texts()):
+        raise BenchError(
+            f"no document of {collection.name} has any text to read; give its documents titles or texts, or take a "
+            "system that reads none, such as item-knn"
+        )
 
 
 def check_length(model: "BaseModel", name: str, tokens: int) -> None:
     """Raise BenchError if the model has no positions for so many tokens."""
-    positions = getattr(model.config, "max_position_embeddings", None)
+    positions = _positions(model)
     if positions is not None and tokens > positions:
         raise BenchError(f"model '{name}' has positions for {positions} tokens; ask for no more than that ({tokens})")
+
+
+def _positions(model: "BaseModel") -> int | None:
+    """Tokens that the model has learned positions for: RoBERTa and its kin count from after the padding index."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    embeddings = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    padding = next((getattr(each, "padding_idx", None) for each in embeddings), None)
+    return positions if positions is None or padding is None else positions - padding - 1
 
 
 def token_limit(model: "BaseModel") -> int | None:
@@ -93,13 +107,24 @@ class DistinctTexts:
     def __getitem__(self, number: int) -> str:
         return self._texts[self._rows[number]]
 
-    def encode(self, encode: Callable[[list[str]], T], batch_size: int, progress: Progress) -> Iterator[T]:
+    def encode(self, encode: Callable[[list[str]], T], batch: int, progress: Progress) -> Iterator[T]:
         """Encode some batches at a time, in order."""
-        step = batch_size * _BATCHES_AT_ONCE
+        step = batch * _BATCHES_AT_ONCE
         for start in range(0, len(self), step):
             rows = self._rows[start : start + step].tolist()
             yield encode([self._texts[row] for row in rows])
             progress("encoding", start + len(rows), len(self))
+
+    def vectors(
+        self, encode: Callable[[list[str]], np.ndarray], dimension: int, batch: int, progress: Progress
+    ) -> np.ndarray:
+        """Shape [texts, dimension], float32, in a temporary file: what `encode` gives for each text."""
+        vectors = scratch_array((len(self), dimension), np.float32)
+        done = 0
+        for part in self.encode(encode, batch, progress):
+            vectors[done : done + len(part)] = part
+            done += len(part)
+        return vectors
 
 
 class Holders:
@@ -119,13 +144,6 @@ class Holders:
         counts = (self._starts[1:] - self._starts[:-1])[texts]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return self._documents[np.repeat(self._starts[texts], counts) + within], np.repeat(scores, counts)
-
-
-def query_batches(queries: Sequence[T], documents: int) -> Iterator[Sequence[T]]:
-    """Batches whose score matrices fit in memory."""
-    step = max(1, _CELLS // documents)
-    for start in range(0, len(queries), step):
-        yield queries[start : start + step]
 
 
 def scratch_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

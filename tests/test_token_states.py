@@ -183,7 +183,7 @@ def test_documents_that_one_system_has_read_no_other_reads_again_and_each_is_cha
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(SBERT, {}), (SBERT, {"precision": "bfloat16", "max_tokens": 16}), (ColBERT, {"batch_size": 1})],
+    [(SBERT, {}), (SBERT, {"precision": "bfloat16", "max_tokens": 16}), (ColBERT, {"encoding_batch": 1})],
 )
 def test_vectors_are_those_without_sharing(
     kitchen: Collection,
@@ -206,7 +206,7 @@ def test_vectors_are_those_without_sharing(
     [
         (SBERT, {"max_tokens": 8}),
         (SBERT, {"document_prompt": "recipe: "}),
-        (ColBERT, {"document_length": 8}),
+        (ColBERT, {"max_tokens": 8}),
     ],
 )
 def test_what_is_read_otherwise_is_not_shared(
@@ -235,7 +235,7 @@ def test_a_fine_tuned_model_shares_nothing(
 
     monkeypatch.setattr(kind, "_finetune", finetune)
     plain, place = fitted(kind(), kitchen, workplace()), workplace()
-    tuned = fitted(kind(finetune="in-batch"), kitchen, place)
+    tuned = fitted(kind(finetuning={"method": "in-batch"}), kitchen, place)
     assert place.reused_seconds == 0
     assert np.abs(vectors(plain) - vectors(tuned)).max() > 1e-3
 

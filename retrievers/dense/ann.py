@@ -3,13 +3,47 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from bench.errors import BenchError
+from bench.options import Options
 
 _PQ_CENTROIDS = 256
+
+
+class IndexOptions(Options):
+    """How the nearest vectors are found."""
+
+    kind: Literal["flat", "hnsw", "ivf-pq"] = Field("flat", description="flat is exact, the others are faiss's")
+    hnsw_links: int = Field(32, ge=2, le=512, description="hnsw: neighbours of a vector in the graph")
+    hnsw_effort: int = Field(200, ge=1, description="hnsw: candidates weighed while building (efConstruction)")
+    ef_search: int = Field(128, ge=1, description="hnsw: candidates weighed while searching, at least k")
+    lists: int = Field(0, ge=0, description="ivf-pq: number of inverted lists; 0: 4 times the root of the documents")
+    probes: int = Field(16, ge=1, description="ivf-pq: lists that a query visits")
+    pq_bytes: int = Field(48, ge=1, description="ivf-pq: bytes per vector; must divide the dimension")
+
+    @property
+    def exact(self) -> bool:
+        """Whether every vector is compared, without an index."""
+        return self.kind == "flat"
+
+
+def build(vectors: np.ndarray, options: IndexOptions, seed: int) -> Any:
+    """The approximate index that the options choose."""
+    if options.kind == "hnsw":
+        return hnsw(vectors, options.hnsw_links, options.hnsw_effort, seed)
+    return ivf_pq(vectors, options.lists, options.pq_bytes, seed)
+
+
+def tune(index: Any, options: IndexOptions) -> None:
+    """Have a search take the trouble that the options ask for."""
+    if options.kind == "hnsw":
+        index.hnsw.efSearch = options.ef_search
+    else:
+        index.nprobe = options.probes
 
 
 def hnsw(vectors: np.ndarray, links: int, effort: int, seed: int) -> Any:
@@ -34,8 +68,12 @@ def ivf_pq(vectors: np.ndarray, lists: int, code_bytes: int, seed: int) -> Any:
     number, dimension = vectors.shape
     if dimension % code_bytes:
         raise BenchError(f"pq_bytes={code_bytes} does not divide the dimension {dimension}; choose one that does")
-    lists = lists or _lists_for(number)
-    _check_trainable(number, max(lists, _PQ_CENTROIDS))
+    if number < _PQ_CENTROIDS:
+        raise BenchError(
+            f"{number} vectors are too few to train product quantisation, which needs {_PQ_CENTROIDS}; take "
+            "index.kind=flat or hnsw"
+        )
+    lists = _checked_lists(lists, number)
     index = faiss.IndexIVFPQ(
         faiss.IndexFlatIP(dimension), dimension, lists, code_bytes, 8, faiss.METRIC_INNER_PRODUCT
     )
@@ -49,8 +87,7 @@ def ivf_bytes(vectors: np.ndarray, lists: int, seed: int) -> Any:
     import faiss
 
     number, dimension = vectors.shape
-    lists = lists or _lists_for(number)
-    _check_trainable(number, lists)
+    lists = _checked_lists(lists, number)
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(dimension), dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
     )
@@ -78,15 +115,11 @@ def read(path: Path) -> Any:
     return faiss.read_index(str(path))
 
 
-def _lists_for(number: int) -> int:
-    return min(number, int(4 * number**0.5))
-
-
-def _check_trainable(number: int, needed: int) -> None:
-    if number < needed:
-        raise BenchError(
-            f"{number} vectors are too few to train an index that needs {needed}; take an exact search or fewer lists"
-        )
+def _checked_lists(wanted: int, number: int) -> int:
+    """How many inverted lists to make of so many vectors; 4 times their root where none are wanted."""
+    if wanted > number:
+        raise BenchError(f"{number} vectors are too few to train {wanted} lists; set `lists` to {number} at most")
+    return wanted or min(number, int(4 * number**0.5))
 
 
 def _filled(index: Any, vectors: np.ndarray, seed: int) -> Any:

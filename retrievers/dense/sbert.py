@@ -4,16 +4,17 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import MINILM, open_model
 from bench.rankings import Rankings
 from retrievers.dense import ann
+from retrievers.dense.ann import IndexOptions
 from retrievers.encoding import (
     DistinctTexts,
     FullWindows,
@@ -21,11 +22,11 @@ from retrievers.encoding import (
     check_length,
     open_array,
     prompt_of,
-    query_batches,
-    scratch_array,
+    refuse_textless,
     token_limit,
 )
-from retrievers.learning.finetuning import FineTuned
+from retrievers.learning.finetuning import FineTuned, FineTuningOptions
+from retrievers.scoring import Scoring
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -33,19 +34,15 @@ if TYPE_CHECKING:
     from retrievers.learning.contrastive import Method
 
 
-class SBERT(FineTuned):
+class SBERT(FineTuned, Scoring):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate
-    with a faiss index. `finetune` trains the model first, by the softmax of a query's relevant document against the
+    with a faiss index. `finetuning` trains the model first, by the softmax of a query's relevant document against the
     batch's other ones (Henderson et al. 2017, section 4.4), mined ones included with `hard-negatives`.
     """
 
     family = "dense"
-
-    finetune: Literal["none", "in-batch", "hard-negatives"] = Field(
-        "none", description="train first, against the batch's other documents, or against mined ones too"
-    )
 
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
@@ -53,13 +50,18 @@ class SBERT(FineTuned):
     max_tokens: int = Field(0, ge=0, description="texts are cut after this many tokens; 0: as the model does")
     query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
     document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
-    index: Literal["flat", "hnsw", "ivf-pq"] = Field("flat", description="flat is exact, the others are faiss's")
-    hnsw_links: int = Field(32, ge=2, le=512, description="hnsw: neighbours of a vector in the graph")
-    hnsw_effort: int = Field(200, ge=1, description="hnsw: candidates weighed while building (efConstruction)")
-    ef_search: int = Field(128, ge=1, description="hnsw: candidates weighed while searching, at least k")
-    lists: int = Field(0, ge=0, description="ivf-pq: number of inverted lists; 0: 4 times the root of the documents")
-    probes: int = Field(16, ge=1, description="ivf-pq: lists that a query visits")
-    pq_bytes: int = Field(48, ge=1, description="ivf-pq: bytes per vector; must divide the dimension")
+    index: IndexOptions = Field(default_factory=IndexOptions, description="how the nearest vectors are found")
+
+    @field_validator("finetuning")
+    @classmethod
+    def _compares_with_the_batch(cls, finetuning: FineTuningOptions) -> FineTuningOptions:
+        if finetuning.method == "pairwise":
+            raise ValueError("pairwise is ColBERT's loss; sbert has in-batch and hard-negatives")
+        return finetuning
+
+    @property
+    def deterministic(self) -> bool:
+        return self.index.exact and not self.trained
 
     @cached_property
     def encoder(self) -> "SentenceTransformer":
@@ -85,23 +87,21 @@ class SBERT(FineTuned):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of unit length, shape [texts, dimension], without any prompt; works before `fit`."""
-        return _unit(self.encoder.encode(list(texts), prompt="", batch_size=self.batch_size, show_progress_bar=False))
+        return _unit(self.encoder.encode(list(texts), prompt="", batch_size=self.encoding_batch, show_progress_bar=False))
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
+        refuse_textless(collection)
         texts = DistinctTexts(collection.texts())
         if self.trained:
             self.encoder = self._open(self.model)
             self._finetune(collection, texts)
         self._holders = Holders(texts.place)
-        full = FullWindows()
-        vectors = scratch_array((len(texts), self._dimension), np.float32)
-        done = 0
+        full, dimension = FullWindows(), self._dimension
         with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
-            for part in texts.encode(self._encode_documents, self.batch_size, self.progress):
-                vectors[done : done + len(part)] = part
-                done += len(part)
+            vectors = texts.vectors(self._encode_documents, dimension, self.encoding_batch, self.progress)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
+        return self
 
     def _method(self, model: "SentenceTransformer") -> "Method":
         from sentence_transformers import SentenceTransformerTrainer
@@ -112,7 +112,7 @@ class SBERT(FineTuned):
         from retrievers.learning.contrastive import Method
 
         similarity, usual = (cos_sim, 20.0) if model.similarity_fn_name == "cosine" else (dot_score, 1.0)
-        loss = MultipleNegativesRankingLoss(model, scale=self.finetune_scale or usual, similarity_fct=similarity)
+        loss = MultipleNegativesRankingLoss(model, scale=self.finetuning.scale or usual, similarity_fct=similarity)
         return Method(SentenceTransformerTrainer, loss, InformationRetrievalEvaluator)
 
     def _cut(self, model: "SentenceTransformer", tokens: int) -> None:
@@ -122,12 +122,10 @@ class SBERT(FineTuned):
 
     def _build(self, vectors: np.ndarray) -> None:
         self.progress("indexing", 0, 1)
-        if self.index == "hnsw":
-            self._search_index = ann.hnsw(vectors, self.hnsw_links, self.hnsw_effort, self.seed)
-        elif self.index == "ivf-pq":
-            self._search_index = ann.ivf_pq(vectors, self.lists, self.pq_bytes, self.seed)
-        else:
+        if self.index.exact:
             self._hold(vectors)
+        else:
+            self._neighbours = ann.build(vectors, self.index, self.seed)
         self.progress("indexing", 1, 1)
 
     def _hold(self, vectors: np.ndarray) -> None:
@@ -136,41 +134,37 @@ class SBERT(FineTuned):
 
         self._vectors = torch.from_numpy(vectors).to(self.encoder.device)
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        vectors = self._encode_queries([query.text for query in queries])
-        if self.index != "flat":
-            self._tune()
-            found = ann.nearest(self._search_index, vectors, k)
-            return Rankings.from_hits(queries, [self._holders.hits(*hits) for hits in found])
-        parts = []
-        for positions in query_batches(range(len(queries)), len(self._holders.place)):
-            span = slice(positions[0], positions[-1] + 1)
-            scores = self._holders.spread(self._products(vectors[span]))
-            parts.append(Rankings.from_scores(queries[span], scores, k))
-            self.progress("retrieving", span.stop, len(queries))
-        return Rankings.concatenate(parts)
+    @property
+    def documents(self) -> int:
+        return len(self._holders.place)
 
-    def _products(self, queries: np.ndarray) -> np.ndarray:
-        """Inner products, shape [queries, texts], with torch: a second library's threads would wait for its own."""
+    def read(self, queries: Sequence[Query]) -> np.ndarray:
+        """A vector of each query."""
+        return self._encode_queries([query.text for query in queries])
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """Inner products, with torch: a second library's threads would wait for its own."""
         import torch
 
-        return (torch.from_numpy(queries).to(self._vectors.device) @ self._vectors.T).cpu().numpy()
+        products = torch.from_numpy(vectors).to(self._vectors.device) @ self._vectors.T
+        return self._holders.spread(products.cpu().numpy())
 
-    def _tune(self) -> None:
-        if self.index == "hnsw":
-            self._search_index.hnsw.efSearch = self.ef_search
-        else:
-            self._search_index.nprobe = self.probes
+    def answer(self, queries: Sequence[Query], vectors: np.ndarray, k: int) -> Rankings:
+        if self.index.exact:
+            return super().answer(queries, vectors, k)
+        ann.tune(self._neighbours, self.index)
+        found = ann.nearest(self._neighbours, vectors, k)
+        return Rankings.from_hits(queries, [self._holders.hits(*hits) for hits in found])
 
     def _encode_queries(self, texts: list[str]) -> np.ndarray:
         encoded = self.encoder.encode_query(
-            texts, prompt=self._query_prompt, batch_size=self.batch_size, show_progress_bar=False
+            texts, prompt=self._query_prompt, batch_size=self.encoding_batch, show_progress_bar=False
         )
         return self._comparable(encoded)
 
     def _encode_documents(self, texts: list[str]) -> np.ndarray:
         encoded = self.encoder.encode_document(
-            texts, prompt=self._document_prompt, batch_size=self.batch_size, show_progress_bar=False
+            texts, prompt=self._document_prompt, batch_size=self.encoding_batch, show_progress_bar=False
         )
         return self._comparable(encoded)
 
@@ -193,20 +187,20 @@ class SBERT(FineTuned):
     def save(self, folder: Path) -> None:
         np.save(folder / "texts.npy", self._holders.place)
         (folder / "counts.json").write_text(json.dumps(self._counts))
-        if self.index == "flat":
+        if self.index.exact:
             np.save(folder / "vectors.npy", self._vectors.cpu().numpy())
         else:
-            ann.write(self._search_index, folder / "index.faiss")
+            ann.write(self._neighbours, folder / "index.faiss")
         self._save_finetuned(folder)
 
     def load(self, folder: Path) -> None:
         self._load_finetuned(folder)
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
         self._counts = json.loads((folder / "counts.json").read_text())
-        if self.index == "flat":
+        if self.index.exact:
             self._hold(open_array(folder / "vectors.npy"))
         else:
-            self._search_index = ann.read(folder / "index.faiss")
+            self._neighbours = ann.read(folder / "index.faiss")
 
     def weights(self) -> list[str]:
         return [self.model]
@@ -220,8 +214,8 @@ class SBERT(FineTuned):
             "max_tokens": token_limit(self.encoder),
             "query_prompt": self._query_prompt,
             "document_prompt": self._document_prompt,
-            "search": "exact" if self.index == "flat" else "approximate",
-            "scores": "approximate" if self.index == "ivf-pq" else "exact",
+            "search": "exact" if self.index.exact else "approximate",
+            "scores": "approximate" if self.index.kind == "ivf-pq" else "exact",
             **self._counts,
             **self._finetune_facts(),
         }

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -11,11 +11,10 @@ from pydantic import Field, field_validator
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
-from bench.rankings import Rankings
-from bench.retriever import Retriever
 from retrievers.dense.token_vectors import Layer, TokenVectors, WordPieces, Words
 from retrievers.dense.word_files import read_counts, read_vectors
-from retrievers.encoding import DistinctTexts, open_array, query_batches, scratch_array
+from retrievers.encoding import DistinctTexts, open_array, refuse_textless
+from retrievers.scoring import Scoring
 
 CORPUS = "corpus"
 PIECES = "word-pieces"
@@ -27,7 +26,7 @@ _ROUNDING = 1e-5
 """Share of a float32 vector's length that is nothing but rounding once a component is removed."""
 
 
-class SIF(ModelOptions, Retriever):
+class SIF(ModelOptions, Scoring):
     """Cosine of weighted means of token vectors without their common component (Arora et al. 2017, algorithm 1).
 
     A token w weighs a / (a + p(w)). The first right singular vectors of the documents' means are removed from the
@@ -67,16 +66,17 @@ class SIF(ModelOptions, Retriever):
     def _uses_model(self) -> bool:
         return self.vectors == PIECES or self.vectors.startswith(LAYER)
 
-    def fit(self, collection: Collection) -> None:
+    @property
+    def deterministic(self) -> bool:
+        return True
+
+    def fit(self, collection: Collection) -> Self:
+        refuse_textless(collection)
         self._tokens = self._open_model() if self._uses_model else self._read_words()
         texts = DistinctTexts(collection.texts())
         copies = np.bincount(texts.place)
         self._weights = self._token_weights(collection.texts())
-        vectors = scratch_array((len(texts), self._tokens.dimension), np.float32)
-        start = 0
-        for part in texts.encode(self._means, self.batch_size, self.progress):
-            vectors[start : start + len(part)] = part
-            start += len(part)
+        vectors = texts.vectors(self._means, self._tokens.dimension, self.encoding_batch, self.progress)
         self._components = _common_components(vectors, copies, self.remove)
         for start in range(0, len(vectors), _ROWS):
             rows = slice(start, start + _ROWS)
@@ -87,6 +87,7 @@ class SIF(ModelOptions, Retriever):
                 f"no document of {collection.name} has a vector: none of its words is in {self.vectors}, or nothing "
                 f"is left without {self.remove} singular vectors; change sif.vectors or sif.remove"
             )
+        return self
 
     def _open_model(self) -> TokenVectors:
         if self.vectors == PIECES:
@@ -126,16 +127,16 @@ class SIF(ModelOptions, Retriever):
             parts.append(_directions(self._means(texts[start : start + _ROWS]), self._components))
         return np.concatenate(parts)
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        answers = []
-        for asked in query_batches(queries, len(self._place)):
-            vectors = self.embed([query.text for query in asked])
-            scores = vectors @ self._vectors.T
-            scores[:, self._wordless] = -np.inf
-            scores[~vectors.any(axis=1)] = -np.inf
-            answers.append(Rankings.from_scores(asked, scores[:, self._place], k))
-            self.progress("retrieving", sum(map(len, answers)), len(queries))
-        return Rankings.concatenate(answers)
+    @property
+    def documents(self) -> int:
+        return len(self._place)
+
+    def scores(self, queries: Sequence[Query]) -> np.ndarray:
+        vectors = self.embed([query.text for query in queries])
+        scores = vectors @ self._vectors.T
+        scores[:, self._wordless] = -np.inf
+        scores[~vectors.any(axis=1)] = -np.inf
+        return scores[:, self._place]
 
     def save(self, folder: Path) -> None:
         np.save(folder / "vectors.npy", self._vectors)

@@ -126,7 +126,7 @@ class Layer(TokenVectors):
             )
         if max_tokens > longest:
             raise BenchError(f"{name} reads at most {longest} tokens, not {max_tokens}; set max_tokens={longest}")
-        self._layer, self._max_tokens, self._batch_size = layer, max_tokens, options.batch_size
+        self._layer, self._max_tokens, self._batch = layer, max_tokens, options.encoding_batch
         self.size, self.dimension = config.vocab_size, config.hidden_size
         self.unknown = self._tokenizer.unk_token_id
         self._full = 0
@@ -144,8 +144,8 @@ class Layer(TokenVectors):
         order = sorted(range(len(texts)), key=lengths.__getitem__)
         means = np.zeros((len(texts), self.dimension), dtype=np.float32)
         token_weights = torch.tensor(weights, dtype=torch.float32, device=self._model.device)
-        for start in range(0, len(order), self._batch_size):
-            rows = order[start : start + self._batch_size]
+        for start in range(0, len(order), self._batch):
+            rows = order[start : start + self._batch]
             batch = {name: [values[row] for row in rows] for name, values in encoded.items()}
             means[rows] = self._batch_means(self._tokenizer.pad(batch, return_tensors="pt"), token_weights)
         return means

@@ -6,14 +6,15 @@ import tempfile
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.models import MINILM, find_weights, open_model, token_encoder
+from bench.models import MINILM, open_model, token_encoder
+from bench.options import Options
 from bench.rankings import Rankings
 from retrievers.dense import ann
 from retrievers.encoding import (
@@ -23,12 +24,19 @@ from retrievers.encoding import (
     check_length,
     open_array,
     prompt_of,
-    query_batches,
+    refuse_textless,
     scratch_array,
-    token_limit,
+)
+from retrievers.late_interaction.checkpoints import (
+    document_tokens,
+    is_checkpoint,
+    query_expansion,
+    query_tokens,
+    set_lengths,
 )
 from retrievers.late_interaction.maxsim import maxsim
 from retrievers.learning.finetuning import FineTuned
+from retrievers.scoring import Scoring
 
 if TYPE_CHECKING:
     import torch
@@ -40,30 +48,45 @@ _GIGABYTE = 10**9
 _USUAL_QUERY_TOKENS = 32.0
 
 
-class ColBERT(FineTuned):
-    """MaxSim over token vectors, of a late-interaction checkpoint or of any encoder as it is.
+class SearchOptions(Options):
+    """Which documents are scored."""
 
-    A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
-    lengths, projection and skip list. Of a plain encoder the normalised token vectors are compared as they are.
-    Document tokens that are skipped or that only pad a batch have no vector, so they never win.
-    `finetune=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant document and a
-    mined one. The others compare with the whole batch's documents.
-    """
-
-    family = "late interaction"
-
-    model: str = Field(MINILM, description="name on the Hugging Face hub, or folder, of a checkpoint or encoder")
-    query_length: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
-    document_length: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
-    skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
-    search: Literal["exact", "candidates"] = Field(
+    kind: Literal["exact", "candidates"] = Field(
         "exact", description="score every document, or those with a token near to one of the query's"
     )
     candidates_per_token: int = Field(256, ge=1, description="candidates: document tokens found per query token")
     lists: int = Field(0, ge=0, description="candidates: number of inverted lists; 0: 4 times the root of the tokens")
     probes: int = Field(16, ge=1, description="candidates: lists that a query token visits")
+
+    @property
+    def exact(self) -> bool:
+        """Whether every document is scored."""
+        return self.kind == "exact"
+
+
+class ColBERT(FineTuned, Scoring):
+    """MaxSim over token vectors, of a late-interaction checkpoint or of any encoder as it is.
+
+    A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
+    lengths, projection and skip list. Of a plain encoder the normalised token vectors are compared as they are.
+    Document tokens that are skipped or that only pad a batch have no vector, so they never win.
+    `finetuning.method=pairwise` is ColBERT's own training (section 3.3): softmax cross-entropy over a relevant
+    document and a mined one. The others compare with the whole batch's documents.
+    """
+
+    family = "late interaction"
+
+    model: str = Field(MINILM, description="name on the Hugging Face hub, or folder, of a checkpoint or encoder")
+    max_tokens: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
+    max_query_tokens: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
+    skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
+    search: SearchOptions = Field(default_factory=SearchOptions, description="which documents are scored")
     storage: Literal["float32", "float16"] = Field("float32", description="number format of the stored vectors")
     max_index_gb: float = Field(16, gt=0, description="exact: refuse token vectors beyond this many gigabytes")
+
+    @property
+    def deterministic(self) -> bool:
+        return self.search.exact and not self.trained
 
     @cached_property
     def encoder(self) -> "MultiVectorEncoder":
@@ -74,34 +97,30 @@ class ColBERT(FineTuned):
         from sentence_transformers import MultiVectorEncoder
 
         skipped = list(string.punctuation) if self.skip_punctuation else []
-        load = MultiVectorEncoder if _is_checkpoint(name) else partial(token_encoder, skipped=skipped)
+        load = MultiVectorEncoder if is_checkpoint(name) else partial(token_encoder, skipped=skipped)
         encoder = open_model(load, name, self)
-        check_length(encoder, name, max(self.query_length, self.document_length))
-        transformer: Any = encoder[0]
-        if self.document_length:
-            transformer.document_length = self.document_length
-        if self.query_length:
-            transformer.query_length = self.query_length
-            if transformer.query_expansion:
-                transformer.query_expansion = {**transformer.query_expansion, "length": self.query_length}
+        check_length(encoder, name, max(self.max_tokens, self.max_query_tokens))
+        set_lengths(encoder, self.max_tokens, self.max_query_tokens)
         return encoder
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
+        refuse_textless(collection)
         texts = DistinctTexts(collection.texts())
         if self.trained:
             self.encoder = self._open(self.model)
             self._finetune(collection, texts)
         full = FullWindows()
         with tempfile.TemporaryFile() as file:
-            with self._reading_once(texts, self.encoder), full.counted(self.encoder, self._document_tokens):
+            with self._reading_once(texts, self.encoder), full.counted(self.encoder, document_tokens(self.encoder)):
                 lengths = self._write_vectors(texts, file)
             order = np.argsort(lengths, kind="stable")
             self._sort_vectors(file, lengths, order)
         position = np.empty(len(texts), dtype=np.int64)
         position[order] = np.arange(len(texts))
         self._holders = Holders(position[texts.place])
-        self._counts = {"distinct_texts": len(texts), "texts_at_document_length": full.count}
+        self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._index_candidates()
+        return self
 
     def _method(self, model: "MultiVectorEncoder") -> "Method":
         from sentence_transformers import MultiVectorEncoderTrainer
@@ -112,8 +131,8 @@ class ColBERT(FineTuned):
 
         loss: torch.nn.Module
         mean = model.similarity_fn_name == "meanmaxsim"
-        scale = self.finetune_scale or (_USUAL_QUERY_TOKENS if mean else 1.0)
-        if self.finetune == "pairwise":
+        scale = self.finetuning.scale or (_USUAL_QUERY_TOKENS if mean else 1.0)
+        if self.finetuning.method == "pairwise":
             similarity = scoring.mean_colbert_kd_scores if mean else scoring.colbert_kd_scores
             loss = losses.MultiVectorDistillKLDivLoss(
                 model, similarity_fct=similarity, student_temperature=1 / scale, teacher_temperature=1.0
@@ -124,8 +143,7 @@ class ColBERT(FineTuned):
         return Method(MultiVectorEncoderTrainer, loss, MultiVectorInformationRetrievalEvaluator)
 
     def _cut(self, model: "MultiVectorEncoder", tokens: int) -> None:
-        transformer: Any = model[0]
-        transformer.document_length = min(transformer.document_length or token_limit(model) or tokens, tokens)
+        set_lengths(model, min(document_tokens(model) or tokens, tokens))
 
     def _write_vectors(self, texts: DistinctTexts, file: Any) -> np.ndarray:
         """Append each text's vectors to the file. Returns how many each has, shape [texts].
@@ -135,19 +153,19 @@ class ColBERT(FineTuned):
         lengths: list[int] = []
         size = 0
         markers = len(self._encode_documents([""])[0])
-        for part in texts.encode(self._encode_documents, self.batch_size, self.progress):
+        for part in texts.encode(self._encode_documents, self.encoding_batch, self.progress):
             own = [vectors if len(vectors) > markers else vectors[:0] for vectors in part]
             lengths += map(len, own)
             data = np.concatenate(own).astype(self.storage).tobytes()
             file.write(data)
             size += len(data)
-            if self.search == "exact" and size > self.max_index_gb * _GIGABYTE:
+            if self.search.exact and size > self.max_index_gb * _GIGABYTE:
                 raise BenchError(
                     f"the vectors of {len(lengths)} of {len(texts)} texts need more than {self.max_index_gb:g} GB; "
-                    "raise colbert.max_index_gb, or set storage=float16 or search=candidates"
+                    "raise colbert.max_index_gb, or set storage=float16 or search.kind=candidates"
                 )
         if not size:
-            raise BenchError(f"no document has a token beside the markers of '{self.model}'; raise document_length")
+            raise BenchError(f"no document has a token beside the markers of '{self.model}'; raise max_tokens")
         file.flush()
         return np.array(lengths)
 
@@ -161,39 +179,38 @@ class ColBERT(FineTuned):
             self._vectors[start:stop] = written[starts[text] : starts[text] + lengths[text]]
 
     def _index_candidates(self) -> None:
-        if self.search == "candidates":
+        if not self.search.exact:
             self.progress("indexing", 0, 1)
-            self._token_index = ann.ivf_bytes(self._vectors, self.lists, self.seed)
+            self._token_index = ann.ivf_bytes(self._vectors, self.search.lists, self.seed)
             self.progress("indexing", 1, 1)
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        parts = []
-        for asked in query_batches(queries, len(self._holders.place)):
-            encoded = self._encode_queries([query.text for query in asked])
-            parts.append(
-                self._rank_all(asked, encoded, k) if self.search == "exact" else self._rank_near(asked, encoded)
-            )
-            self.progress("retrieving", sum(map(len, parts)), len(queries))
-        return Rankings.concatenate(parts)
+    @property
+    def documents(self) -> int:
+        return len(self._holders.place)
 
-    def _rank_all(self, queries: Sequence[Query], encoded: Sequence[np.ndarray], k: int) -> Rankings:
-        scores = self._scores(encoded, self._vectors, self._offsets)
-        return Rankings.from_scores(queries, self._holders.spread(scores), k)
+    def scores(self, queries: Sequence[Query]) -> np.ndarray:
+        encoded = self._encode_queries([query.text for query in queries])
+        return self._holders.spread(self._similarities(encoded, self._vectors, self._offsets))
 
-    def _rank_near(self, queries: Sequence[Query], encoded: Sequence[np.ndarray]) -> Rankings:
-        """Score the documents that hold a token near to one of the query's."""
-        self._token_index.nprobe = self.probes
-        hits = []
-        for vectors in encoded:
-            near = [tokens for tokens, _ in ann.nearest(self._token_index, vectors, self.candidates_per_token)]
-            texts = np.unique(np.searchsorted(self._offsets, np.concatenate(near), side="right") - 1)
-            lengths = np.diff(self._offsets)[texts]
-            offsets = np.concatenate([[0], np.cumsum(lengths)])
-            rows = np.arange(offsets[-1]) + np.repeat(self._offsets[texts] - offsets[:-1], lengths)
-            hits.append(self._holders.hits(texts, self._scores([vectors], self._vectors[rows], offsets)[0]))
-        return Rankings.from_hits(queries, hits)
+    def answer(self, queries: Sequence[Query], read: Sequence[Query], k: int) -> Rankings:
+        if self.search.exact:
+            return super().answer(queries, read, k)
+        self._token_index.nprobe = self.search.probes
+        encoded = self._encode_queries([query.text for query in queries])
+        return Rankings.from_hits(queries, [self._near(vectors) for vectors in encoded])
 
-    def _scores(self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and scores of the documents that hold a token near to one of the query's."""
+        near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.search.candidates_per_token)]
+        texts = np.unique(np.searchsorted(self._offsets, np.concatenate(near), side="right") - 1)
+        lengths = np.diff(self._offsets)[texts]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(offsets[-1]) + np.repeat(self._offsets[texts] - offsets[:-1], lengths)
+        return self._holders.hits(texts, self._similarities([query], self._vectors[rows], offsets)[0])
+
+    def _similarities(
+        self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray
+    ) -> np.ndarray:
         scores = maxsim(queries, vectors, offsets, self.encoder.device)
         if self.encoder.similarity_fn_name == "meanmaxsim":
             scores /= np.array([[max(len(query), 1)] for query in queries], dtype=np.float32)
@@ -209,7 +226,7 @@ class ColBERT(FineTuned):
 
     @property
     def _encode_arguments(self) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+        return {"batch_size": self.encoding_batch, "show_progress_bar": False, "convert_to_numpy": True}
 
     @property
     def _query_prompt(self) -> str:
@@ -219,17 +236,12 @@ class ColBERT(FineTuned):
     def _document_prompt(self) -> str:
         return prompt_of(self.encoder, None, "document", "passage", "corpus")
 
-    @property
-    def _document_tokens(self) -> int | None:
-        transformer: Any = self.encoder[0]
-        return transformer.document_length or token_limit(self.encoder)
-
     def save(self, folder: Path) -> None:
         np.save(folder / "tokens.npy", self._vectors)
         np.save(folder / "offsets.npy", self._offsets)
         np.save(folder / "texts.npy", self._holders.place)
         (folder / "counts.json").write_text(json.dumps(self._counts))
-        if self.search == "candidates":
+        if not self.search.exact:
             ann.write(self._token_index, folder / "index.faiss")
         self._save_finetuned(folder)
 
@@ -239,45 +251,28 @@ class ColBERT(FineTuned):
         self._offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
         self._counts = json.loads((folder / "counts.json").read_text())
-        if self.search == "candidates":
+        if not self.search.exact:
             self._token_index = ann.read(folder / "index.faiss")
 
     def weights(self) -> list[str]:
         return [self.model]
 
     def facts(self) -> dict[str, Any]:
-        transformer: Any = self.encoder[0]
         lengths = np.diff(self._offsets)[self._holders.place]
         return {
             "device": str(self.encoder.device),
             "precision": str(self.encoder.dtype).removeprefix("torch."),
-            "checkpoint": "late interaction" if _is_checkpoint(self.model) else "plain encoder",
+            "checkpoint": "late interaction" if is_checkpoint(self.model) else "plain encoder",
             "similarity": self.encoder.similarity_fn_name,
             "dimension": self._vectors.shape[1],
             "query_prompt": self._query_prompt,
             "document_prompt": self._document_prompt,
-            "query_tokens": transformer.query_length or token_limit(self.encoder),
-            "query_expansion": transformer.query_expansion,
-            "document_tokens": self._document_tokens,
+            "query_tokens": query_tokens(self.encoder),
+            "query_expansion": query_expansion(self.encoder),
+            "document_tokens": document_tokens(self.encoder),
             "bytes_per_token": self._vectors.itemsize * self._vectors.shape[1],
             "tokens_per_document": float(lengths.mean()),
             "documents_without_tokens": int((lengths == 0).sum()),
             **self._counts,
             **self._finetune_facts(),
         }
-
-
-def _is_checkpoint(name: str) -> bool:
-    """Whether the model was trained for late interaction: the library would give others a random projection."""
-    folder = find_weights(name).folder
-    settings = _read_json(folder / "config_sentence_transformers.json")
-    architectures = _read_json(folder / "config.json").get("architectures") or []
-    return (
-        settings.get("model_type") in ("MultiVectorEncoder", "ColBERT")
-        or "query_prefix" in settings
-        or any(kind == "HF_ColBERT" or kind.endswith("ForRetrieval") for kind in architectures)
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -4,24 +4,24 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.rankings import Rankings
-from bench.retriever import Retriever
-from retrievers.lexical.engines import ENGINES, Engine, Formula, Variant
+from retrievers.encoding import refuse_textless
+from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
 from retrievers.lexical.terms import Analyser, Vocabulary
+from retrievers.scoring import Scoring
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 AUTO = "auto"
 
-_CELLS = 2**24
-"""Scores held at once, which bounds a batch of queries."""
 
-
-class BM25(Retriever):
+class BM25(Scoring):
     """BM25: sums idf times saturated term frequency over the terms of the query.
 
     The defaults are Lucene's: its formula, k1 = 1.2 and b = 0.75 (Anserini takes 0.9 and 0.4). Only documents that
@@ -29,11 +29,11 @@ class BM25(Retriever):
     no answer. A term that the query repeats counts as often.
 
     Lucene's ranking is ATIRE's with another idf (never 0); Robertson's idf is floored at 0; BM25+ and BM25L
-    (Lv and Zhai 2011) bound the weight of an occurrence from below by `delta`. See `bm25_engines` for where the two
-    libraries agree.
+    (Lv and Zhai 2011) bound the weight of an occurrence from below by `delta`. See `engines` for where the two libraries agree.
     """
 
     family = "sparse"
+    cells: ClassVar[int] = 2**24
 
     engine: Literal["bm25s", "rank-bm25"] = Field("bm25s", description="library that computes the scores")
     variant: Variant = Field(
@@ -70,7 +70,8 @@ class BM25(Retriever):
             raise ValueError("more than one group; write (?:...) for those that are not the word")
         return pattern
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
+        refuse_textless(collection)
         self._start(collection.rules.language, Vocabulary())
         documents: list[list[int]] = []
         for text in collection.texts():
@@ -84,6 +85,7 @@ class BM25(Retriever):
         self.progress("indexing", 0, 1)
         self._index.index(documents, len(self._vocabulary))
         self.progress("indexing", 1, 1)
+        return self
 
     def _start(self, language: str, vocabulary: Vocabulary) -> None:
         self._language = language
@@ -95,15 +97,20 @@ class BM25(Retriever):
     def _resolve(self, language: str) -> str:
         return self._language if language == AUTO else language
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        batch = max(1, _CELLS // self._index.documents)
-        parts = []
-        for start in range(0, len(queries), batch):
-            asked = queries[start : start + batch]
-            terms = [self._vocabulary.known(self._analyser.terms(query.text)) for query in asked]
-            parts.append(Rankings.from_scores(asked, self._index.scores(terms), k))
-            self.progress("retrieving", start + len(asked), len(queries))
-        return Rankings.concatenate(parts)
+    @property
+    def deterministic(self) -> bool:
+        return True
+
+    @property
+    def documents(self) -> int:
+        return self._index.documents
+
+    def read(self, queries: Sequence[Query]) -> list[list[int]]:
+        """The known terms of each query."""
+        return [self._vocabulary.known(self._analyser.terms(query.text)) for query in queries]
+
+    def scores(self, terms: Sequence[Terms]) -> "csr_array":
+        return self._index.scores(terms)
 
     def save(self, folder: Path) -> None:
         self._index.save(folder)

@@ -4,20 +4,16 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.rankings import Rankings
-from bench.retriever import Retriever
+from retrievers.scoring import Scoring
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-_CELLS = 2**22
-"""Scores held at once, which bounds a batch of queries."""
 
 
 def training_sequences(collection: Collection) -> list[np.ndarray]:
@@ -51,10 +47,11 @@ def ownership(sequences: Sequence[np.ndarray], items: int) -> "csr_array":
     return coo_array((np.ones(len(owners)), pairs), shape=(len(owned), items)).tocsr()
 
 
-class Recommender(Retriever):
+class Recommender(Scoring):
     """Scores items for a history of items; the text of a query is not read."""
 
     family = "recommender"
+    cells: ClassVar[int] = 2**22
 
     @property
     def trained(self) -> bool:
@@ -65,18 +62,17 @@ class Recommender(Retriever):
         """Shape [histories, items], from rows of items; -inf, or what a sparse matrix lacks, is no answer."""
 
     @abstractmethod
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
         self._rows = collection.documents.rows
+        return self
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        histories = known_items(queries, self._rows)
-        step = max(1, _CELLS // len(self._rows))
-        parts = []
-        for start in range(0, len(queries), step):
-            span = slice(start, start + step)
-            parts.append(Rankings.from_scores(queries[span], self.scores(histories[span]), k))
-            self.progress("retrieving", min(span.stop, len(queries)), len(queries))
-        return Rankings.concatenate(parts)
+    @property
+    def documents(self) -> int:
+        return len(self._rows)
+
+    def read(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """The known items of each history."""
+        return known_items(queries, self._rows)
 
     def save(self, folder: Path) -> None:
         (folder / "items.json").write_text(json.dumps(list(self._rows)), encoding="utf-8")
@@ -89,13 +85,18 @@ class Recommender(Retriever):
 class Counting(Recommender):
     """A recommender that learns by counting, once over the data; what it learns is arrays."""
 
+    @property
+    def deterministic(self) -> bool:
+        return True
+
     @abstractmethod
     def learn(self, sequences: Sequence[np.ndarray], size: int) -> dict[str, np.ndarray]:
         """Arrays that `scores` needs, from the rows of each user's items, oldest first, in a catalogue of `size`."""
 
-    def fit(self, collection: Collection) -> None:
+    def fit(self, collection: Collection) -> Self:
         super().fit(collection)
         self._learned = self.learn(training_sequences(collection), len(self._rows))
+        return self
 
     def save(self, folder: Path) -> None:
         super().save(folder)

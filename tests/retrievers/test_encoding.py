@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.progress import no_progress
-from retrievers.encoding import DistinctTexts, Holders, query_batches, scratch_array
+from retrievers.encoding import DistinctTexts, Holders, scratch_array
 
 TEXTS = st.lists(st.sampled_from(["", "tea", "jam", "toast and jam", "Tee", "été", "\ud800"]), min_size=1)
 
@@ -37,12 +37,6 @@ def test_scores_of_texts_reach_all_documents_that_hold_them(texts: list[str], da
     expected = [row for row, place in enumerate(distinct.place) if place in found]
     assert sorted(documents) == expected
     np.testing.assert_array_equal(values, holders.spread(scores[None])[0][documents])
-
-
-def test_batches_of_queries_bound_the_score_matrix() -> None:
-    batches = list(query_batches(range(10), 2**24))
-    assert [list(batch) for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    assert [len(batch) for batch in query_batches(range(2), 2**30)] == [1, 1]
 
 
 def test_a_scratch_array_keeps_what_is_written() -> None:

@@ -107,9 +107,9 @@ def test_an_empty_document_is_encoded_like_any_other(collection: Collection, que
 def test_a_loaded_index_answers_the_same_bytes_without_encoding_again(
     collection: Collection, questions: list[Query], index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = fitted(collection, index=index)
+    saved = fitted(collection, index={"kind": index})
     saved.save(tmp_path)
-    loaded = SBERT(device="cpu", index=index)
+    loaded = SBERT(device="cpu", index={"kind": index})
     monkeypatch.setattr(SBERT, "_encode_documents", lambda *_: pytest.fail("documents were encoded again"))
     loaded.load(tmp_path)
     assert_same_bytes(*(answer(retriever, collection, questions) for retriever in (saved, loaded)))
@@ -117,14 +117,14 @@ def test_a_loaded_index_answers_the_same_bytes_without_encoding_again(
 
 @pytest.mark.parametrize("index", ["flat", "hnsw"])
 def test_fitting_twice_gives_the_same_bytes(collection: Collection, questions: list[Query], index: str) -> None:
-    assert_same_bytes(*(answer(fitted(collection, index=index), collection, questions) for _ in range(2)))
+    assert_same_bytes(*(answer(fitted(collection, index={"kind": index}), collection, questions) for _ in range(2)))
 
 
 def test_a_graph_that_weighs_enough_candidates_finds_what_the_exact_search_finds(
     collection: Collection, questions: list[Query]
 ) -> None:
     exact = answer(fitted(collection), collection, questions)
-    graph = answer(fitted(collection, index="hnsw", ef_search=64), collection, questions)
+    graph = answer(fitted(collection, index={"kind": "hnsw", "ef_search": 64}), collection, questions)
     assert (exact.rows == graph.rows).all()
     np.testing.assert_allclose(exact.scores, graph.scores, atol=1e-5)
 
@@ -138,13 +138,13 @@ def test_product_quantisation_finds_most_of_what_the_exact_search_finds(
     lines = {line.strip() for _, text in docstrings.values() for line in text.splitlines() if 30 < len(line) < 60}
     collection = make_collection({line: line for line in sorted(lines)[:280]})
     exact = fitted(collection).retrieve(questions, 10)
-    quantised = fitted(collection, index="ivf-pq", lists=8, probes=8, pq_bytes=96)
+    quantised = fitted(collection, index={"kind": "ivf-pq", "lists": 8, "probes": 8, "pq_bytes": 96})
     near = quantised.retrieve(questions, 10)
     shared = [len(set(exact.of(i)[0]) & set(near.of(i)[0])) / 10 for i in range(len(questions))]
     assert np.mean(shared) > 0.7
     assert quantised.facts()["scores"] == "approximate"
     quantised.save(tmp_path)
-    loaded = SBERT(device="cpu", index="ivf-pq", probes=8)
+    loaded = SBERT(device="cpu", index={"kind": "ivf-pq", "probes": 8})
     loaded.load(tmp_path)
     assert_same_bytes(near, loaded.retrieve(questions, 10))
 
@@ -152,8 +152,8 @@ def test_product_quantisation_finds_most_of_what_the_exact_search_finds(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"index": "ivf-pq"}, "too few to train"),
-        ({"index": "ivf-pq", "pq_bytes": 7}, "does not divide the dimension 384"),
+        ({"index": {"kind": "ivf-pq"}}, "needs 256; take index.kind=flat or hnsw"),
+        ({"index": {"kind": "ivf-pq", "pq_bytes": 7}}, "does not divide the dimension 384"),
         ({"max_tokens": 513}, "positions for 512 tokens"),
     ],
 )
@@ -256,7 +256,7 @@ def test_embeddings_have_unit_length_and_need_no_index(by_hand: SentenceTransfor
 
 def test_progress_reaches_the_end(collection: Collection) -> None:
     told: list[tuple[str, int, int]] = []
-    retriever = SBERT(device="cpu", batch_size=1)
+    retriever = SBERT(device="cpu", encoding_batch=1)
     retriever.report_to(lambda *step: told.append(step))
     retriever.fit(collection)
     encoded = [(done, total) for phase, done, total in told if phase == "encoding"]

@@ -161,7 +161,7 @@ def test_a_layer_gives_weighted_means_of_its_hidden_states(make_collection: Make
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts.values()]
     counts = Counter(token for tokens in ids for token in tokens)
     for layer in (0, 3, -1):
-        retriever = fitted(collection, vectors=f"layer:{layer}", remove=0, batch_size=2)
+        retriever = fitted(collection, vectors=f"layer:{layer}", remove=0, encoding_batch=2)
         for text, tokens in zip(texts.values(), ids, strict=True):
             with torch.no_grad():
                 states = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states[layer]

@@ -17,7 +17,8 @@ from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import MINILM, find_weights
 from bench.rankings import Rankings
-from retrievers.late_interaction.colbert import ColBERT, _is_checkpoint
+from retrievers.late_interaction.checkpoints import is_checkpoint
+from retrievers.late_interaction.colbert import ColBERT
 
 MakeCollection = Callable[..., Collection]
 
@@ -135,7 +136,7 @@ def test_identical_texts_tie_exactly_and_the_order_of_the_corpus_changes_nothing
 
 def test_enough_candidates_give_the_exact_ranking(collection: Collection, questions: list[Query]) -> None:
     exact = answer(fitted(collection), collection, questions, k=10)
-    near = fitted(collection, search="candidates", lists=8, probes=8, candidates_per_token=10_000)
+    near = fitted(collection, search={"kind": "candidates", "lists": 8, "probes": 8, "candidates_per_token": 10_000})
     found = answer(near, collection, questions, k=10)
     assert by_id(found, collection) == [
         [(document_id, pytest.approx(score, abs=1e-5)) for document_id, score in hits]
@@ -145,7 +146,7 @@ def test_enough_candidates_give_the_exact_ranking(collection: Collection, questi
 
 def test_few_candidates_find_the_best_document_mostly(collection: Collection, questions: list[Query]) -> None:
     exact = answer(fitted(collection), collection, questions, k=1)
-    near = fitted(collection, search="candidates", lists=8, probes=4, candidates_per_token=20)
+    near = fitted(collection, search={"kind": "candidates", "lists": 8, "probes": 4, "candidates_per_token": 20})
     found = near.retrieve(questions, 10)
     assert (found.lengths < len(collection) - 2).any()
     assert np.mean([exact.rows[i] in found.of(i)[0] for i in range(len(questions))]) >= 0.8
@@ -160,7 +161,7 @@ def test_a_loaded_index_answers_the_same_bytes_without_encoding_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = {"model": checkpoint, "search": search, "storage": "float16"}
+    options = {"model": checkpoint, "search": {"kind": search}, "storage": "float16"}
     saved = fitted(collection, **options)
     saved.save(tmp_path)
     loaded = ColBERT(device="cpu", **options)
@@ -198,18 +199,18 @@ def test_lengths_are_the_checkpoints_unless_chosen(
 ) -> None:
     collection = make_collection({"long": "word " * 60, "short": "word"})
     own, chosen = fitted(collection, model=checkpoint), fitted(
-        collection, model=checkpoint, document_length=30, query_length=9
+        collection, model=checkpoint, max_tokens=30, max_query_tokens=9
     )  # fmt: skip
     assert own.facts()["tokens_per_document"] == (DOCUMENT_TOKENS + 4) / 2
     assert chosen.facts()["tokens_per_document"] == (30 + 4) / 2
-    assert chosen.facts()["texts_at_document_length"] == 1
+    assert chosen.facts()["texts_at_max_tokens"] == 1
     lengths = [len(retriever._encode_queries(["word"])[0]) for retriever in (own, chosen)]
     assert lengths == [QUERY_TOKENS, 9]
 
 
 def test_lengths_cut_a_plain_encoders_texts(make_collection: MakeCollection) -> None:
     collection = make_collection({"long": "one two three four five six seven eight", "short": "one"})
-    retriever = fitted(collection, document_length=5, query_length=4)
+    retriever = fitted(collection, max_tokens=5, max_query_tokens=4)
     assert retriever.facts()["tokens_per_document"] == (5 + 3) / 2
     assert len(retriever._encode_queries(["one two three four"])[0]) == 4
 
@@ -237,7 +238,7 @@ def test_half_precision_is_close_and_named(make_collection: MakeCollection, chec
 
 
 def test_an_index_beyond_the_limit_is_refused_with_the_remedy(collection: Collection, checkpoint: str) -> None:
-    with pytest.raises(BenchError, match="search=candidates"):
+    with pytest.raises(BenchError, match="search.kind=candidates"):
         fitted(collection, model=checkpoint, max_index_gb=1e-5)
 
 
@@ -266,6 +267,6 @@ def test_late_interaction_checkpoints_are_told_by_their_settings(
     tmp_path: Path, file: str, settings: dict[str, Any]
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert not _is_checkpoint(str(tmp_path))
+    assert not is_checkpoint(str(tmp_path))
     (tmp_path / file).write_text(json.dumps(settings))
-    assert _is_checkpoint(str(tmp_path))
+    assert is_checkpoint(str(tmp_path))

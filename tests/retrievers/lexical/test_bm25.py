@@ -206,7 +206,7 @@ def test_batches_do_not_change_the_answers(
     questions = [summary for summary, _ in list(docstrings.values())[:50]]
     retriever = fitted(collection)
     whole = ask(retriever, collection, *questions)
-    monkeypatch.setattr("retrievers.lexical.bm25._CELLS", 7 * len(collection))
+    monkeypatch.setattr(BM25, "cells", 7 * len(collection))
     assert ask(retriever, collection, *questions) == whole
 
 

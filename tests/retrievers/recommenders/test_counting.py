@@ -156,7 +156,7 @@ def test_batches_do_not_change_answers(
     ready = fitted(system(), collection)
     questions = collection.queries()
     whole = ready.retrieve(questions, 3)
-    monkeypatch.setattr("retrievers.recommenders.sequences._CELLS", 2 * len(collection))
+    monkeypatch.setattr(system, "cells", 2 * len(collection))
     parts = ready.retrieve(questions, 3)
     assert parts.rows.tolist() == whole.rows.tolist()
     np.testing.assert_array_equal(parts.scores, whole.scores)

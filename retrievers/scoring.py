@@ -1,0 +1,55 @@
+"""The loop of every system that scores all documents: batches of queries whose score matrices fit in memory."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bench.collections.collection import Query
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class Scoring(Retriever):
+    """A system that gives every document a score for a query.
+
+    A subclass implements `scores` and `documents`, and `read` where all queries are better prepared at once (an
+    encoder sorts them by length) than batch by batch. What it answers a query must not depend on what else is asked.
+    """
+
+    cells: ClassVar[int] = 2**26
+    """Scores held at once, which bounds a batch of queries."""
+
+    @property
+    @abstractmethod
+    def documents(self) -> int:
+        """After `fit`: how many documents are scored."""
+
+    def read(self, queries: Sequence[Query]) -> Any:
+        """What `scores` needs of each query, as a sequence or an array with a row for each; here the queries."""
+        return queries
+
+    @abstractmethod
+    def scores(self, read: Any) -> "np.ndarray | csr_array":
+        """Shape [queries, documents], from a part of what `read` gave.
+
+        -inf in a dense matrix, or what a SciPy sparse one does not store, is a document that did not match.
+        """
+
+    def answer(self, queries: Sequence[Query], read: Any, k: int) -> Rankings:
+        """The answers to a batch; overridden where not every document is scored."""
+        return Rankings.from_scores(queries, self.scores(read), k)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        read = self.read(queries)
+        step = max(1, self.cells // self.documents)
+        parts = []
+        for start in range(0, len(queries), step):
+            span = slice(start, start + step)
+            parts.append(self.answer(queries[span], read[span], k))
+            self.progress("retrieving", min(span.stop, len(queries)), len(queries))
+        return Rankings.concatenate(parts)
