@@ -23,6 +23,7 @@ _BATCHES_AT_ONCE = 16
 _NO_LIMIT = 10**9
 """Tokenizers that never cut say so by a larger number, or infinity."""
 
+
 def refuse_textless(collection: Collection) -> None:
     """Raise BenchError if no document has any text, where a system that reads text would find all of them equal."""
     if not any(text.strip() for text in collection.texts()):

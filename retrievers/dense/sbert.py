@@ -87,7 +87,9 @@ class SBERT(FineTuned, Scoring):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of unit length, shape [texts, dimension], without any prompt; works before `fit`."""
-        return _unit(self.encoder.encode(list(texts), prompt="", batch_size=self.encoding_batch, show_progress_bar=False))
+        return _unit(
+            self.encoder.encode(list(texts), prompt="", batch_size=self.encoding_batch, show_progress_bar=False)
+        )
 
     def fit(self, collection: Collection) -> Self:
         refuse_textless(collection)

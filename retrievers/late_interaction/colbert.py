@@ -208,9 +208,7 @@ class ColBERT(FineTuned, Scoring):
         rows = np.arange(offsets[-1]) + np.repeat(self._offsets[texts] - offsets[:-1], lengths)
         return self._holders.hits(texts, self._similarities([query], self._vectors[rows], offsets)[0])
 
-    def _similarities(
-        self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray
-    ) -> np.ndarray:
+    def _similarities(self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         scores = maxsim(queries, vectors, offsets, self.encoder.device)
         if self.encoder.similarity_fn_name == "meanmaxsim":
             scores /= np.array([[max(len(query), 1)] for query in queries], dtype=np.float32)

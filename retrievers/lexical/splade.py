@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import Field
@@ -11,13 +11,15 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY, ModelOptions
-from bench.rankings import Rankings
-from bench.retriever import Retriever
-from retrievers.encoding import DistinctTexts, Holders, query_batches
+from retrievers.encoding import DistinctTexts, Holders
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
+from retrievers.scoring import Scoring
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
-class SPLADE(ModelOptions, Retriever):
+class SPLADE(ModelOptions, Scoring):
     """Inner product of texts as weights over a vocabulary; words that a text does not hold may have weight too.
 
     Search is exact: an inverted index holds every weight, and a query reaches the documents that share a word with
@@ -41,12 +43,12 @@ class SPLADE(ModelOptions, Retriever):
         """The encoder, opened on first use."""
         return VocabularyEncoder(self.model, self.max_tokens, self)
 
-    def fit(self, collection: Collection) -> "SPLADE":
+    def fit(self, collection: Collection) -> Self:
         """Raises BenchError for documents that have no weight at all."""
         from scipy.sparse import vstack
 
         texts = DistinctTexts(collection.texts())
-        read = texts.encode(lambda batch: self.encoder.weights(batch, "document"), self.batch_size, self.progress)
+        read = texts.encode(lambda batch: self.encoder.weights(batch, "document"), self.encoding_batch, self.progress)
         index = vstack([_heaviest(part, self.document_words) for part in read], format="csc")
         if not index.nnz:
             raise BenchError(f"no document of {collection.name} has a word of any weight; choose another model")
@@ -59,20 +61,18 @@ class SPLADE(ModelOptions, Retriever):
         self._holders = Holders(place)
         self._distinct = int(place.max()) + 1
 
-    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        parts = []
-        for asked in query_batches(queries, len(self._holders.place)):
-            parts.append(Rankings.from_scores(asked, self.scores(asked), k))
-            self.progress("retrieving", sum(map(len, parts)), len(queries))
-        return Rankings.concatenate(parts)
+    @property
+    def documents(self) -> int:
+        return len(self._holders.place)
 
-    def scores(self, queries: Sequence[Query]) -> np.ndarray:
-        """Shape [queries, documents], float64; -inf for a document that shares no word with the query."""
-        asked = _heaviest(self.encoder.weights([query.text for query in queries], "query"), self.query_words)
-        asked.sort_indices()
-        found = np.empty((len(queries), self._distinct))
-        for line, start, stop in zip(found, asked.indptr[:-1], asked.indptr[1:], strict=True):
-            line[:] = self._sum(asked.indices[start:stop], asked.data[start:stop].astype(np.float64))
+    def read(self, queries: Sequence[Query]) -> "csr_array":
+        """Shape [queries, words]."""
+        return _heaviest(self.encoder.weights([query.text for query in queries], "query"), self.query_words)
+
+    def scores(self, read: "csr_array") -> np.ndarray:
+        found = np.empty((read.shape[0], self._distinct))
+        for line, start, stop in zip(found, read.indptr[:-1], read.indptr[1:], strict=True):
+            line[:] = self._sum(read.indices[start:stop], read.data[start:stop].astype(np.float64))
         return self._holders.spread(found)
 
     def _sum(self, words: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -107,11 +107,11 @@ class SPLADE(ModelOptions, Retriever):
 _SAVED = ("weights", "texts", "starts", "place")
 
 
-def _heaviest(weights: Any, most: int) -> Any:
-    """The rows of a sparse matrix with their `most` largest entries; 0: with all."""
+def _heaviest(weights: "csr_array", most: int) -> "csr_array":
+    """The rows of a sparse matrix, words in their order, with their `most` largest entries; 0: with all."""
+    weights.sort_indices()
     if not most:
         return weights
-    weights = weights.copy()
     for start, stop in zip(weights.indptr[:-1], weights.indptr[1:], strict=True):
         row = weights.data[start:stop]
         row[np.argsort(-row, kind="stable")[most:]] = 0

@@ -31,7 +31,7 @@ class VocabularyEncoder:
 
         self._encoder = open_model(SparseEncoder, name, options)
         self._encoder.max_seq_length = max_tokens
-        self._batch = options.batch_size
+        self._batch = options.encoding_batch
         self._head = _known_head(self._encoder)
 
     @property

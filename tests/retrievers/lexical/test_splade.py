@@ -57,7 +57,7 @@ def test_scores_are_the_inner_products_of_all_weights(
     of_queries = retriever.encoder.weights([query.text for query in queries], "query").toarray().astype(np.float64)
     of_documents = retriever.encoder.weights(list(collection.texts()), "document").toarray().astype(np.float64)
     products = of_queries @ of_documents.T
-    scores = retriever.scores(queries)
+    scores = retriever.scores(retriever.read(queries))
     np.testing.assert_allclose(np.where(np.isinf(scores), 0.0, scores), products, atol=1e-4)
     assert (np.isinf(scores) == (products == 0)).all()
 
@@ -67,7 +67,7 @@ def test_copies_of_a_document_tie_exactly(
 ) -> None:
     text = "Return the arithmetic mean of data."
     retriever = SPLADE().fit(make_collection({"a": text, "b": "Open the file for reading.", "c": text}))
-    scores = retriever.scores([Query("q", "average of numbers")])[0]
+    scores = retriever.scores(retriever.read([Query("q", "average of numbers")]))[0]
     assert scores[0] == scores[2]
 
 
