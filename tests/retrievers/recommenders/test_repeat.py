@@ -33,9 +33,12 @@ def test_what_followed_the_last_item_before_comes_first_then_the_latest(collecti
     assert answered(retriever, collection, ["join", "open", "read", "join"])[:3] == ["open", "join", "read"]
 
 
-def test_without_it_the_latest_item_comes_first(collection: Collection) -> None:
+def test_without_it_the_latest_item_comes_first_but_the_last_itself(collection: Collection) -> None:
+    history = ["open", "write", "open", "read"]
     retriever = Repeat(followed=False).fit(collection.training_view())
-    assert answered(retriever, collection, ["open", "write", "open", "read"])[:3] == ["read", "open", "write"]
+    assert answered(retriever, collection, history)[:3] == ["open", "write", "read"]
+    retriever = Repeat(followed=False, at_once=True).fit(collection.training_view())
+    assert answered(retriever, collection, history)[:3] == ["read", "open", "write"]
 
 
 def test_items_that_the_history_lacks_follow_by_what_came_after_its_last_item(collection: Collection) -> None:
