@@ -207,7 +207,7 @@ def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection,
 _NOTES = {
     "invalid answers": "{value} of the identifiers written do not exist",
     "duplicate answers": "{value} of the identifiers written are repetitions",
-    "short answers": "{value} of the answers are shorter than was asked",
+    "short answers": "",  # a column tells
 }
 
 
