@@ -162,6 +162,9 @@ class Board:
     """What the suite asks for, tasks with all their options; what is missing of it is shown as such."""
 
     collections: Sequence[CollectionBoard]
+    findings: str = ""
+    """What people say of the outcome."""
+
     format: int = FORMAT
 
     def as_data(self) -> dict[str, Any]:

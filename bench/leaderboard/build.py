@@ -13,7 +13,7 @@ from bench.measures.measure import Measure
 
 @dataclass(frozen=True)
 class Request:
-    """What a board is to show, whether it was run or not.
+    """What a board is to show, whether it was run or not; `findings` is what people say of it.
 
     systems: `retriever` and `name` of each
     tasks: `task` and its `options`, all of them
@@ -24,11 +24,12 @@ class Request:
     systems: Sequence[Mapping[str, str]]
     tasks: Sequence[Mapping[str, Any]]
     seeds: Sequence[int]
+    findings: str = ""
 
     @classmethod
     def of_board(cls, board: Board) -> "Request":
         """The request that a board was made for."""
-        return cls(board.suite, board.title, board.systems, board.tasks, board.seeds)
+        return cls(board.suite, board.title, board.systems, board.tasks, board.seeds, board.findings)
 
 
 def build_board(request: Request, cells: Sequence[CellRecord], collections: Sequence[str] = ()) -> Board:
@@ -47,6 +48,7 @@ def build_board(request: Request, cells: Sequence[CellRecord], collections: Sequ
         systems=list(request.systems),
         tasks=list(request.tasks),
         seeds=list(request.seeds),
+        findings=request.findings,
         collections=[_collection(request, name, found) for name, found in of_collection.items() if found],
     )
 

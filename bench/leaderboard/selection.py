@@ -44,6 +44,7 @@ def request_of(suite: Suite) -> Request:
             {"task": entry.task, "options": open_task(entry.task, entry.options).options()} for entry in suite.tasks
         ],
         seeds=list(suite.seeds),
+        findings=" ".join(suite.findings.split()),
     )
 
 

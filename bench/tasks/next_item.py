@@ -1,7 +1,7 @@
 """What comes next in a user's sequence: one relevant item in the whole catalogue, leave-one-out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
 
+_SELDOM = 0.01
+"""Share of the targets that may stand in their histories before these are allowed in an answer."""
+
 
 class NextItem(MeasuredTask):
     """Next-item recommendation: the last item of each user's sequence, ranked among all items."""
@@ -27,7 +30,9 @@ class NextItem(MeasuredTask):
         shown, min_length=1, description="measures, the primary one first, e.g. Hits@1; any name of trec_eval will do"
     )
     mask_history: Literal["auto", "yes", "no"] = Field(
-        "auto", description="leave items of the history out of an answer; auto: where no history repeats an item"
+        "auto",
+        description="leave items of the history out of an answer; auto: unless more than one in a hundred of the "
+        "items that come next stand in it",
     )
 
     def on(self, collection: Collection) -> "NextItemExam":
@@ -35,28 +40,46 @@ class NextItem(MeasuredTask):
         rules, qrels = collection.rules, answerable_qrels(collection)
         queries, positions = _asked(collection, qrels)
         depth, measures, columns = self.choice(rules.primary)
-        masked = self._masks_history(collection)
+        targets = qrels.take(positions)
+        again = _come_again(collection, queries, targets, rules.minimum_relevance)
+        masked = self.mask_history == "yes" or (self.mask_history == "auto" and bool(again.mean() <= _SELDOM))
+        parts = [] if masked or not again.any() else _parts(measures[0])
         grouped = [kind for kind in _GROUPED if defined_for_groups(measures[0])]
         by_group = [kind.measure(measures[0]) for kind in grouped]
         return NextItemExam(
             collection=collection,
             queries=queries,
             depth=depth,
-            measures=[*(one.measure for one in measures), *by_group],
-            columns=[*columns, *(measure.name for measure in by_group)],
-            definition=_definition(collection, len(queries), masked, depth),
+            measures=[*(one.measure for one in measures), *parts, *by_group],
+            columns=[*columns, *(measure.name for measure in (*parts, *by_group))],
+            definition=_definition(collection, again, masked, depth),
             hides_histories=masked,
             timed=True,
-            judgements=Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains),
+            judgements=Judgements(targets, rules.minimum_relevance, rules.gains),
             by_name=measures,
             answerable=np.array([len(collection) - masked * len(set(query.history)) for query in queries]),
+            come_again=again,
+            parts=parts,
             grouped=grouped,
         )
 
-    def _masks_history(self, collection: Collection) -> bool:
-        if self.mask_history != "auto":
-            return self.mask_history == "yes"
-        return all(len(set(query.history)) == len(query.history) for query in collection.queries())
+
+def _come_again(collection: Collection, queries: Sequence[Query], targets: Qrels, least: int) -> np.ndarray:
+    """Mask of shape [queries]: what comes next stands in the history already."""
+    found = collection.documents.ids(targets.rows[targets.grades >= least])
+    return np.array([item in query.history for query, item in zip(queries, found, strict=True)])
+
+
+def _parts(primary: Effectiveness) -> list[Measure]:
+    """The primary measure where what comes next stands in the history, and where it is new to it."""
+    cutoff = f" @{primary.cutoff}" if primary.cutoff else ""
+    return [
+        Measure(f"{primary} {part}", f"{primary}, over the users for whom {words}", header=f"{part}{cutoff}")
+        for part, words in (
+            ("repeated", "what comes next stands in the history already"),
+            ("new", "what comes next is new to the history"),
+        )
+    ]
 
 
 class _Grouped(NamedTuple):
@@ -86,15 +109,27 @@ _GROUPED = (
 
 @dataclass(frozen=True, kw_only=True)
 class NextItemExam(MeasuredExam):
-    """Histories with what comes next; of a system whose items share identifiers, also what that hides."""
+    """Histories with what comes next, told apart by whether it came before.
 
+    come_again: shape [queries], whether what comes next stands in the history already
+    parts: the primary measure where it does and where it does not; none where histories are hidden
+    grouped: of a system whose items share identifiers, what that hides
+    """
+
+    come_again: np.ndarray = field(repr=False)
+    parts: Sequence[Measure]
     grouped: Sequence[_Grouped]
 
     def measured(
         self, rankings: Rankings, groups: np.ndarray | None
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
         values, counts = super().measured(rankings, groups)
-        return {**values, **({} if groups is None else self._by_group(rankings, groups))}, counts
+        primary = values[self.measures[0].name]
+        of_parts = {
+            part.name: np.where(asked, primary, np.nan)
+            for part, asked in zip(self.parts, (self.come_again, ~self.come_again), strict=False)
+        }
+        return {**values, **of_parts, **({} if groups is None else self._by_group(rankings, groups))}, counts
 
     def _by_group(self, rankings: Rankings, groups: np.ndarray) -> dict[str, np.ndarray]:
         qrels, primary = self.judgements.qrels, self.by_name[0]
@@ -121,11 +156,20 @@ def _asked(collection: Collection, qrels: Qrels) -> tuple[list[Query], np.ndarra
     return asked, positions
 
 
-def _definition(collection: Collection, asked: int, masked: bool, depth: int) -> str:
+def _definition(collection: Collection, again: np.ndarray, masked: bool, depth: int) -> str:
     rules = (
-        f"leave-one-out ({collection.rules.split}): each of {asked:,} users has one relevant item among all "
-        f"{len(collection):,}, the one that comes next; items of the history are "
-        f"{'left out of' if masked else 'allowed in'} the answer; systems are fitted on sequences without their last "
-        f"two items; a missing answer counts 0; ties are broken by item id; first {depth} items"
+        f"leave-one-out ({collection.rules.split}): each of {len(again):,} users has one relevant item among all "
+        f"{len(collection):,}, the one that comes next; items of the history are {_told(again, masked)}; systems are "
+        "fitted on sequences without their last two items; a missing answer counts 0; ties are broken by item id; "
+        f"first {depth} items"
     )
     return "; ".join([rules, *(f"{name}: {value}" for name, value in collection.notes.items())])
+
+
+def _told(again: np.ndarray, masked: bool) -> str:
+    """What becomes of the history's items, and for how many users that decides."""
+    number = int(again.sum())
+    if not masked:
+        return f"allowed in the answer ({number:,} of those that come next stand in the history already)"
+    lost = f" (so {number:,} of those that come next cannot be found)" if number else ""
+    return f"left out of the answer{lost}"

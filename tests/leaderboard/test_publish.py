@@ -391,3 +391,12 @@ def test_the_table_of_a_run_has_the_numbers_of_its_publication(finished: Finishe
         assert [replace(row, cells=()) for row in one.rows] == [replace(row, cells=()) for row in other.rows]
         assert one.pairs == other.pairs
         assert (one.test, one.definition, one.columns) == (other.test, other.definition, other.columns)
+
+
+def test_what_a_suite_says_of_the_outcome_opens_its_pages(finished: Finished, tmp_path: Path) -> None:
+    said = "No order of these rows is a finding."
+    suite = finished.suite.model_copy(update={"findings": said})
+    publish(suite, select(suite, [read_all([finished.out])]), tmp_path)
+    for name in ("README.md", "index.html"):
+        assert said in (tmp_path / "tiny" / name).read_text().split("nDCG@10")[0]
+    assert Board.from_data(json.loads((tmp_path / "tiny" / "leaderboard.json").read_text())).findings == said

@@ -55,12 +55,32 @@ def test_items_of_the_history_make_way(make_sequences: MakeSequences) -> None:
     assert unmasked["MRR@10"] == pytest.approx((1 / 4 + 1 / 2 + 1) / 3)
 
 
-def test_histories_are_masked_by_default_only_where_none_repeats(make_sequences: MakeSequences) -> None:
+def test_one_repeated_click_does_not_decide_for_all(make_sequences: MakeSequences) -> None:
     again = make_sequences({**TRIPS, "dan": ["oslo", "oslo", "hamar", "narvik"]})
-    assert NextItem().on(make_sequences(TRIPS)).hides_histories
-    assert not NextItem().on(again).hides_histories
-    assert NextItem(mask_history="yes").on(again).hides_histories
-    assert "items of the history are allowed in the answer" in NextItem().on(again).definition
+    for collection in (make_sequences(TRIPS), again):
+        exam = NextItem().on(collection)
+        assert exam.hides_histories
+        assert "items of the history are left out of the answer;" in exam.definition
+    assert not NextItem(mask_history="no").on(again).hides_histories
+
+
+def test_histories_stay_where_what_comes_next_stands_in_them(make_sequences: MakeSequences) -> None:
+    returning = make_sequences({**TRIPS, "dan": ["oslo", "bergen", "hamar", "oslo"]})
+    exam = NextItem().on(returning)
+    assert not exam.hides_histories
+    assert "allowed in the answer (1 of those that come next stand in the history already)" in exam.definition
+    hidden = NextItem(mask_history="yes").on(returning)
+    assert "left out of the answer (so 1 of those that come next cannot be found)" in hidden.definition
+
+
+def test_figures_tell_apart_what_comes_again_and_what_is_new(make_sequences: MakeSequences) -> None:
+    returning = make_sequences({**TRIPS, "dan": ["oslo", "bergen", "hamar", "oslo"]})
+    evaluation, values = evaluated(returning, [["narvik"], [], ["bergen"], ["oslo"]], NextItem())
+    assert values["Recall@10 repeated"] == 1
+    assert values["Recall@10 new"] == pytest.approx(2 / 3)
+    assert {figure.measure: figure.n for figure in evaluation.figures}["Recall@10 repeated"] == 1
+    assert NextItem().on(returning).columns[-4:-2] == ["Recall@10 repeated", "Recall@10 new"]
+    assert "Recall@10 new" not in evaluated(make_sequences(TRIPS), [[], [], []], NextItem())[1]
 
 
 def test_so_many_items_are_asked_for_that_enough_are_left(make_sequences: MakeSequences) -> None:

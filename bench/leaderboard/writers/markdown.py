@@ -9,7 +9,7 @@ from bench.leaderboard.text import markdown
 
 def as_markdown(board: Board) -> str:
     """All tables, with what stands below them."""
-    parts = [f"# {markdown(board.suite)}", markdown(board.title)]
+    parts = [f"# {markdown(board.suite)}", markdown(board.title), markdown(board.findings)]
     parts.append(
         "Bold: no system is significantly better. Rank: the ranks that the corrected tests leave open. In brackets: "
         "95 % interval over queries. [Sortable page](index.html), [all figures](table.csv), [all pairs](pairs.csv), "
