@@ -263,6 +263,24 @@ def test_every_list_has_names_and_summaries(what: str) -> None:
     assert all(len(line.split("  ", 1)[1].strip()) > 3 for line in lines)
 
 
+def test_a_dataset_without_a_card_is_shown_by_what_it_holds(beir_folder: Path) -> None:
+    done = _bench("show", "dataset", f"beir:{beir_folder}")
+    assert done.returncode == 0, done.stderr
+    documents = len((beir_folder / "corpus.jsonl").read_text().splitlines())
+    assert f"beir:{beir_folder}: {documents} documents, " in done.stdout
+    assert "licence" in _bench("show", "dataset", "limit").stdout
+
+
+def test_pairs_without_a_vector_are_counted_and_told(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    rows = ["5\tred apples grow\tred apples grow here", "1\ta blue boat\tthe old mill", "0\t\u200b\ttwo ships sail"]
+    pairs.write_text("\n".join(["score\tsentence1\tsentence2", *rows, ""]))
+    done = _bench("sts", pairs, "--retriever", "sif")
+    assert done.returncode == 0, done.stderr
+    assert "3 pairs, cosine: Pearson" in done.stdout
+    assert done.stdout.rstrip().endswith("; 1 without a vector counted as 0")
+
+
 def test_options_are_shown_with_default_range_and_purpose() -> None:
     done = _bench("show", "retriever", "bm25")
     assert "k1" in done.stdout

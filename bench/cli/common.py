@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 
 Plugins = Annotated[
-    list[Path], typer.Option("--plugin", help="Python file whose retrievers are used too (repeatable).")
+    list[Path],
+    typer.Option("--plugin", help="Python file whose retrievers, sources and tasks are used too (repeatable)."),
 ]
 Settings = Annotated[
     list[str],

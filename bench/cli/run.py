@@ -9,6 +9,7 @@ import typer
 
 from bench import registry
 from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, Settings, app, examples, open_each
+from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.face.suites import Part
@@ -112,8 +113,8 @@ def _run(
     screen.print(BoardView(table.board, out / "cells"))
     screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
     if reused:
-        screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
+        screen.print(f"reused {reused} of {plural(len(cells), 'cell')} (--fresh runs them again)", style="dim")
     failed = sum(result.cell.failure is not None for result in table)
     if failed:
-        screen.print(f"{failed} of {len(cells)} cells failed", style="red")
+        screen.print(f"{failed} of {plural(len(cells), 'cell')} failed", style="red")
     return failed
