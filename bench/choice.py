@@ -95,11 +95,12 @@ def with_settings(suite: Suite, settings: Sequence[str]) -> Suite:
     done = set()
     for setting in settings:
         system = max((name for name in names if setting.startswith(f"{name}.")), key=len, default="")
-        option, value = parse_setting(setting.removeprefix(f"{system}."), _SET)
+        assignment = setting.removeprefix(f"{system}.")
+        unknown, dot, _ = assignment.partition("=")[0].partition(".")
+        if "=" not in assignment or not (system or dot):
+            raise BenchError(f"--set {setting}: write {_SET}")
+        option, value = parse_setting(assignment, _SET)
         if not system:
-            unknown, dot, _ = option.partition(".")
-            if not dot:
-                raise BenchError(f"--set {setting}: write {_SET}")
             raise UnknownName("system", unknown, names, f"(in --set {setting})")
         if (system, option) in done:
             raise BenchError(f"--set {setting}: {system}.{option} is set twice; set it once")
