@@ -191,16 +191,10 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
-class CellRecord:
-    """One cell as it lies on disk. `manifest` is None if it was never fitted, `failure` if nothing went wrong."""
+class OfCell:
+    """Whatever belongs to one cell, planned or on disk."""
 
     identity: Identity
-    manifest: Manifest | None
-    failure: Failure | None
-    tasks: Sequence[TaskRecord]
-    folder: Path
-    changed: float = field(compare=False, default=0.0)
-    """When it was written, in seconds; the newest of equal cells is the one that counts."""
 
     @property
     def system(self) -> str:
@@ -213,6 +207,18 @@ class CellRecord:
     @property
     def seed(self) -> int:
         return self.identity.seed
+
+
+@dataclass(frozen=True)
+class CellRecord(OfCell):
+    """One cell as it lies on disk. `manifest` is None if it was never fitted, `failure` if nothing went wrong."""
+
+    manifest: Manifest | None
+    failure: Failure | None
+    tasks: Sequence[TaskRecord]
+    folder: Path
+    changed: float = field(compare=False, default=0.0)
+    """When it was written, in seconds; the newest of equal cells is the one that counts."""
 
     @property
     def fingerprint(self) -> str:

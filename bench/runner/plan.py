@@ -8,7 +8,7 @@ from typing import Any
 from bench import registry
 from bench.cells.folder import failure_file, is_done, is_fitted
 from bench.cells.key import cell_key_parts, task_key_parts, weights_of
-from bench.cells.record import Identity
+from bench.cells.record import Identity, OfCell
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
 from bench.errors import BenchError, UnusableClass
@@ -40,30 +40,17 @@ class PlannedTask:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(OfCell):
     """The unit of caching, failure and parallelism: fit once, then answer all tasks.
 
     problem: why it cannot run, if that is known before it starts
     """
 
-    identity: Identity
     folder: Path
     tasks: tuple[PlannedTask, ...]
     collection_folder: Path
     plugin_files: tuple[Path, ...] = ()
     problem: str = field(default="", compare=False)
-
-    @property
-    def system(self) -> str:
-        return self.identity.system
-
-    @property
-    def collection(self) -> str:
-        return self.identity.collection
-
-    @property
-    def seed(self) -> int:
-        return self.identity.seed
 
     @property
     def done(self) -> bool:
