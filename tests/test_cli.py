@@ -95,6 +95,16 @@ def test_search_shows_hits_with_their_text(beir_folder: Path, tmp_path: Path) ->
         assert ranks[0][1].startswith("abc.")
 
 
+def test_a_system_from_a_file_is_asked_also_where_it_is_fitted_in_a_process_of_its_own(
+    beir_folder: Path, tmp_path: Path
+) -> None:
+    asked = ("search", "anything", "--dataset", f"beir:{beir_folder}", "--out", tmp_path)
+    for _ in ("fitted", "loaded"):
+        done = _bench(*asked, "--plugin", PLUGINS, "--retriever", "saved")
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^ +1 +-?\d", done.stdout, re.MULTILINE)
+
+
 def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, tmp_path: Path) -> None:
     first, again = tmp_path / "first.json", tmp_path / "again.json"
     dataset = f"beir:{beir_folder}"

@@ -1,5 +1,6 @@
 """What there is, and a first look at it: list, show, search, sts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +77,7 @@ def show(
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
-        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out)
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out, plugin)
     else:
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
 
@@ -92,14 +93,14 @@ def _show_dataset(spec: str) -> None:
         screen.print(card_table(card))
 
 
-def _show_docids(suite: "Suite", document: str, device: str | None, out: Path) -> None:
+def _show_docids(suite: "Suite", document: str, device: str | None, out: Path, plugin: Sequence[Path]) -> None:
     from bench.runner.asking import neighbours
     from bench.terminal import console, docids_table
 
     screen = console()
     opened = open_dataset(suite.datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase))
+        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
 
 
@@ -129,7 +130,7 @@ def search(
     chosen = choose("", [dataset], [retriever], settings, [seed])
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
-        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase))
+        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(hits_table(hits, opened.collection))
 
 

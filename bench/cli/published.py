@@ -133,6 +133,7 @@ def compare(
     ] = RUNS,
     moved: Annotated[int, typer.Option(min=0, help="How many of the queries that moved most to show.")] = 5,
     seed: Seed = 0,
+    plugin: Plugins = [],
 ) -> None:
     """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
     from bench.leaderboard.compare import compare as compare_sides
@@ -140,6 +141,7 @@ def compare(
     from bench.terminal import console
     from bench.terminal.comparison import comparison_view
 
+    registry.load_files(plugin)
     if len(runs) != 2:
         raise BenchError(
             f"{plural(len(runs), 'run')} given; `bench compare` takes exactly two, `bench publish` tests all pairs"
