@@ -240,4 +240,6 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}; correct the path or its permissions"
+    if isinstance(error, SystemExit):
+        return f"it ended its process (sys.exit({error.code!r})); a retriever must not do that"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

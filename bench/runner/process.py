@@ -81,10 +81,7 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
             else:
                 answer_task(cell, task, setting, tell)
                 problems = {}
-    except SystemExit as error:
-        traceback.print_exc()
-        problems = {"": f"it ended its process (sys.exit({error.code!r})); a retriever must not do that"}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         problems = {"": explain(error)}
     sys.stdout.flush()
