@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from bench import registry
 from bench.cli import app
-from bench.collections.cards import cards
+from bench.collections.cards import cards, read_card
 from bench.collections.collection import Rules
 from bench.options import option_names
 from bench.runner.plan import construct
@@ -129,6 +129,13 @@ def test_python_compiles_and_suites_can_be_read(page: str, tmp_path: Path) -> No
             (tmp_path / "mine.toml").write_text(block)
             for system in read_suite(str(tmp_path / "mine.toml")).systems:
                 construct(system, 0)
+
+
+def test_the_card_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    (shown,) = fenced("toml", (ROOT / "datasets" / "README.md").read_text(encoding="utf-8"))
+    (tmp_path / "my.toml").write_text(shown)
+    card = read_card(tmp_path / "my.toml")
+    assert Rules.from_options("card", card.rules) == Rules()
 
 
 def test_the_snippets_of_the_readme_are_those_that_are_run() -> None:
