@@ -200,6 +200,12 @@ def test_sequences_are_asked_what_comes_next_and_a_named_task_goes_before(tmp_pa
     assert [cell[3] for cell in named] == ["search"]
 
 
+def test_what_is_wrong_with_the_only_dataset_is_told_once(tmp_path: Path) -> None:
+    done = _bench("run", "--dataset", tmp_path / "absent", "--retriever", "bm25")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("there is no folder") == 1
+
+
 def test_one_bad_dataset_is_told_and_does_not_stop_the_others(beir_folder: Path, tmp_path: Path) -> None:
     same = tmp_path / "same"
     same.symlink_to(beir_folder)
