@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from bench.cells.record import FORMAT
 from bench.digests import digest_data, digest_file
 from bench.errors import BenchError
+from bench.seals import differs
 from bench.store import write_text
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,12 +55,8 @@ def files_of(path: Path) -> dict[str, str]:
 
 def check_file(path: Path, digest: str) -> None:
     """Raise BenchError unless the file is there with this SHA-256."""
-    try:
-        found = digest_file(path)
-    except OSError:
-        raise _damaged(path, "is missing") from None
-    if found != digest:
-        raise _damaged(path, "is not as it was written")
+    if differs(path, digest):
+        raise _damaged(path, "is not as it was written" if path.is_file() else "is missing")
 
 
 def _damaged(path: Path, how: str) -> BenchError:
