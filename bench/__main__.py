@@ -10,6 +10,7 @@ def main() -> None:
     _let_threads_wait()
     from bench.cli import app
     from bench.errors import BenchError
+    from bench.visible import visible
 
     try:
         app(prog_name="bench")
@@ -18,7 +19,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        _end(f"{error.filename}: {error.strerror}; correct the path or its permissions")
+        _end(visible(f"{error.filename}: {error.strerror}; correct the path or its permissions"))
 
 
 def _let_threads_wait() -> None:

@@ -4,11 +4,22 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from bench.visible import visible
+
 _LISTED = 16
+_LONGEST = 2000
 
 
 class BenchError(Exception):
-    """Something the user can mend. The command line prints its message without a traceback."""
+    """Something the user can mend. The command line prints its message without a traceback.
+
+    What the message quotes of names and texts may hold anything; it stays one line that no terminal obeys.
+    """
+
+    def __init__(self, message: str) -> None:
+        half = _LONGEST // 2
+        short = message if len(message) <= _LONGEST else f"{message[:half]} ... {message[-half:]}"
+        super().__init__(visible(short))
 
 
 class BadLine(BenchError):

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,15 +83,18 @@ def _claimed(draft: Path) -> Iterator[None]:
             os.close(claim)
 
 
-def _claim(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file or folder, None if another process has it or nobody can."""
+def _claim(path: Path, shared: bool = False) -> int | None:
+    """A descriptor that holds the lock of a file or folder, None if another process has it or nobody can.
+
+    A shared one waits until nobody holds it alone.
+    """
     if os.name != "posix":
         return None
     import fcntl
 
     claim = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(claim, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(claim)
         return None
@@ -130,6 +134,35 @@ def locked(target: Path, timeout: float = -1) -> Iterator[None]:
             yield
     except Timeout:
         raise BenchError(f"another run is writing {target}; wait for it or choose another --out") from None
+
+
+class Hold:
+    """Keeps a folder of the cache from being pruned as long as the object lives, and marks it as used now."""
+
+    def __init__(self, folder: Path) -> None:
+        with suppress(OSError):
+            claim = _claim(folder, shared=True)
+            if claim is not None:
+                weakref.finalize(self, os.close, claim)
+        with suppress(OSError):  # of a disk that cannot be written
+            os.utime(folder)
+
+
+def remove_unused(folder: Path) -> bool:
+    """Remove a folder of the cache unless some process writes or holds it; whether it is gone."""
+    try:
+        with locked(folder, timeout=0):
+            claim = _claim(folder)
+            if claim is None and os.name == "posix":
+                return False
+            try:
+                shutil.rmtree(folder)
+            finally:
+                if claim is not None:
+                    os.close(claim)
+    except BenchError:
+        return False
+    return True
 
 
 def slug(name: str, most: int = 80) -> str:

@@ -165,6 +165,8 @@ class TaskResult(_Record):
     @classmethod
     def _null_is_no_number(cls, given: Any) -> Any:
         """JSON knows no NaN; `null` stands for it."""
+        if not isinstance(given, list):
+            return given
         names = ("value", "low", "high")
         return [
             one | {name: math.nan for name in names if name in one and one[name] is None}
