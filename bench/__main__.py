@@ -10,12 +10,15 @@ def main() -> None:
     _let_threads_wait()
     from bench.cli import app
     from bench.errors import BenchError
+    from bench.store import is_disk_full
 
     try:
         app(prog_name="bench")
     except BenchError as error:
         _end(str(error))
     except OSError as error:
+        if is_disk_full(error):
+            _end(f"{error.filename or 'a file'} cannot be written: the disk is full; make room")
         if error.filename is None:
             raise
         _end(f"{error.filename}: {error.strerror}; correct the path or its permissions")

@@ -1,7 +1,11 @@
 """Retrievers that go wrong in one way each, and one that works, as a user's plugin file."""
 
+import ctypes
 import os
+import resource
 import signal
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -213,3 +217,71 @@ class RaisesWhenMade(_First):
 
     def model_post_init(self, context: Any) -> None:
         raise RuntimeError("no licence found")
+
+
+class LeavesThread(_First):
+    """Works, and starts a thread that never ends and keeps its process."""
+
+    def fit(self, collection: Collection) -> None:
+        super().fit(collection)
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+
+
+class HangsOnProbes(Saved):
+    """Answers the queries of the collection, and never comes back from one that is made of documents."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        while any(":" in query.id for query in queries) or k == 10:
+            time.sleep(0.05)
+        return super().retrieve(queries, k)
+
+
+class StartsProcess(TakesForever):
+    """Never finishes to fit, nor does the process that it starts."""
+
+    def fit(self, collection: Collection) -> None:
+        subprocess.Popen(["sleep", "1000"])
+        super().fit(collection)
+
+
+class LacksPackage(_First):
+    """Imports what is not installed."""
+
+    def fit(self, collection: Collection) -> None:
+        import no_such_package  # noqa: F401
+
+
+class HasNoMemory(_First):
+    """Asks for more than there is."""
+
+    def fit(self, collection: Collection) -> None:
+        np.ones((1 << 50,))
+
+
+class IsAsked(_First):
+    """Is ended by somebody else."""
+
+    def fit(self, collection: Collection) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Crashes(_First):
+    """Reads where there is nothing."""
+
+    def fit(self, collection: Collection) -> None:
+        print("about to fall")
+        ctypes.string_at(0)
+
+
+class FillsTheDisk(Saved):
+    """Saves more than it is allowed to."""
+
+    most: int = Field(1 << 20, description="bytes of a file that its process may write")
+
+    def save(self, folder: Path) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.most, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        try:
+            np.save(folder / "order.npy", np.zeros(self.most))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)

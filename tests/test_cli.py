@@ -33,6 +33,7 @@ def test_a_run_prints_the_table_writes_every_figure_and_reuses_its_cells(beir_fo
     assert str(out / "cells") in first.stdout.replace("\n", "")
     rows = json.loads(figures.read_text())
     keys = {"collection", "fingerprint", "system", "options", "seed", "task", "measure", "value", "n", "status"}
+    keys |= {"failure"}
     assert all(set(row) == keys for row in rows)
     bm25 = {row["measure"]: row for row in rows if row["system"] == "bm25"}
     assert bm25["nDCG@10"]["options"]["k1"] == 1.2
@@ -56,6 +57,7 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
     rows = [json.loads(line) for line in figures.read_text().splitlines()]
     failed = [row for row in rows if row["system"] == "raises"]
     assert {row["value"] for row in failed} == {None}
+    assert {row["failure"] for row in failed} == {"error"}
     assert "nDCG@10" in {row["measure"] for row in failed}
     assert all(row["status"].startswith("failed: ValueError") for row in failed)
 

@@ -112,7 +112,7 @@ def _fitted(
     """
     cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
     if cell.problem:
-        raise BenchError(cell.problem)
+        raise BenchError(cell.problem.reason)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
