@@ -17,6 +17,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from bench.store import new_folder
 
 
 class TfIdf(Retriever):
@@ -285,3 +286,25 @@ class FillsTheDisk(Saved):
             np.save(folder / "order.npy", np.zeros(self.most))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+
+class LearnsInSteps(Saved):
+    """Learns in small steps with a checkpoint behind each, and writes down each step that it begins."""
+
+    steps: int = Field(40, description="how many")
+
+    def fit(self, collection: Collection) -> None:
+        self.size, done, order = len(collection), 0, np.arange(len(collection))
+        kept = self.workplace.checkpoints / "state.npz"
+        if kept.is_file():
+            with np.load(kept, allow_pickle=False) as state:
+                done, order = int(state["done"]), state["order"]
+        for step in range(done, self.steps):
+            with Path(self.ledger).open("a") as file:
+                file.write(f"{step}\n")
+            order = np.random.default_rng(step).permutation(order)
+            time.sleep(0.01)
+            with new_folder(kept.parent) as draft:
+                np.savez(draft / "state.npz", done=step + 1, order=order)
+            self.progress("learning", step + 1, self.steps)
+        self.order = order
