@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -277,15 +278,9 @@ class Crashes(_First):
 class FillsTheDisk(Saved):
     """Saves more than it is allowed to."""
 
-    most: int = Field(1 << 20, description="bytes of a file that its process may write")
-
     def save(self, folder: Path) -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.most, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-        try:
-            np.save(folder / "order.npy", np.zeros(self.most))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        np.save(folder / "order.npy", np.zeros(1 << 20))
 
 
 class LearnsInSteps(Saved):
@@ -308,3 +303,11 @@ class LearnsInSteps(Saved):
                 np.savez(draft / "state.npz", done=step + 1, order=order)
             self.progress("learning", step + 1, self.steps)
         self.order = order
+
+
+class HoldsTheInterpreter(_First):
+    """Lets no other thread of its process do anything."""
+
+    def fit(self, collection: Collection) -> None:
+        self.progress("counting sheep", 0, 1)
+        re.match("(a+)+$", "a" * 60 + "b")

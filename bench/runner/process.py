@@ -1,5 +1,6 @@
 """A process of a cell: what it does once it is there, what it tells, and how it ends with the run that started it."""
 
+import ctypes
 import faulthandler
 import os
 import shutil
@@ -9,6 +10,7 @@ import threading
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
@@ -22,6 +24,7 @@ from bench.runner.plan import Cell, PlannedTask
 from bench.runner.problems import problem_of
 from bench.store import locked, remove_drafts
 
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _PATIENCE = 3.0
 """Seconds to wait for a process of an earlier run that is about to end."""
 
@@ -95,6 +98,7 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     threading.Thread(target=_end_with_parent, args=(events,), daemon=True).start()
+    _end_with_server()
     _log_to(cell)
     faulthandler.enable()
     faulthandler.register(signal.SIGTERM, chain=True)  # the log tells where it was when it was made to end
@@ -147,6 +151,18 @@ def _end_with_parent(events: Connection) -> None:
         events.recv()
     except (EOFError, OSError):
         os.killpg(0, signal.SIGKILL)
+
+
+def _end_with_server() -> None:
+    """Have the system end this process with the one that it was forked from, which ends with the run.
+
+    A library that holds Python's interpreter lets no thread of ours do so. The server lives as long as somebody has
+    the other end of its pipe, which it hands on to those that it forks.
+    """
+    held = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
+    if sys.platform == "linux" and held is not None:
+        os.close(held)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _log_to(cell: Cell) -> None:
