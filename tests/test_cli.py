@@ -62,7 +62,10 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
     assert all(row["status"].startswith("failed: ValueError") for row in failed)
 
 
-def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(
+    beir_folder: Path, tmp_path: Path, number: int
+) -> None:
     command = [sys.executable, "-m", "bench", "run", "--dataset", f"beir:{beir_folder}", "--out", str(tmp_path)]
     command += ["--plugin", str(PLUGINS), "--retriever", "bm25", "--retriever", "takes-forever"]
     # A background job starts with interrupts ignored, and so would the process.
@@ -70,7 +73,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_f
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds)
     while not list(tmp_path.glob("cells/takes-forever*/log.txt")):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; finished cells are kept" in printed
