@@ -24,10 +24,11 @@ _NO_FIGURE = frozenset(
             ".options",
             ".progress",
             ".registry",
+            ".seals",
             ".store",
             ".workplace",
         ),
-        *(".collections.cards", ".collections.catalogue", ".collections.seal", ".face"),
+        *(".collections.cards", ".collections.catalogue", ".face"),
     )
 )
 """Modules of the harness, and packages with all that they hold, that decide no figure: they name, find, keep, check

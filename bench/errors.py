@@ -4,11 +4,22 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from bench.visible import visible
+
 _LISTED = 16
+_LONGEST = 2000
 
 
 class BenchError(Exception):
-    """Something the user can mend. The command line prints its message without a traceback."""
+    """Something the user can mend. The command line prints its message without a traceback.
+
+    What the message quotes of names and texts may hold anything; it stays one line that no terminal obeys.
+    """
+
+    def __init__(self, message: str) -> None:
+        half = _LONGEST // 2
+        short = message if len(message) <= _LONGEST else f"{message[:half]} ... {message[-half:]}"
+        super().__init__(visible(short))
 
 
 class BadLine(BenchError):
@@ -31,6 +42,23 @@ class UnknownName(BenchError):
 
 class UnusableClass(BenchError):
     """A class that cannot be constructed, and what its author has to mend."""
+
+
+class InvalidOutput(BenchError):
+    """What a system gave as an answer and is none."""
+
+
+class Busy(BenchError):
+    """What another run holds."""
+
+
+class DiskFull(BenchError):
+    """What could not be written because no room is left."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path} cannot be written: the disk is full, or a limit on space or size is reached; make room"
+        )
 
 
 class NotFittedError(BenchError):

@@ -1,12 +1,15 @@
 """Folders on disk that are whole or absent: atomic writes, locks, and where the cache lies."""
 
 import ctypes
+import errno
 import os
+import re
 import secrets
 import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +17,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from bench.errors import BenchError
+from bench.errors import BenchError, Busy, DiskFull
 
 _DRAFT = ".draft"
 _YOUNG = 60.0
 """Seconds in which a draft without a lock may be one that is just begun."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WORDS_OF_FULL = re.compile(
+    "|".join([*(re.escape(os.strerror(one)) for one in _FULL), r"\d+ requested and \d+ written"])
+)
+"""Of libraries that do not pass the system's number on; the last are numpy's."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
@@ -29,25 +38,44 @@ def cache_root() -> Path:
     return Path(chosen) if chosen else user_cache_path("retrieval-bench")
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether something could not be written because no room is left for it, whoever tells."""
+    if isinstance(error, BenchError):
+        return isinstance(error, DiskFull)
+    return (isinstance(error, OSError) and error.errno in _FULL) or bool(_WORDS_OF_FULL.search(str(error)))
+
+
+@contextmanager
+def _told_when_full(target: Path) -> Iterator[None]:
+    """Raise DiskFull, with the target's name, for any error that means it."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error) and not isinstance(error, DiskFull):
+            raise DiskFull(target) from error
+        raise
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A fresh folder that takes `target`'s place when the block ends well and vanishes when it does not.
 
     Killed at any moment, either the old folder or the new one is there, whole. Raises BenchError for a target that
-    is no folder of its own, such as `..`, or a link.
+    is no folder of its own, such as `..`, or a link, and DiskFull where there is no room.
     """
     if target.name in ("", "..") or target.is_symlink() or (target.exists() and not target.is_dir()):
         raise BenchError(f"{target} cannot be replaced by a folder; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(target.parent)
-    draft = Path(tempfile.mkdtemp(prefix=f".{_short(target.name)}-", suffix=_DRAFT, dir=target.parent))
-    try:
-        with _claimed(draft):
-            yield draft
-            draft.chmod(0o755)
-            _take_the_place(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with _told_when_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_drafts(target.parent)
+        draft = Path(tempfile.mkdtemp(prefix=f".{_short(target.name)}-", suffix=_DRAFT, dir=target.parent))
+        try:
+            with _claimed(draft):
+                yield draft
+                draft.chmod(0o755)
+                _take_the_place(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _take_the_place(draft: Path, target: Path) -> None:
@@ -82,26 +110,32 @@ def _claimed(draft: Path) -> Iterator[None]:
             os.close(claim)
 
 
-def _claim(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file or folder, None if another process has it or nobody can."""
+def _claim(path: Path, shared: bool = False) -> int | None:
+    """A descriptor that holds the lock of a file or folder, None if another process has it or nobody can.
+
+    A shared one waits until nobody holds it alone.
+    """
     if os.name != "posix":
         return None
     import fcntl
 
     claim = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(claim, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(claim)
         return None
     return claim
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what writers that died have left in a folder; one that is at work keeps its own."""
+def remove_drafts(folder: Path, youngest: float = _YOUNG) -> None:
+    """Remove what writers that died have left in a folder; one that is at work keeps its own.
+
+    youngest: seconds since a draft changed; 0 where no other writer can be in the folder
+    """
     for path in folder.glob(f".*{_DRAFT}"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime < _YOUNG:
+            if time.time() - path.stat().st_mtime < youngest:
                 continue
             claim = _claim(path)
             if claim is not None:
@@ -109,15 +143,26 @@ def remove_drafts(folder: Path) -> None:
                 os.close(claim)
 
 
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A path to write to; that file takes `target`'s place when the block ends well and vanishes when it does not.
+
+    Raises DiskFull where there is no room.
+    """
+    with _told_when_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{_short(target.name)}-{secrets.token_hex(4)}{_DRAFT}")
+        try:
+            yield draft
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{_short(path.name)}-{secrets.token_hex(4)}{_DRAFT}")
-    try:
+    """Replace a file's content in one step. Raises DiskFull where there is no room."""
+    with new_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -129,7 +174,36 @@ def locked(target: Path, timeout: float = -1) -> Iterator[None]:
         with lock:
             yield
     except Timeout:
-        raise BenchError(f"another run is writing {target}; wait for it or choose another --out") from None
+        raise Busy(f"another run is writing {target}; wait for it or choose another --out") from None
+
+
+class Hold:
+    """Keeps a folder of the cache from being pruned as long as the object lives, and marks it as used now."""
+
+    def __init__(self, folder: Path) -> None:
+        with suppress(OSError):
+            claim = _claim(folder, shared=True)
+            if claim is not None:
+                weakref.finalize(self, os.close, claim)
+        with suppress(OSError):  # of a disk that cannot be written
+            os.utime(folder)
+
+
+def remove_unused(folder: Path) -> bool:
+    """Remove a folder of the cache unless some process writes or holds it; whether it is gone."""
+    try:
+        with locked(folder, timeout=0):
+            claim = _claim(folder)
+            if claim is None and os.name == "posix":
+                return False
+            try:
+                shutil.rmtree(folder)
+            finally:
+                if claim is not None:
+                    os.close(claim)
+    except BenchError:
+        return False
+    return True
 
 
 def slug(name: str, most: int = 80) -> str:

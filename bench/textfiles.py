@@ -11,6 +11,7 @@ import tomllib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, TextIO
@@ -21,6 +22,20 @@ Watch = Callable[[int, int], None]
 """Called now and then with the bytes that were read and the bytes that there are."""
 
 _WATCH_EVERY = 4096  # lines
+_LONGEST_LINE = 64 * 2**20
+"""Bytes; what is longer is no line of text, and a small gzip file may hold one that fills the memory."""
+
+_OTHERS = {
+    b"\x1f\x8b": ("gzip", "give it the ending .gz"),
+    b"BZh": ("bzip2", "unpack it with bunzip2"),
+    b"\xfd7zXZ\0": ("xz", "unpack it with unxz"),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", "unpack it with unzstd"),
+    b"PK\x03\x04": ("zip", "unpack it with unzip"),
+    b"\xff\xfe": ("text in UTF-16", "save it as UTF-8"),
+    b"\xfe\xff": ("text in UTF-16", "save it as UTF-8"),
+}
+"""By how they begin: formats that are taken for UTF-8, what to call them, and the remedy."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
@@ -32,12 +47,15 @@ def read_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, str]
     """Every line of a UTF-8 file with its number from 1, without its end.
 
     A path that ends in .gz is decompressed on the way; one line is in memory at a time. Raises BadLine
-    for bytes that are not UTF-8 and BenchError for a file that cannot be read.
+    for bytes that are not UTF-8 and for a line of more than 64 MB, and BenchError for a file that cannot be read.
     """
     try:
         with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             size = os.fstat(raw.fileno()).st_size
-            for number, data in enumerate(file, start=1):
+            for number, data in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), start=1):
+                if len(data) == _LONGEST_LINE and not data.endswith(b"\n"):
+                    longest = f"lines of at most {_LONGEST_LINE / 2**20:g} MB"
+                    raise BadLine(path, number, "a line without end", longest)
                 if number % _WATCH_EVERY == 0:
                     watch(raw.tell(), size)
                 yield number, _decoded(data.removeprefix(codecs.BOM_UTF8) if number == 1 else data, path, number)
@@ -52,7 +70,16 @@ def _decoded(data: bytes, path: Path, number: int) -> str:
     try:
         return data.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
+        if number == 1:
+            _refuse_other(path, data)
         raise BadLine(path, number, f"byte {error.start + 1} of the line is not UTF-8", "text in UTF-8") from None
+
+
+def _refuse_other(path: Path, data: bytes) -> None:
+    """Raise BenchError for a file in a known format that is not UTF-8."""
+    for beginning, (name, remedy) in _OTHERS.items():
+        if data.startswith(beginning):
+            raise BenchError(f"{path} is {name}, not text in UTF-8; {remedy}")
 
 
 def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -108,12 +135,17 @@ def parse_grade(text: str, path: Path, number: int) -> int:
 def parse_number(text: str, path: Path, number: int, what: str) -> float:
     """A finite number. Raises BadLine for anything else, calling it `what`."""
     try:
-        value = float(text)
+        value = float(text) if is_plain(text) else math.nan
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise BadLine(path, number, f"the {what} is {short(text)}", "a finite number")
     return value
+
+
+def is_plain(number: str) -> bool:
+    """Whether it has none of what Python alone reads in a number: digits of other scripts, and 1_0 for 10."""
+    return number.isascii() and "_" not in number
 
 
 def find_file(folder: Path, name: str, layout: str) -> Path:
@@ -161,10 +193,12 @@ def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises BenchError with the file and what is wrong in it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        return tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
     except UnicodeDecodeError as error:
+        _refuse_other(path, data)
         raise BenchError(f"{path}: not TOML: byte {error.start + 1} is not UTF-8; save it as UTF-8") from None
     except RecursionError:
         raise BenchError(f"{path}: not TOML that can be read: brackets within brackets without end") from None

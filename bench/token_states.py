@@ -1,6 +1,5 @@
 """The states of texts' tokens in a transformer, computed once on a machine for all that have the same texts read."""
 
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from bench.digests import digest_code, digest_data, digest_file
+from bench.digests import digest_code, digest_data
 from bench.models import find_weights
 from bench.progress import Progress, no_progress
-from bench.store import locked
 from bench.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -74,32 +72,15 @@ def keep_states(
     """The states of the sequences, which `compute` gives on the device where no system has asked for them yet.
 
     What is computed does not depend on the order of the sequences. `made_by` names all that the states depend on
-    apart from them. Kept states that are damaged are computed again. None for more than MOST_TOKENS.
+    apart from them. None for more than MOST_TOKENS.
     """
     distinct = sorted({tuple(one) for one in sequences}, key=lambda one: (-len(one), one))
     if not 0 < sum(map(len, distinct)) <= MOST_TOKENS:
         return None
     key = {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)}
 
-    def make(folder: Path) -> None:
-        _write(folder, distinct, compute, device, progress)
-
-    charged = workplace.reused_seconds
-    folder = workplace.shared(key, make)
-    if _dropped_if_damaged(folder):
-        workplace.reused_seconds = charged
-        folder = workplace.shared(key, make)
+    folder = workplace.shared(key, lambda folder: _write(folder, distinct, compute, device, progress))
     return TokenStates(folder, distinct)
-
-
-def _dropped_if_damaged(folder: Path) -> bool:
-    """Whether the states are no longer those that were written; they are removed then."""
-    with locked(folder):
-        digest, states = folder / "digest", folder / "states"
-        if digest.is_file() and states.is_file() and digest.read_text() == digest_file(states):
-            return False
-        shutil.rmtree(folder, ignore_errors=True)
-    return True
 
 
 def _write(
@@ -114,12 +95,10 @@ def _write(
         ids[mask] = torch.tensor([token for one in batch for token in one])
         return compute(ids, mask.long()).float().cpu()[mask]
 
-    path = folder / "states"
-    with path.open("wb") as file:
+    with (folder / "states").open("wb") as file:
         for span, states in read_in_batches([len(one) for one in sequences if one], states_of, device):
             file.write(states.numpy().tobytes())
             progress("encoding", span.stop, len(sequences))
-    (folder / "digest").write_text(digest_file(path))
 
 
 def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:

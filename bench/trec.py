@@ -3,7 +3,8 @@
 Ids may be any text, but these formats separate fields by white space. Where some document id of a
 collection holds white space, all its document ids are written with white space and % as %XX of UTF-8, and
 read back by the same rule; elsewhere they stand as they are. A query id is written so when it holds white
-space or what could be taken for %XX: a run may answer a part of the queries and must not depend on which.
+space, a byte-order mark or what could be taken for %XX: a run may answer a part of the queries and must not
+depend on which.
 """
 
 import re
@@ -19,6 +20,9 @@ from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
 from bench.rankings import Rankings
 from bench.textfiles import new_text_file, parse_number, read_lines
+
+_BOM = "\ufeff"
+"""At a file's beginning it would be taken for no part of the text."""
 
 _COLUMNS = ("query", "Q0", "document", "rank", "score", "tag")
 HEADER = ("# ir_metadata.start", "# ir_metadata.end")
@@ -141,8 +145,8 @@ def _strictly_falling(scores: np.ndarray, query_id: str) -> list[float]:
 
 def query_name(query_id: str) -> str:
     """The id as run and judgement files have it."""
-    return _quoted(query_id) if re.search(r"\s|%[0-9A-Fa-f]{2}", query_id) else query_id
+    return _quoted(query_id) if re.search(rf"\s|{_BOM}|%[0-9A-Fa-f]{{2}}", query_id) else query_id
 
 
 def _quoted(text: str) -> str:
-    return re.sub(r"[\s%]", lambda match: quote(match[0]), text)
+    return re.sub(rf"[\s%{_BOM}]", lambda match: quote(match[0]), text)

@@ -1,12 +1,12 @@
 """Texts of others, made fit to be shown: what would steer a terminal or hide in a page is seen instead."""
 
-from unicodedata import category
+import re
 
-_STEERING = {"Cc", "Cs", "Zl", "Zp"}
-"""Control characters, lone surrogates, and line ends that only some programs obey."""
-
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Marks that turn the direction of writing, by which a text can look like another."""
+STEERING = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+)
+"""Control characters, line ends that only some programs obey, lone surrogates, and marks that turn the direction of
+writing, by which a text can look like another."""
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -16,7 +16,7 @@ def visible(text: str, keep: str = "") -> str:
     """
     if text.isprintable() and text.isascii():
         return text
-    return "".join(char if char in keep else _sign(char) for char in text)
+    return STEERING.sub(lambda char: char[0] if char[0] in keep else _sign(char[0]), text)
 
 
 def _sign(char: str) -> str:
@@ -27,9 +27,7 @@ def _sign(char: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "␡"
-    if category(char) in _STEERING or char in _BIDI:
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    return char
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,5 +1,6 @@
 """What a fit keeps beside its index: checkpoints, and work that other systems need too."""
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,10 @@ from typing import Any
 
 from bench.digests import digest_data
 from bench.machine import hardware
-from bench.store import cache_root, locked, new_folder
+from bench.seals import is_whole, seal
+from bench.store import Hold, cache_root, locked, new_folder
+
+KEY = "key.json"
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Workplace:
     common: Path
     reused_seconds: float = 0.0
     _owner: Any = field(default=None, repr=False)
+    _held: list[Hold] = field(default_factory=list, repr=False)
 
     @classmethod
     def temporary(cls) -> "Workplace":
@@ -36,21 +41,27 @@ class Workplace:
         """The folder that `make` fills, filled once for all systems that ask with the same key.
 
         Who comes later is charged the time that it took, with what it shared in turn, so that no system is cheaper
-        for coming second.
+        for coming second. A folder that is not as it was left is filled again, which the log tells.
         """
         target = self.common / digest_data(dict(key))[:20]
         start = perf_counter()
         with locked(target):
-            if target.is_dir():
-                waited = perf_counter() - start
+            waited = perf_counter() - start
+            if is_whole(target):
                 self.reused_seconds += float((target / "seconds").read_text()) - waited
-                return target
-            with new_folder(target) as draft:
-                start, reused = perf_counter(), self.reused_seconds
-                make(draft)
-                seconds = perf_counter() - start + self.reused_seconds - reused
-                (draft / "seconds").write_text(f"{seconds}")
+            else:
+                self._make(target, key, make)
+            self._held.append(Hold(target))
         return target
+
+    def _make(self, target: Path, key: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+        with new_folder(target) as draft:
+            start, reused = perf_counter(), self.reused_seconds
+            make(draft)
+            seconds = perf_counter() - start + self.reused_seconds - reused
+            (draft / "seconds").write_text(f"{seconds}")
+            (draft / KEY).write_text(json.dumps(dict(key)), encoding="utf-8")
+            seal(draft)
 
 
 def common_folder(threads: int) -> Path:

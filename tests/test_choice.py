@@ -134,3 +134,10 @@ def test_a_mistake_is_one_line(words: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BenchError, match=complaint) as caught:
         choose(**words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_time_limit_holds_for_every_system() -> None:
+    chosen = choose(datasets=["x"], retrievers=["bm25", "sif"], time_limit="2h")
+    assert (chosen.time_limit, [entry.time_limit for entry in chosen.systems]) == (7200, [None, None])
+    with pytest.raises(BenchError, match="--time-limit 'soon' is no time; write 90s, 15m, 2h"):
+        choose(datasets=["x"], retrievers=["bm25"], time_limit="soon")

@@ -33,6 +33,7 @@ def test_a_run_prints_the_table_writes_every_figure_and_reuses_its_cells(beir_fo
     assert str(out / "cells") in first.stdout.replace("\n", "")
     rows = json.loads(figures.read_text())
     keys = {"collection", "fingerprint", "system", "options", "seed", "task", "measure", "value", "n", "status"}
+    keys |= {"failure"}
     assert all(set(row) == keys for row in rows)
     bm25 = {row["measure"]: row for row in rows if row["system"] == "bm25"}
     assert bm25["nDCG@10"]["options"]["k1"] == 1.2
@@ -56,11 +57,15 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
     rows = [json.loads(line) for line in figures.read_text().splitlines()]
     failed = [row for row in rows if row["system"] == "raises"]
     assert {row["value"] for row in failed} == {None}
+    assert {row["failure"] for row in failed} == {"error"}
     assert "nDCG@10" in {row["measure"] for row in failed}
     assert all(row["status"].startswith("failed: ValueError") for row in failed)
 
 
-def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(
+    beir_folder: Path, tmp_path: Path, number: int
+) -> None:
     command = [sys.executable, "-m", "bench", "run", "--dataset", f"beir:{beir_folder}", "--out", str(tmp_path)]
     command += ["--plugin", str(PLUGINS), "--retriever", "bm25", "--retriever", "takes-forever"]
     # A background job starts with interrupts ignored, and so would the process.
@@ -68,7 +73,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_f
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds)
     while not list(tmp_path.glob("cells/takes-forever*/log.txt")):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; finished cells are kept" in printed

@@ -165,7 +165,7 @@ def test_the_order_of_the_texts_changes_nothing(workplace: MakeWorkplace, by_min
     assert len(list((tmp_path / "common").glob("*/states"))) == 1
 
 
-@pytest.mark.parametrize("damage", ["zeros", "cut", "no digest", "no states"])
+@pytest.mark.parametrize("damage", ["zeros", "cut", "no files.json", "no states"])
 def test_damaged_states_are_computed_again_and_not_charged_twice(
     workplace: MakeWorkplace, by_minilm: Compute, tmp_path: Path, damage: str
 ) -> None:

@@ -113,13 +113,44 @@ class Manifest(_Record):
     environment: Environment = Environment()
 
 
+FailureKind = Literal[
+    "missing dependency",
+    "out of memory",
+    "time limit",
+    "crashed",
+    "invalid output",
+    "interrupted",
+    "bad input",
+    "error",
+]
+"""What failures have in common; `error` is what a system raises and nobody knows more of."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong; as text the reason in one line, led by its kind where the reason does not say it."""
+
+    kind: FailureKind
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason if self.kind == "error" or self.kind in self.reason else f"{self.kind}: {self.reason}"
+
+
 class Failure(_Record):
-    """Why a cell ended badly."""
+    """Why a cell ended badly. `log` holds the last lines that its processes printed."""
 
     format: Literal[2] = FORMAT
     cell: Identity
+    kind: FailureKind = "error"
     reason: str
     seconds: float
+    log: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The kind and the reason."""
+        return str(Problem(self.kind, self.reason))
 
 
 class TaskResult(_Record):
@@ -165,6 +196,8 @@ class TaskResult(_Record):
     @classmethod
     def _null_is_no_number(cls, given: Any) -> Any:
         """JSON knows no NaN; `null` stands for it."""
+        if not isinstance(given, list):
+            return given
         names = ("value", "low", "high")
         return [
             one | {name: math.nan for name in names if name in one and one[name] is None}
@@ -231,7 +264,7 @@ class CellRecord(OfCell):
     @property
     def problem(self) -> str:
         """Why tasks are missing, if any are."""
-        return self.failure.reason if self.failure else ""
+        return self.failure.problem if self.failure else ""
 
     @property
     def done(self) -> bool:

@@ -54,6 +54,10 @@ def run(
     jobs: Annotated[
         int, typer.Option(min=1, help="Cells at a time; above 1 they share the cores and cost more.")
     ] = 1,
+    time_limit: Annotated[
+        str,
+        typer.Option(help="How long a fit, and each task, may take: 90s, 15m, 2h (default: the suite's, or 24h)."),
+    ] = "",
     out: Out = RUNS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
@@ -71,7 +75,7 @@ def run(
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)
-    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth)
+    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth, time_limit)
     screen = console()
     datasets, unopened = open_each(chosen.datasets, screen)
     parts = plan(chosen, datasets, out, device, plugin)

@@ -4,22 +4,26 @@ A specification is `NAME`, `card.toml`, `SOURCE:ARGUMENT` or a folder that a sou
 `beir:folder?split=dev`.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import registry
 from bench.collections.cards import Card, cards, find_card, read_card
 from bench.collections.collection import Collection, Rules, read_collection
-from bench.collections.seal import damage
 from bench.collections.sources import Source
 from bench.collections.writer import CollectionWriter
 from bench.digests import digest_data
 from bench.errors import BenchError, UnknownName
 from bench.options import option_names
 from bench.progress import Progress, no_progress
+from bench.seals import damage
 from bench.settings import parse_query
-from bench.store import cache_root, locked, new_folder
+from bench.store import Hold, cache_root, locked, new_folder
+
+SOURCE = "source.json"
+"""What a parsed collection was read from."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,6 +37,9 @@ class Dataset:
     dropped_judgements: int = 0
     remarks: tuple[str, ...] = ()
     """What whoever opens it should know of how it was found."""
+
+    hold: Hold | None = field(default=None, compare=False)
+    """So that nobody removes the folder meanwhile."""
 
     def __repr__(self) -> str:
         return repr(self.collection)
@@ -60,7 +67,7 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     spec, request = found, _parse(found)
     owner = f"dataset {spec.partition('?')[0]}"
     rules = Rules.from_options(owner, {**request.source.rules, **request.rules})
-    folder, rebuilt = _built(request, rules, progress)
+    folder, hold, rebuilt = _built(request, rules, progress)
     remarks += [f"the parsed copy of {spec} was damaged ({rebuilt}) and has been made again"] if rebuilt else []
     digest = (folder / "digest").read_text().strip()
     card = request.card
@@ -81,6 +88,7 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
         card=card,
         dropped_judgements=int((folder / "dropped").read_text()),
         remarks=tuple(remarks),
+        hold=hold,
     )
 
 
@@ -143,14 +151,15 @@ def _card(base: str) -> Card | None:
     return find_card(base) if base in cards() or not (":" in base or _is_source(base)) else None
 
 
-def _built(request: _Request, rules: Rules, progress: Progress) -> tuple[Path, str]:
-    """The folder of the parsed collection, and what was damaged in it if it had to be made again.
+def _built(request: _Request, rules: Rules, progress: Progress) -> tuple[Path, Hold, str]:
+    """The folder of the parsed collection, held, and what was damaged in it if it had to be made again.
 
     A folder is whole or absent, so one that is whole is read without a lock, also where nothing can be written.
     """
     folder = _place(request, rules)
+    hold = Hold(folder)
     if folder.exists() and not damage(folder):
-        return folder, ""
+        return folder, hold, ""
     with locked(folder):
         damaged = damage(folder) if folder.exists() else ""
         if damaged or not folder.exists():
@@ -158,8 +167,10 @@ def _built(request: _Request, rules: Rules, progress: Progress) -> tuple[Path, s
                 new_folder(folder) as draft,
                 CollectionWriter(draft, drop_unknown=rules.unknown_judgements == "drop") as writer,
             ):
+                made_from = {"source": request.source_name, "options": request.source.options()}
+                (draft / SOURCE).write_text(json.dumps(made_from), encoding="utf-8")
                 request.source.read(writer, progress)
-    return folder, damaged
+        return folder, Hold(folder), damaged
 
 
 def _place(request: _Request, rules: Rules) -> Path:

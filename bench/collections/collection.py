@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from bench.collections.seal import check_seal
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
+from bench.seals import damage
 
 Gains = Literal["linear", "exponential", "binary"]
 
@@ -278,7 +278,9 @@ class Collection:
 
 def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     """Open a folder that `CollectionWriter` made; documents stay on disk. Raises BenchError if it is damaged."""
-    check_seal(folder)
+    problem = damage(folder)
+    if problem:
+        raise BenchError(f"the parsed collection in {folder} is damaged: {problem}; delete the folder and run again")
     queries = _read_table(folder / "queries.arrow")
     qrels = _read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"

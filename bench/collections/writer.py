@@ -10,8 +10,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 from bench.collections.collection import Document
-from bench.collections.seal import seal
 from bench.errors import BenchError
+from bench.seals import seal
 
 _DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("body", pa.string())])
 _QUERIES = pa.schema(

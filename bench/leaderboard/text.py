@@ -3,6 +3,8 @@
 import re
 from html import escape as escape_html
 
+from bench.visible import visible
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -37,10 +39,10 @@ def count(value: float) -> str:
 
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, in a table too."""
-    marked = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", escape_html(" ".join(text.split()), quote=False))
+    marked = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", escape_html(visible(" ".join(text.split())), quote=False))
     return marked.replace("\\|", "&#124;")
 
 
 def latex(text: str) -> str:
     """Text that LaTeX shows as it is."""
-    return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))
+    return "".join(_LATEX.get(char, char) for char in visible(" ".join(text.split())))

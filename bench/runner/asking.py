@@ -22,7 +22,8 @@ from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
 from bench.runner.local import run_cells
-from bench.runner.plan import Cell, construct, explain, make_plan
+from bench.runner.plan import Cell, construct, make_plan
+from bench.runner.problems import explain
 from bench.suite import Suite, SystemEntry
 
 
@@ -128,7 +129,7 @@ def _fitted(
     """
     cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
     if cell.problem:
-        raise BenchError(cell.problem)
+        raise BenchError(cell.problem.reason)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))

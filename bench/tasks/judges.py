@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import string
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -17,7 +18,8 @@ from bench.collections.collection import Collection
 from bench.digests import digest_data, digest_file
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, find_weights, open_model, token_encoder
-from bench.store import cache_root, locked, new_folder
+from bench.seals import is_whole, seal
+from bench.store import Hold, cache_root, locked, new_folder
 from bench.token_states import reading_once
 from bench.workplace import Workplace, common_folder
 
@@ -105,7 +107,10 @@ class MaxSimJudge(Judge):
 
 
 class _KeptVectors:
-    """Token vectors of texts, each text encoded once and kept in a folder, whichever process asks first."""
+    """Token vectors of texts, each text encoded once and kept in a folder, whichever process asks first.
+
+    They lie in parts; texts whose part is damaged are encoded again.
+    """
 
     def __init__(self, folder: Path, encode: Callable[[list[str]], list[np.ndarray]]) -> None:
         self._folder = folder
@@ -122,17 +127,23 @@ class _KeptVectors:
                 self._write([keys[text] for text in some], self._encode(some))
             if missing:
                 kept = self._read()
+            self._hold = Hold(self._folder)
         return {text: kept[key] for text, key in keys.items()}
 
     def _write(self, keys: list[str], vectors: list[np.ndarray]) -> None:
-        with new_folder(self._folder / f"part-{len(self._parts()):06}") as draft:
+        last = max((int(part.name.removeprefix("part-")) for part in self._parts()), default=-1)
+        with new_folder(self._folder / f"part-{last + 1:06}") as draft:
             np.save(draft / "vectors.npy", np.concatenate(vectors))
             np.save(draft / "offsets.npy", np.cumsum([0, *map(len, vectors)]))
             (draft / "keys.json").write_text(json.dumps(keys))
+            seal(draft)
 
     def _read(self) -> dict[str, np.ndarray]:
         kept: dict[str, np.ndarray] = {}
         for part in self._parts():
+            if not is_whole(part):
+                shutil.rmtree(part)
+                continue
             vectors = np.load(part / "vectors.npy", mmap_mode="r", allow_pickle=False)
             offsets = np.load(part / "offsets.npy", allow_pickle=False)
             keys = json.loads((part / "keys.json").read_text())

@@ -173,7 +173,9 @@ class Layer(TokenVectors):
 def _load_transformer(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:
     from transformers import AutoModel
 
-    return AutoModel.from_pretrained(folder, local_files_only=local_files_only, **model_kwargs).to(device)
+    return AutoModel.from_pretrained(
+        folder, local_files_only=local_files_only, trust_remote_code=False, **model_kwargs
+    ).to(device)
 
 
 def _tokenizer(name: str) -> Any:
@@ -181,7 +183,7 @@ def _tokenizer(name: str) -> Any:
 
     folder = find_weights(name).folder
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise BenchError(f"model '{name}' has no tokenizer in {folder}; get a whole copy of it") from error
 

@@ -1,5 +1,6 @@
 """Text files that word vectors and word counts are published in."""
 
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,10 @@ from reprlib import repr as short
 import numpy as np
 
 from bench.errors import BadLine, BenchError
-from bench.textfiles import read_lines, read_rows
+from bench.textfiles import is_plain, read_lines, read_rows
+
+_COUNT = re.compile("[0-9]{1,18}")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_vectors(path: Path, limit: int) -> tuple[list[str], np.ndarray]:
@@ -16,7 +20,7 @@ def read_vectors(path: Path, limit: int) -> tuple[list[str], np.ndarray]:
 
     A line holds a word and its numbers, separated by single blanks; a first line of two integers is word2vec's head.
     Of a word that occurs twice the first vector is kept. Raises BadLine for a line with another number of numbers or
-    with one that is not finite.
+    with one that is not finite in float32.
     """
     words: dict[str, None] = {}
     numbers = array("f")
@@ -46,13 +50,15 @@ def _parse_vector(path: Path, number: int, line: str, dimension: int) -> tuple[s
     expected = f"a word and {dimension or 'its'} finite numbers, separated by single blanks"
     word, *fields = line.rsplit(" ", dimension)
     try:
-        vector = [float(field) for field in fields]
+        vector = [float(field) for field in fields] if is_plain(line[len(word) :]) else None
     except ValueError:
-        raise BadLine(path, number, f"{short(line)} holds something that is not a number", expected) from None
+        vector = None
+    if vector is None:
+        raise BadLine(path, number, f"{short(line)} holds something that is not a number", expected)
     if len(vector) != dimension or not dimension:
         raise BadLine(path, number, f"{len(vector)} numbers in {short(line)}", expected)
-    if not np.isfinite(vector).all():
-        raise BadLine(path, number, f"a number of {short(line)} is not finite", expected)
+    if not (np.abs(vector) <= _LARGEST).all():
+        raise BadLine(path, number, f"a number of {short(line)} is not finite in float32", expected)
     return word, vector
 
 
@@ -60,7 +66,7 @@ def read_counts(path: Path) -> dict[str, int]:
     """How often words occur, from lines of a word and its count. Raises BadLine for any other line."""
     counts: dict[str, int] = {}
     for number, (word, count) in read_rows(path, ["word", "count"]):
-        if not count.isdecimal():
+        if not _COUNT.fullmatch(count):
             raise BadLine(path, number, f"the count is {short(count)}", "a whole number")
         counts[word] = counts.get(word, 0) + int(count)
     if not any(counts.values()):

@@ -48,7 +48,7 @@ class TextEncoder(nn.Module):
 
         model: Any = open_model(_load, name, options)
         found = find_weights(name)
-        tokenizer = AutoTokenizer.from_pretrained(str(found.folder), local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(found.folder), local_files_only=True, trust_remote_code=False)
         return cls(model, tokenizer, made_by(name, model))
 
     @property
@@ -163,13 +163,14 @@ def mean_vectors(
 def _load(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=local_files_only)
+    given = {"local_files_only": local_files_only, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **given)
     if not hasattr(config, "hidden_size"):
         raise BenchError(
             f"the model in {Path(folder).name} has no states to decode from; choose a text encoder or T5"
         )
     kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
-    return kind.from_pretrained(folder, local_files_only=local_files_only, **model_kwargs).to(device)
+    return kind.from_pretrained(folder, **given, **model_kwargs).to(device)
 
 
 def _marks(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.progress import Progress
+from bench.seals import is_whole, seal
 from bench.store import new_folder
 from bench.workplace import Workplace
 from retrievers.learning.course import Course, Epoch
@@ -184,10 +185,11 @@ class _Trainer:
             save_file(_optimizer_state(self.plan.optimizer), draft / "optimizer.safetensors")
             save_file(_random_state(self.device), draft / "random.safetensors")
             (draft / "state.json").write_text(json.dumps(state))
+            seal(draft)
 
     def resume(self) -> None:
-        """Take up the last checkpoint, if there is one."""
-        if not (self.folder / "state.json").is_file():
+        """Take up the last checkpoint, if there is one as it was written."""
+        if not is_whole(self.folder):
             return
         state = json.loads((self.folder / "state.json").read_text())
         self.course = Course.of_data(state["course"])

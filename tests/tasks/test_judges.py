@@ -88,6 +88,23 @@ def test_a_judge_that_has_seen_all_texts_opens_no_model(kitchen: Collection, mon
     np.testing.assert_array_equal(MaxSimJudge(kitchen).scores(PAIRS), first)
 
 
+def test_damaged_vectors_are_told_and_made_again(
+    kitchen: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = MaxSimJudge(kitchen).scores(PAIRS[:2])
+    MaxSimJudge(kitchen).scores(PAIRS[2:])
+    part = next((tmp_path / "judges").glob("*/documents/part-000000/vectors.npy"))
+    content = bytearray(part.read_bytes())
+    content[-3] ^= 64
+    part.write_bytes(content)
+    np.testing.assert_array_equal(MaxSimJudge(kitchen).scores(PAIRS[:2]), first)
+    (line,) = caplog.messages
+    assert "part-000000 was damaged (vectors.npy has changed)" in line
+    caplog.clear()
+    MaxSimJudge(kitchen).scores(PAIRS)
+    assert caplog.messages == []
+
+
 def test_another_collection_has_vectors_of_its_own(
     kitchen: Collection, make_collection: MakeCollection, tmp_path: Path
 ) -> None:

@@ -107,10 +107,11 @@ def _document(content: str, path: Path, line: int) -> Document:
 
 def _elements(tag: str, content: str, path: Path, line: int) -> list[str]:
     """The contents of all <tag>...</tag>. Raises BadLine for one that is not closed."""
-    found = re.findall(rf"<{tag}>(.*?)</{tag}>", content, re.DOTALL | re.IGNORECASE)
-    if len(re.findall(rf"</?{tag}>", content, re.IGNORECASE)) != 2 * len(found):
+    pieces = re.split(rf"(</?{tag}>)", content, flags=re.IGNORECASE)
+    marks = pieces[1::2]
+    if len(marks) % 2 or any((mark[1] == "/") != bool(place % 2) for place, mark in enumerate(marks)):
         raise BadLine(path, line, f"<{tag}> and </{tag}> of this document do not pair", f"<{tag}> ... </{tag}>")
-    return [text.strip() for text in found]
+    return [text.strip() for text in pieces[2::4]]
 
 
 def _topics(path: Path, field: str) -> Iterator[tuple[int, str, str]]:

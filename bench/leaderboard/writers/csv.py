@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.leaderboard.board import Block, Board, CollectionBoard, Row
 from bench.leaderboard.columns import known_costs
+from bench.visible import visible
 
 _CSV_HEAD = (
     "collection", "fingerprint", "task", "system", "retriever", "family", "trained", "deterministic", "imported",
@@ -17,7 +18,7 @@ _CSV_HEAD = (
 _PAIRS_HEAD = (
     "collection", "task", "measure", "first", "second", "difference", "low", "high", "effect", "p", "corrected",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
 
 _NO_FIGURE = (None,) * 5
@@ -79,4 +80,7 @@ def _csv(head: Sequence[str], lines: Iterator[Sequence[Any]]) -> str:
 
 
 def _harmless(field: Any) -> Any:
-    return f"'{field}" if isinstance(field, str) and field.startswith(_FORMULA) else field
+    if not isinstance(field, str):
+        return field
+    shown = visible(field)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown

@@ -133,6 +133,31 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, epoch:
     assert not (tmp_path / "b").exists()
 
 
+def test_a_damaged_checkpoint_is_told_and_the_training_begins_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def trained(name: str, progress: Any) -> tuple[Course, float, Workplace]:
+        model, workplace = Point(), Workplace(tmp_path / name, tmp_path)
+        wanted = plan(model, lambda: {"MRR@10": -abs(model.place.item() - 1)}, noise=0.3, reseeds=True)
+        return train(model, wanted, workplace, progress), model.place.item(), workplace
+
+    def interrupt(phase: str, done: int, _total: int) -> None:
+        if phase.startswith("epoch 2 of") and done == 2:
+            raise Interruption
+
+    expected, place, _ = trained("a", silent)
+    with pytest.raises(Interruption):
+        trained("b", interrupt)
+    weights = tmp_path / "b" / "best.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-2] ^= 1
+    weights.write_bytes(content)
+    course, again, workplace = trained("b", silent)
+    assert (known(course), again) == (known(expected), place)
+    assert workplace.reused_seconds == 0
+    assert "b was damaged (best.safetensors has changed) and is made again" in caplog.text
+
+
 def test_the_record_of_the_course_says_what_each_epoch_came_to() -> None:
     evaluate, _ = figures_of(0.1, 0.5, 0.3)
     model = Point()
