@@ -56,6 +56,7 @@ class DiskFull(BenchError):
     """What could not be written because no room is left."""
 
     def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
         super().__init__(
             f"{path} cannot be written: the disk is full, or a limit on space or size is reached; make room"
         )

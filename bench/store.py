@@ -47,11 +47,11 @@ def is_disk_full(error: BaseException) -> bool:
 
 @contextmanager
 def _told_when_full(target: Path) -> Iterator[None]:
-    """Raise DiskFull, with the target's name, for any error that means it."""
+    """Raise DiskFull, with the target's name, for any error that means it; one that names no draft stays."""
     try:
         yield
     except Exception as error:
-        if is_disk_full(error) and not isinstance(error, DiskFull):
+        if is_disk_full(error) and not (isinstance(error, DiskFull) and _DRAFT not in error.path):
             raise DiskFull(target) from error
         raise
 

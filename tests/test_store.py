@@ -160,6 +160,12 @@ def test_a_folder_that_has_no_room_is_named_whichever_library_writes(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_a_draft_is_told_as_the_folder_that_it_is_to_be(tmp_path: Path, little_room: LittleRoom) -> None:
+    full = pytest.raises(DiskFull, match=f"^{tmp_path}/index cannot be written")
+    with little_room(10_000), full, new_folder(tmp_path / "index") as draft:
+        write_text(draft / "facts", "x" * 20_000)
+
+
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), new_folder(tmp_path / "index") as draft:
         draft.write_text("x")

@@ -53,7 +53,7 @@ class Result:
             if task in ("", record.result.task):
                 return record
         if self.cell.failure:
-            raise BenchError(f"{self.name} failed: {self.cell.failure.reason}")
+            raise BenchError(f"{self.name} failed: {self.cell.failure.problem}")
         raise UnknownName("task", task, [record.result.task for record in self.cell.tasks], f"of {self.name}")
 
     def exam(self, task: str = "") -> Exam:
@@ -87,6 +87,6 @@ class Result:
     def __repr__(self) -> str:
         shown = f"{self.name} on {self.cell.identity.collection}"
         if not self.cell.tasks:
-            return f"{shown}: {self.cell.failure.reason if self.cell.failure else 'not run'}"
+            return f"{shown}: {self.cell.failure.problem if self.cell.failure else 'not run'}"
         primary = self.record().result.figures[0]
         return f"{shown}: {primary.measure} {primary.value:.4f} ({primary.low:.4f} to {primary.high:.4f})"

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from bench import registry
-from bench.cells.folder import checkpoints_folder, is_fitted, log_file
+from bench.cells.folder import checkpoints_folder, log_file
 from bench.cells.record import Problem
 from bench.durations import duration
 from bench.runner.cell import Setting, answer_task, fit_cell
@@ -99,7 +99,6 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
     os.setsid()
     threading.Thread(target=_end_with_parent, args=(events,), daemon=True).start()
     _end_with_server()
-    _log_to(cell)
     faulthandler.enable()
     faulthandler.register(signal.SIGTERM, chain=True)  # the log tells where it was when it was made to end
     last = Stopwatch()
@@ -111,8 +110,9 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
             last = Stopwatch()
 
     try:
+        _log_to(cell)
         with locked(cell.folder, timeout=_PATIENCE):
-            _remove_leftovers(cell)
+            _remove_leftovers(cell, fitted=task is not None)
             registry.load_files(cell.plugin_files)
             if task is None:
                 problems = fit_cell(cell, setting, tell)
@@ -133,11 +133,11 @@ def _print_traceback() -> None:
         traceback.print_exc()
 
 
-def _remove_leftovers(cell: Cell) -> None:
+def _remove_leftovers(cell: Cell, fitted: bool) -> None:
     """Remove what a process that died has left in the cell's folder, whose lock is held."""
     remove_drafts(cell.folder, youngest=0.0)
     remove_drafts(cell.folder / "tasks", youngest=0.0)
-    if is_fitted(cell.folder):
+    if fitted:
         shutil.rmtree(checkpoints_folder(cell.folder), ignore_errors=True)
 
 

@@ -112,7 +112,7 @@ def _figure(reference: Reference, dataset: Dataset, out: Path, watcher: Watcher)
     run_cells(cells, watcher)
     record = read(cells[0].folder)
     if record.failure:
-        raise BenchError(record.failure.reason)
+        raise BenchError(record.failure.problem)
     figures = {figure.measure: figure.value for task in record.tasks for figure in task.result.figures}
     if reference.measure not in figures:
         raise BenchError(f"{reference.name}: no {reference.measure} among {', '.join(figures)}; correct the entry")

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from copied_cells import board_of, copied, selected
 from finished_cells import HOSTILE, SPECIAL, Finished
 
 from bench.cells.folder import read_all
-from bench.errors import BenchError
+from bench.errors import BenchError, DiskFull
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.paths import published_id
@@ -313,3 +315,14 @@ def test_what_a_suite_says_of_the_outcome_opens_its_pages(finished: Finished, tm
     for name in ("README.md", "index.html"):
         assert said in (tmp_path / "tiny" / name).read_text().split("nDCG@10")[0]
     assert Board.from_data(json.loads((tmp_path / "tiny" / "leaderboard.json").read_text())).findings == said
+
+
+def test_where_there_is_no_room_the_published_board_stays_as_it_was(
+    finished: Finished, tmp_path: Path, little_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    publish(finished.suite, selected(finished), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    target = tmp_path / finished.suite.name
+    with little_room(2_000), pytest.raises(DiskFull, match=f"^{target} cannot be written: the disk is full"):
+        publish(finished.suite, selected(finished), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

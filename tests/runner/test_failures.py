@@ -7,6 +7,7 @@ from conftest import MakeCells, run, suite_of
 
 from bench.cells.record import Failure, Problem
 from bench.errors import BenchError, Busy, DiskFull, InvalidOutput, MissingExtra
+from bench.leaderboard.build import build_board
 from bench.leaderboard.figures import figures
 from bench.leaderboard.selection import request_of
 from bench.runner.problems import problem_of
@@ -70,11 +71,13 @@ def test_the_kind_is_told_where_the_reason_does_not_say_it() -> None:
     assert str(Problem("error", "KeyError: 'x'")) == "KeyError: 'x'"
 
 
-def test_figures_carry_the_kind(make_cells: MakeCells, beir_folder: Path) -> None:
-    records, _ = run(make_cells("crashes", "tf-idf"))
-    request = request_of(suite_of(beir_folder, "crashes", "tf-idf"))
-    kinds = {(one["system"], one["failure"]) for one in figures(request, records)}
-    assert kinds == {("crashes", "crashed"), ("tf-idf", None)}
+def test_rows_and_figures_tell_the_kind(make_cells: MakeCells, beir_folder: Path) -> None:
+    records, _ = run(make_cells("gives-nan", "tf-idf"))
+    request = request_of(suite_of(beir_folder, "gives-nan", "tf-idf"))
+    row = build_board(request, records).collections[0].blocks[0].rows[-1]
+    assert row.problem.startswith("invalid output: ")
+    kinds = {(one["system"], one["failure"]) for one in figures(request, records) if one["task"] == "search"}
+    assert kinds == {("gives-nan", "invalid output"), ("tf-idf", None)}
 
 
 def test_a_cell_whose_index_has_no_room_says_so_and_leaves_nothing_half_written(make_cells: MakeCells) -> None:

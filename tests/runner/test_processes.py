@@ -7,8 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import PLUGINS, MakeCells, run
+from conftest import PLUGINS, MakeCells, Notes, run
 
+from bench.cells.folder import read
 from bench.errors import BenchError
 from bench.runner import local
 from bench.runner.local import run_cells
@@ -87,6 +88,26 @@ def test_an_interrupted_run_ends_even_where_a_cell_does_not_want_to(
         "forkserver" in " ".join(child.cmdline()) or "tracker" in " ".join(child.cmdline()) for child in working
     )
     assert not (cells[0].folder / "failure.json").exists()
+
+
+class KillsTheServer(Notes):
+    """A watcher at whose machine the process that cells are forked from is killed once a cell counts sheep."""
+
+    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None:
+        if phase == "counting sheep" and phase not in self.heard:
+            for child in psutil.Process().children():
+                if "forkserver" in " ".join(child.cmdline()):
+                    child.kill()
+        super().progressed(cell, phase, done, total)
+
+
+def test_where_the_server_of_cells_is_killed_its_cell_fails_and_others_go_on(make_cells: MakeCells) -> None:
+    cells = make_cells("takes-forever", "tf-idf")
+    run_cells(cells, KillsTheServer())
+    lost, sound = (read(cell.folder) for cell in cells)
+    assert lost.failure is not None
+    assert lost.failure.kind == "crashed"
+    assert sound.done
 
 
 def test_two_processes_are_never_in_one_folder(make_cells: MakeCells) -> None:
