@@ -5,6 +5,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -168,5 +169,5 @@ def test_continuous_integration_runs_the_second_command_as_it_stands() -> None:
 def test_every_suite_and_dataset_is_told_of() -> None:
     assert all(f"`{name}`" in TEXTS["docs/suites.md"] for name in known_suites())
     assert all(f"`{name}`" in TEXTS["docs/data.md"] for name in cards())
-    assert all(f"`{name}`" in TEXTS["docs/systems.md"] for name in registry.plugins("retriever"))
-    assert all(f"`{name}`" in TEXTS["docs/measures.md"] for name in registry.plugins("task"))
+    assert all(f"`{name}`" in TEXTS["docs/systems.md"] for name in entry_points(group="bench.retrievers").names)
+    assert all(f"`{name}`" in TEXTS["docs/measures.md"] for name in entry_points(group="bench.tasks").names)
