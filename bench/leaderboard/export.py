@@ -126,7 +126,7 @@ def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]
 
 
 def _write_run(published: Published, cell: PublishedCell, task: PublishedTask, path: Path, header: str = "") -> None:
-    """Ids are quoted where one of the answers needs it. Raises BenchError for other answers than the published ones."""
+    """Ids are quoted where one of the answers needs it. Raises BenchError for others than the published ones."""
     file = published.runs(task.answers)
     if differs(file, task.sha256):
         raise BenchError(f"{file} is not the file that its manifest names; get the published folder again")
