@@ -1,6 +1,7 @@
 """`python -m bench`."""
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -8,8 +9,10 @@ from typing import NoReturn
 def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit status 2."""
     _let_threads_wait()
+    _end_in_order()
     from bench.cli import app
     from bench.errors import BenchError
+    from bench.store import is_disk_full
     from bench.visible import visible
 
     try:
@@ -17,6 +20,8 @@ def main() -> None:
     except BenchError as error:
         _end(str(error))
     except OSError as error:
+        if is_disk_full(error):
+            _end(f"{error.filename or 'a file'} cannot be written: the disk is full; make room")
         if error.filename is None:
             raise
         _end(visible(f"{error.filename}: {error.strerror}; correct the path or its permissions"))
@@ -31,6 +36,14 @@ def _let_threads_wait() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # 0.1 ms; of GNU's OpenMP, and stronger than the policy
+
+
+def _end_in_order() -> None:
+    """A terminal that closes and a system that shuts down end a run as Ctrl-C does; `nohup` still keeps it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has one of them
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _end(message: str) -> NoReturn:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import registry
+from bench.durations import seconds_of
 from bench.errors import BenchError, UnknownName
 from bench.options import known_part
 from bench.settings import merge, nest, parse_query, parse_setting
@@ -21,12 +22,13 @@ def choose(
     tasks: Sequence[str] = (),
     measures: Sequence[str] = (),
     depth: int | None = None,
+    time_limit: str = "",
 ) -> Suite:
     """A suite with changes, or one made of datasets and retrievers alone.
 
     datasets and seeds stand in place of the suite's, and so do tasks, each `NAME?OPTION=VALUE`. retrievers are
     explained at `with_retrievers`, settings at `with_settings`. measures and depth are given to every task that has
-    them. Raises BenchError for what is unknown, malformed, or named twice.
+    them, time_limit to every system. Raises BenchError for what is unknown, malformed, or named twice.
     """
     if suite:
         chosen = with_retrievers(read_suite(suite), retrievers) if retrievers else read_suite(suite)
@@ -43,7 +45,19 @@ def choose(
     # Checked before they are merged, so that what is named twice is not lost in the order of the suite.
     chosen.model_copy(update={"datasets": list(datasets)}).check()
     chosen = chosen.model_copy(update={name: value for name, value in changes.items() if value}).check()
-    return with_settings(_with_task_options(chosen, measures, depth), settings)
+    return with_settings(_with_task_options(_with_time_limit(chosen, time_limit), measures, depth), settings)
+
+
+def _with_time_limit(suite: Suite, given: str) -> Suite:
+    """The suite with one limit for all of its systems, also for those that have their own."""
+    if not given:
+        return suite
+    try:
+        limit = seconds_of(given)
+    except ValueError as error:
+        raise BenchError(f"--time-limit {error}") from None
+    systems = [entry.model_copy(update={"time_limit": None}) for entry in suite.systems]
+    return suite.model_copy(update={"time_limit": limit, "systems": systems})
 
 
 def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
@@ -95,11 +109,12 @@ def with_settings(suite: Suite, settings: Sequence[str]) -> Suite:
     done = set()
     for setting in settings:
         system = max((name for name in names if setting.startswith(f"{name}.")), key=len, default="")
-        option, value = parse_setting(setting.removeprefix(f"{system}."), _SET)
+        assignment = setting.removeprefix(f"{system}.")
+        unknown, dot, _ = assignment.partition("=")[0].partition(".")
+        if "=" not in assignment or not (system or dot):
+            raise BenchError(f"--set {setting}: write {_SET}")
+        option, value = parse_setting(assignment, _SET)
         if not system:
-            unknown, dot, _ = option.partition(".")
-            if not dot:
-                raise BenchError(f"--set {setting}: write {_SET}")
             raise UnknownName("system", unknown, names, f"(in --set {setting})")
         if (system, option) in done:
             raise BenchError(f"--set {setting}: {system}.{option} is set twice; set it once")

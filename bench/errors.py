@@ -44,6 +44,23 @@ class UnusableClass(BenchError):
     """A class that cannot be constructed, and what its author has to mend."""
 
 
+class InvalidOutput(BenchError):
+    """What a system gave as an answer and is none."""
+
+
+class Busy(BenchError):
+    """What another run holds."""
+
+
+class DiskFull(BenchError):
+    """What could not be written because no room is left."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path} cannot be written: the disk is full, or a limit on space or size is reached; make room"
+        )
+
+
 class NotFittedError(BenchError):
     """A system that was asked before it has read a collection."""
 

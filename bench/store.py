@@ -1,7 +1,9 @@
 """Folders on disk that are whole or absent: atomic writes, locks, and where the cache lies."""
 
 import ctypes
+import errno
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -15,11 +17,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from bench.errors import BenchError
+from bench.errors import BenchError, Busy, DiskFull
 
 _DRAFT = ".draft"
 _YOUNG = 60.0
 """Seconds in which a draft without a lock may be one that is just begun."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WORDS_OF_FULL = re.compile(
+    "|".join([*(re.escape(os.strerror(one)) for one in _FULL), r"\d+ requested and \d+ written"])
+)
+"""Of libraries that do not pass the system's number on; the last are numpy's."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
@@ -30,25 +38,44 @@ def cache_root() -> Path:
     return Path(chosen) if chosen else user_cache_path("retrieval-bench")
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether something could not be written because no room is left for it, whoever tells."""
+    if isinstance(error, BenchError):
+        return isinstance(error, DiskFull)
+    return (isinstance(error, OSError) and error.errno in _FULL) or bool(_WORDS_OF_FULL.search(str(error)))
+
+
+@contextmanager
+def _told_when_full(target: Path) -> Iterator[None]:
+    """Raise DiskFull, with the target's name, for any error that means it."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error) and not isinstance(error, DiskFull):
+            raise DiskFull(target) from error
+        raise
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A fresh folder that takes `target`'s place when the block ends well and vanishes when it does not.
 
     Killed at any moment, either the old folder or the new one is there, whole. Raises BenchError for a target that
-    is no folder of its own, such as `..`, or a link.
+    is no folder of its own, such as `..`, or a link, and DiskFull where there is no room.
     """
     if target.name in ("", "..") or target.is_symlink() or (target.exists() and not target.is_dir()):
         raise BenchError(f"{target} cannot be replaced by a folder; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    remove_drafts(target.parent)
-    draft = Path(tempfile.mkdtemp(prefix=f".{_short(target.name)}-", suffix=_DRAFT, dir=target.parent))
-    try:
-        with _claimed(draft):
-            yield draft
-            draft.chmod(0o755)
-            _take_the_place(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with _told_when_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_drafts(target.parent)
+        draft = Path(tempfile.mkdtemp(prefix=f".{_short(target.name)}-", suffix=_DRAFT, dir=target.parent))
+        try:
+            with _claimed(draft):
+                yield draft
+                draft.chmod(0o755)
+                _take_the_place(draft, target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _take_the_place(draft: Path, target: Path) -> None:
@@ -101,11 +128,14 @@ def _claim(path: Path, shared: bool = False) -> int | None:
     return claim
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what writers that died have left in a folder; one that is at work keeps its own."""
+def remove_drafts(folder: Path, youngest: float = _YOUNG) -> None:
+    """Remove what writers that died have left in a folder; one that is at work keeps its own.
+
+    youngest: seconds since a draft changed; 0 where no other writer can be in the folder
+    """
     for path in folder.glob(f".*{_DRAFT}"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime < _YOUNG:
+            if time.time() - path.stat().st_mtime < youngest:
                 continue
             claim = _claim(path)
             if claim is not None:
@@ -113,15 +143,26 @@ def remove_drafts(folder: Path) -> None:
                 os.close(claim)
 
 
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A path to write to; that file takes `target`'s place when the block ends well and vanishes when it does not.
+
+    Raises DiskFull where there is no room.
+    """
+    with _told_when_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{_short(target.name)}-{secrets.token_hex(4)}{_DRAFT}")
+        try:
+            yield draft
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's content in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{_short(path.name)}-{secrets.token_hex(4)}{_DRAFT}")
-    try:
+    """Replace a file's content in one step. Raises DiskFull where there is no room."""
+    with new_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -133,7 +174,7 @@ def locked(target: Path, timeout: float = -1) -> Iterator[None]:
         with lock:
             yield
     except Timeout:
-        raise BenchError(f"another run is writing {target}; wait for it or choose another --out") from None
+        raise Busy(f"another run is writing {target}; wait for it or choose another --out") from None
 
 
 class Hold:

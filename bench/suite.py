@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
+from bench.durations import DAY, TimeLimit
 from bench.errors import BenchError, UnknownName
 from bench.options import known_part, option_names, plain
 from bench.settings import merge, nest
@@ -27,6 +28,7 @@ class SystemEntry(BaseModel):
     """A retriever with its options, under the name that tables show.
 
     needs_split: leave the system out of collections that have no such split to learn from
+    time_limit: of this system, in place of the suite's
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +37,7 @@ class SystemEntry(BaseModel):
     name: str = Field("", pattern=r"^[^\x00-\x1f]*$")
     options: dict[str, Any] = Field(default_factory=dict)
     needs_split: str = ""
+    time_limit: TimeLimit | None = None
 
     @property
     def label(self) -> str:
@@ -68,10 +71,15 @@ class _Content(BaseModel):
     systems: list[SystemEntry] = Field(default_factory=list)
     tasks: list[TaskEntry] = Field(default_factory=list)
     seeds: list[Seed] = Field(default_factory=list)
+    time_limit: TimeLimit | None = None
 
 
 class Suite(BaseModel):
-    """What is to be run. `findings` is what its published page says of the outcome."""
+    """What is to be run.
+
+    findings: what its published page says of the outcome
+    time_limit: seconds that a fit, and each task of a cell, may take
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,6 +90,7 @@ class Suite(BaseModel):
     systems: list[SystemEntry] = Field(min_length=1)
     tasks: list[TaskEntry] = Field(default_factory=lambda: [TaskEntry(task="search", assumed=True)], min_length=1)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
+    time_limit: TimeLimit = DAY
 
     def on(self, collection: "Collection") -> "Suite":
         """With the tasks that this collection is asked."""
@@ -159,6 +168,7 @@ def _content(path: Path, extending: Sequence[Path]) -> _Content:
             "systems": _replaced(base.systems, own.systems, lambda system: system.label),
             "tasks": _replaced(base.tasks, own.tasks, lambda task: task.task),
             "seeds": own.seeds or base.seeds,
+            "time_limit": own.time_limit or base.time_limit,
         }
     )
 

@@ -12,7 +12,8 @@ from bench.cells.record import CellRecord, Failure, TaskRecord
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.progress import no_progress
 from bench.runner.cell import Setting, answer_task, fit_cell
-from bench.runner.plan import Cell, explain, make_plan
+from bench.runner.plan import Cell, make_plan
+from bench.runner.problems import explain
 from bench.suite import Suite, SystemEntry, TaskEntry
 
 PLUGINS = Path(__file__).parent / "plugins.py"

@@ -1,7 +1,12 @@
 """Retrievers that go wrong in one way each, and one that works, as a user's plugin file."""
 
+import ctypes
 import os
+import re
+import resource
 import signal
+import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +18,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from bench.store import new_folder
 
 
 class TfIdf(Retriever):
@@ -213,3 +219,95 @@ class RaisesWhenMade(_First):
 
     def model_post_init(self, context: Any) -> None:
         raise RuntimeError("no licence found")
+
+
+class LeavesThread(_First):
+    """Works, and starts a thread that never ends and keeps its process."""
+
+    def fit(self, collection: Collection) -> None:
+        super().fit(collection)
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+
+
+class HangsOnProbes(Saved):
+    """Answers the queries of the collection, and never comes back from one that is made of documents."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        while any(":" in query.id for query in queries) or k == 10:
+            time.sleep(0.05)
+        return super().retrieve(queries, k)
+
+
+class StartsProcess(TakesForever):
+    """Never finishes to fit, nor does the process that it starts."""
+
+    def fit(self, collection: Collection) -> None:
+        subprocess.Popen(["sleep", "1000"])
+        super().fit(collection)
+
+
+class LacksPackage(_First):
+    """Imports what is not installed."""
+
+    def fit(self, collection: Collection) -> None:
+        import no_such_package  # noqa: F401
+
+
+class HasNoMemory(_First):
+    """Asks for more than there is."""
+
+    def fit(self, collection: Collection) -> None:
+        np.ones((1 << 50,))
+
+
+class IsAsked(_First):
+    """Is ended by somebody else."""
+
+    def fit(self, collection: Collection) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Crashes(_First):
+    """Reads where there is nothing."""
+
+    def fit(self, collection: Collection) -> None:
+        print("about to fall")
+        ctypes.string_at(0)
+
+
+class FillsTheDisk(Saved):
+    """Saves more than it is allowed to."""
+
+    def save(self, folder: Path) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        np.save(folder / "order.npy", np.zeros(1 << 20))
+
+
+class LearnsInSteps(Saved):
+    """Learns in small steps with a checkpoint behind each, and writes down each step that it begins."""
+
+    steps: int = Field(40, description="how many")
+
+    def fit(self, collection: Collection) -> None:
+        self.size, done, order = len(collection), 0, np.arange(len(collection))
+        kept = self.workplace.checkpoints / "state.npz"
+        if kept.is_file():
+            with np.load(kept, allow_pickle=False) as state:
+                done, order = int(state["done"]), state["order"]
+        for step in range(done, self.steps):
+            with Path(self.ledger).open("a") as file:
+                file.write(f"{step}\n")
+            order = np.random.default_rng(step).permutation(order)
+            time.sleep(0.01)
+            with new_folder(kept.parent) as draft:
+                np.savez(draft / "state.npz", done=step + 1, order=order)
+            self.progress("learning", step + 1, self.steps)
+        self.order = order
+
+
+class HoldsTheInterpreter(_First):
+    """Lets no other thread of its process do anything."""
+
+    def fit(self, collection: Collection) -> None:
+        self.progress("counting sheep", 0, 1)
+        re.match("(a+)+$", "a" * 60 + "b")

@@ -124,7 +124,7 @@ def test_sequences_are_asked_what_comes_next_unless_a_task_is_named(
         ({"suite": "dsi", "tasks": ["search", "search"]}, "2 tasks are called 'search'"),
         ({"suite": "dsi", "measures": ["P@5", "P@5"]}, "--measure P@5 is given 2 times"),
         ({"suite": "dsi", "tasks": ["serach"], "depth": 5}, "unknown task 'serach': did you mean search"),
-        ({"suite": "dsi", "settings": ["bm25.k1"]}, r"write SYSTEM\.OPTION=VALUE"),
+        ({"suite": "dsi", "settings": ["bm25.k1"]}, r"--set bm25\.k1: write SYSTEM\.OPTION=VALUE"),
         ({"suite": "dsi", "settings": ["k1=2"]}, r"write SYSTEM\.OPTION=VALUE"),
         ({"suite": "dsi", "settings": ["bm2.k1=2"]}, r"unknown system 'bm2': did you mean bm25.*in --set bm2\.k1=2"),
         ({"suite": "dsi", "settings": ["bm25.k1=2", "bm25.k1=3"]}, r"bm25\.k1 is set twice"),
@@ -134,3 +134,10 @@ def test_a_mistake_is_one_line(words: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BenchError, match=complaint) as caught:
         choose(**words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_time_limit_holds_for_every_system() -> None:
+    chosen = choose(datasets=["x"], retrievers=["bm25", "sif"], time_limit="2h")
+    assert (chosen.time_limit, [entry.time_limit for entry in chosen.systems]) == (7200, [None, None])
+    with pytest.raises(BenchError, match="--time-limit 'soon' is no time; write 90s, 15m, 2h"):
+        choose(datasets=["x"], retrievers=["bm25"], time_limit="soon")

@@ -33,6 +33,7 @@ def test_a_run_prints_the_table_writes_every_figure_and_reuses_its_cells(beir_fo
     assert str(out / "cells") in first.stdout.replace("\n", "")
     rows = json.loads(figures.read_text())
     keys = {"collection", "fingerprint", "system", "options", "seed", "task", "measure", "value", "n", "status"}
+    keys |= {"failure"}
     assert all(set(row) == keys for row in rows)
     bm25 = {row["measure"]: row for row in rows if row["system"] == "bm25"}
     assert bm25["nDCG@10"]["options"]["k1"] == 1.2
@@ -56,11 +57,15 @@ def test_a_failed_cell_is_a_line_a_null_and_an_exit_status(beir_folder: Path, tm
     rows = [json.loads(line) for line in figures.read_text().splitlines()]
     failed = [row for row in rows if row["system"] == "raises"]
     assert {row["value"] for row in failed} == {None}
+    assert {row["failure"] for row in failed} == {"error"}
     assert "nDCG@10" in {row["measure"] for row in failed}
     assert all(row["status"].startswith("failed: ValueError") for row in failed)
 
 
-def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(
+    beir_folder: Path, tmp_path: Path, number: int
+) -> None:
     command = [sys.executable, "-m", "bench", "run", "--dataset", f"beir:{beir_folder}", "--out", str(tmp_path)]
     command += ["--plugin", str(PLUGINS), "--retriever", "bm25", "--retriever", "takes-forever"]
     # A background job starts with interrupts ignored, and so would the process.
@@ -68,7 +73,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_ends_its_processes(beir_f
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds)
     while not list(tmp_path.glob("cells/takes-forever*/log.txt")):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted; finished cells are kept" in printed
@@ -93,6 +98,16 @@ def test_search_shows_hits_with_their_text(beir_folder: Path, tmp_path: Path) ->
         ranks = re.findall(r"^ +([12])  \d+\.\d{4}  (\S+)$", done.stdout, re.MULTILINE)
         assert [rank for rank, _ in ranks] == ["1", "2"]
         assert ranks[0][1].startswith("abc.")
+
+
+def test_a_system_from_a_file_is_asked_also_where_it_is_fitted_in_a_process_of_its_own(
+    beir_folder: Path, tmp_path: Path
+) -> None:
+    asked = ("search", "anything", "--dataset", f"beir:{beir_folder}", "--out", tmp_path)
+    for _ in ("fitted", "loaded"):
+        done = _bench(*asked, "--plugin", PLUGINS, "--retriever", "saved")
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^ +1 +-?\d", done.stdout, re.MULTILINE)
 
 
 def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, tmp_path: Path) -> None:
@@ -190,6 +205,12 @@ def test_sequences_are_asked_what_comes_next_and_a_named_task_goes_before(tmp_pa
     assert [cell[3] for cell in named] == ["search"]
 
 
+def test_what_is_wrong_with_the_only_dataset_is_told_once(tmp_path: Path) -> None:
+    done = _bench("run", "--dataset", tmp_path / "absent", "--retriever", "bm25")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("there is no folder") == 1
+
+
 def test_one_bad_dataset_is_told_and_does_not_stop_the_others(beir_folder: Path, tmp_path: Path) -> None:
     same = tmp_path / "same"
     same.symlink_to(beir_folder)
@@ -261,6 +282,24 @@ def test_every_list_has_names_and_summaries(what: str) -> None:
     lines = done.stdout.splitlines()
     assert lines
     assert all(len(line.split("  ", 1)[1].strip()) > 3 for line in lines)
+
+
+def test_a_dataset_without_a_card_is_shown_by_what_it_holds(beir_folder: Path) -> None:
+    done = _bench("show", "dataset", f"beir:{beir_folder}")
+    assert done.returncode == 0, done.stderr
+    documents = len((beir_folder / "corpus.jsonl").read_text().splitlines())
+    assert f"beir:{beir_folder}: {documents} documents, " in done.stdout
+    assert "licence" in _bench("show", "dataset", "limit").stdout
+
+
+def test_pairs_without_a_vector_are_counted_and_told(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    rows = ["5\tred apples grow\tred apples grow here", "1\ta blue boat\tthe old mill", "0\t\u200b\ttwo ships sail"]
+    pairs.write_text("\n".join(["score\tsentence1\tsentence2", *rows, ""]))
+    done = _bench("sts", pairs, "--retriever", "sif")
+    assert done.returncode == 0, done.stderr
+    assert "3 pairs, cosine: Pearson" in done.stdout
+    assert done.stdout.rstrip().endswith("; 1 without a vector counted as 0")
 
 
 def test_options_are_shown_with_default_range_and_purpose() -> None:

@@ -197,6 +197,8 @@ def test_a_query_without_an_answer_counts_zero(data: Dataset) -> None:
         ({"mine": 3}, "the answers are int 3; give Rankings"),
         ([3], "the answers are int 3; give Rankings"),
         (["bm25", "bm25"], "two systems are called 'bm25'; name them"),
+        ([], "there is no system to evaluate"),
+        ({}, "there is no system to evaluate"),
     ],
 )
 def test_what_is_no_system_is_refused(data: Dataset, systems: Any, complaint: str) -> None:
@@ -257,6 +259,12 @@ def test_tasks_take_options(letters: Collection) -> None:
     table = bench.evaluate(FirstDocument(), letters, {"task": "search", "options": {"measured": ["P@1"]}})
     assert table["first-document"].record().result.figures[0].measure == "P@1"
     assert table["first-document"]["P@1"].value == 0.5
+
+
+def test_what_is_no_result_is_not_compared(table: Table) -> None:
+    for wrong in ("sbert", 3, table):
+        with pytest.raises(BenchError, match=f"{type(wrong).__name__} is no result; give two of a table"):
+            bench.compare(table["bm25"], wrong)  # type: ignore[arg-type]
 
 
 def test_results_on_different_questions_are_not_compared(letters: Collection, table: Table) -> None:

@@ -5,12 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 import bench.store
-from bench.errors import BenchError
+from bench.errors import BenchError, DiskFull
 from bench.store import folder_bytes, locked, new_folder, remove_drafts, slug, write_text
 
 
@@ -120,3 +126,63 @@ def test_any_name_becomes_a_short_one_that_is_no_path(name: str, tmp_path: Path)
 def test_a_plain_name_stays_as_it_is() -> None:
     assert slug("se_dsi-2") == "se_dsi-2"
     assert slug("漢字") == "漢字"
+
+
+LittleRoom = Callable[[int], AbstractContextManager[None]]
+
+NUMBERS = np.random.default_rng(0).random(100_000)
+
+
+def test_a_file_that_has_no_room_is_named_and_the_old_one_stays(tmp_path: Path, little_room: LittleRoom) -> None:
+    write_text(tmp_path / "figures.json", "old")
+    with little_room(10_000), pytest.raises(DiskFull, match=r"figures\.json cannot be written: the disk is full"):
+        write_text(tmp_path / "figures.json", "new" * 10_000)
+    assert (tmp_path / "figures.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda path: (path / "x").write_bytes(NUMBERS.tobytes()), id="python"),
+        pytest.param(lambda path: np.save(path / "x.npy", NUMBERS), id="numpy"),
+        pytest.param(lambda path: np.savez(path / "x.npz", numbers=NUMBERS), id="numpy archive"),
+        pytest.param(lambda path: pq.write_table(pa.table({"x": NUMBERS}), path / "x"), id="parquet"),
+        pytest.param(lambda path: save_file({"x": NUMBERS}, path / "x"), id="safetensors"),
+    ],
+)
+def test_a_folder_that_has_no_room_is_named_whichever_library_writes(
+    tmp_path: Path, little_room: LittleRoom, write: Callable[[Path], object]
+) -> None:
+    full = pytest.raises(DiskFull, match="index cannot be written: the disk is full")
+    with little_room(10_000), full, new_folder(tmp_path / "index") as draft:
+        write(draft)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), new_folder(tmp_path / "index") as draft:
+        draft.write_text("x")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bench.store import locked
+
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_the_lock_of_one_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "cells")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with pytest.raises(BenchError, match="another run is writing"), locked(tmp_path / "cells", timeout=0.05):
+            pass
+        owner.kill()
+    with locked(tmp_path / "cells", timeout=5):
+        pass

@@ -135,3 +135,20 @@ def test_the_suite_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert list(options) == ["bm25", "sif", "sbert", "colbert", "bm25 long"]
     assert (options["bm25"], options["bm25 long"]) == ({}, {"b": 0.2})
     assert options["sbert"] == options["colbert"] == {"precision": "bfloat16"}
+
+
+def test_a_time_limit_is_the_suites_or_a_systems_own(tmp_path: Path) -> None:
+    assert read_suite(_written(tmp_path, BASE)).time_limit == 86400
+    text = BASE.replace('name = "long"', 'name = "long"\ntime_limit = "15m"').replace(
+        "seeds", "time_limit = 90\nseeds"
+    )
+    suite = read_suite(_written(tmp_path, text))
+    assert (suite.time_limit, [system.time_limit for system in suite.systems]) == (90, [None, 900])
+    _written(tmp_path, text, "base.toml")
+    assert read_suite(_written(tmp_path, 'extends = "base.toml"\n', "more.toml")).time_limit == 90
+
+
+@pytest.mark.parametrize("given", ['"soon"', "0", "-1", '"1w"', "true", '"nan"', "inf", '["1h"]'])
+def test_what_is_no_time_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(BenchError, match=r"mine\.toml: time_limit is not right: .*is no time; write 90s, 15m, 2h"):
+        read_suite(_written(tmp_path, BASE.replace("seeds", f"time_limit = {given}\nseeds")))

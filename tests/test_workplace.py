@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,43 @@ def test_work_that_is_in_use_is_not_removed(tmp_path: Path) -> None:
     del workplace
     assert remove_unused(folder)
     assert not folder.exists()
+
+
+MAKE = """
+import sys, time
+from pathlib import Path
+from bench.workplace import Workplace
+
+common, ledger, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+
+def make(folder):
+    (folder / "result").write_text("states")
+    with ledger.open("a") as file:
+        file.write("made\\n")
+    print("at work", flush=True)
+    time.sleep(seconds)
+
+print((Workplace(common / "own", common).shared({"of": 1}, make) / "result").read_text(), flush=True)
+"""
+
+
+def _maker(folder: Path, seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", MAKE, str(folder / "common"), str(folder / "ledger"), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_at_once_make_it_once(tmp_path: Path) -> None:
+    makers = [_maker(tmp_path, 0.5) for _ in range(2)]
+    assert all("states" in maker.communicate(timeout=60)[0] for maker in makers)
+    assert (tmp_path / "ledger").read_text() == "made\n"
+
+
+def test_where_the_one_that_makes_it_is_killed_the_one_that_waits_makes_it(tmp_path: Path) -> None:
+    first = _maker(tmp_path, 1000)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "at work\n"
+    second = _maker(tmp_path, 0)
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=60)
+    assert "states" in second.communicate(timeout=60)[0]
+    assert (tmp_path / "ledger").read_text() == "made\n" * 2

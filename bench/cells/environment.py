@@ -11,7 +11,6 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from bench import __version__
 from bench.cells.record import Environment, Machine
 from bench.machine import hardware
 
@@ -21,7 +20,7 @@ DISTRIBUTION = "retrieval-bench"
 @cache
 def versions() -> dict[str, str]:
     """Versions of Python, of the harness and of every library it depends on."""
-    found = {"python": platform.python_version(), DISTRIBUTION: __version__}
+    found = {"python": platform.python_version(), DISTRIBUTION: version(DISTRIBUTION)}
     for line in requires(DISTRIBUTION) or []:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": "offline"}):

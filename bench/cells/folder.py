@@ -1,5 +1,6 @@
 """Reads and writes the folder of a cell; the only place that knows its files."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,20 @@ def first_answers_file(folder: Path) -> Path:
 def log_file(folder: Path) -> Path:
     """What the cell's processes print."""
     return folder / "log.txt"
+
+
+_TAIL_LINES, _TAIL_BYTES = 40, 4000
+
+
+def log_tail(folder: Path, begin: int = 0) -> str:
+    """The last lines of the log behind its first `begin` bytes, cut to some thousand bytes."""
+    try:
+        with log_file(folder).open("rb") as file:
+            file.seek(max(begin, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_TAIL_LINES:])
 
 
 def rankings_file(task: TaskRecord) -> Path:

@@ -113,13 +113,44 @@ class Manifest(_Record):
     environment: Environment = Environment()
 
 
+FailureKind = Literal[
+    "missing dependency",
+    "out of memory",
+    "time limit",
+    "crashed",
+    "invalid output",
+    "interrupted",
+    "bad input",
+    "error",
+]
+"""What failures have in common; `error` is what a system raises and nobody knows more of."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong; as text the reason in one line, led by its kind where the reason does not say it."""
+
+    kind: FailureKind
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason if self.kind == "error" or self.kind in self.reason else f"{self.kind}: {self.reason}"
+
+
 class Failure(_Record):
-    """Why a cell ended badly."""
+    """Why a cell ended badly. `log` holds the last lines that its processes printed."""
 
     format: Literal[2] = FORMAT
     cell: Identity
+    kind: FailureKind = "error"
     reason: str
     seconds: float
+    log: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The kind and the reason."""
+        return str(Problem(self.kind, self.reason))
 
 
 class TaskResult(_Record):
@@ -193,16 +224,10 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
-class CellRecord:
-    """One cell as it lies on disk. `manifest` is None if it was never fitted, `failure` if nothing went wrong."""
+class OfCell:
+    """Whatever belongs to one cell, planned or on disk."""
 
     identity: Identity
-    manifest: Manifest | None
-    failure: Failure | None
-    tasks: Sequence[TaskRecord]
-    folder: Path
-    changed: float = field(compare=False, default=0.0)
-    """When it was written, in seconds; the newest of equal cells is the one that counts."""
 
     @property
     def system(self) -> str:
@@ -216,6 +241,18 @@ class CellRecord:
     def seed(self) -> int:
         return self.identity.seed
 
+
+@dataclass(frozen=True)
+class CellRecord(OfCell):
+    """One cell as it lies on disk. `manifest` is None if it was never fitted, `failure` if nothing went wrong."""
+
+    manifest: Manifest | None
+    failure: Failure | None
+    tasks: Sequence[TaskRecord]
+    folder: Path
+    changed: float = field(compare=False, default=0.0)
+    """When it was written, in seconds; the newest of equal cells is the one that counts."""
+
     @property
     def fingerprint(self) -> str:
         return self.identity.fingerprint
@@ -227,7 +264,7 @@ class CellRecord:
     @property
     def problem(self) -> str:
         """Why tasks are missing, if any are."""
-        return self.failure.reason if self.failure else ""
+        return self.failure.problem if self.failure else ""
 
     @property
     def done(self) -> bool:

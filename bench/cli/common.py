@@ -1,6 +1,6 @@
 """What several commands share: their options, and how collections are opened and named on the screen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 
 Plugins = Annotated[
-    list[Path], typer.Option("--plugin", help="Python file whose retrievers are used too (repeatable).")
+    list[Path],
+    typer.Option("--plugin", help="Python file whose retrievers, sources and tasks are used too (repeatable)."),
 ]
 Settings = Annotated[
     list[str],
@@ -75,18 +76,20 @@ def open_dataset(spec: str, screen: "Console") -> "Dataset":
     return dataset
 
 
-def open_each(specs: Iterable[str], screen: "Console") -> "tuple[list[Dataset], int]":
+def open_each(specs: Sequence[str], screen: "Console") -> "tuple[list[Dataset], int]":
     """All collections that can be opened, each content once, and how many cannot; why is told.
 
     Raises the BenchError of the last one if none can.
     """
     datasets: list[Dataset] = []
-    problems: list[BenchError] = []
-    for spec in specs:
+    unopened = 0
+    for place, spec in enumerate(specs, 1):
         try:
             dataset = open_dataset(spec, screen)
         except BenchError as error:
-            problems.append(error)
+            if place == len(specs) and not datasets:
+                raise
+            unopened += 1
             screen.print(f"{spec} is left out: {error}", style="red", markup=False)
             continue
         same = [other for other in datasets if other.collection.fingerprint == dataset.collection.fingerprint]
@@ -94,9 +97,7 @@ def open_each(specs: Iterable[str], screen: "Console") -> "tuple[list[Dataset], 
             screen.print(f"{spec} is left out: it has the content and the rules of {same[0].spec}", markup=False)
         else:
             datasets.append(dataset)
-    if problems and not datasets:
-        raise problems[-1]
-    return datasets, len(problems)
+    return datasets, unopened
 
 
 def task_words(task: str, settings: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.common import DatasetOption, JsonFile, TaskSettings, app, examples, open_dataset, task_words
+from bench import registry
+from bench.cli.common import DatasetOption, JsonFile, Plugins, TaskSettings, app, examples, open_dataset, task_words
 
 
 @app.command(epilog=examples("questions 'exclusivity?sample=40' --dataset pydoc-1k --to questions.jsonl"))
@@ -14,6 +15,7 @@ def questions(
     dataset: DatasetOption,
     to: Annotated[Path, typer.Option(dir_okay=False, help="File of JSON lines, as BEIR's queries.jsonl.")],
     settings: TaskSettings = [],
+    plugin: Plugins = [],
 ) -> None:
     """Write a task's questions, for a system elsewhere to answer; `score` takes its run.
 
@@ -23,6 +25,7 @@ def questions(
     from bench.runner.plan import open_task
     from bench.terminal import console
 
+    registry.load_files(plugin)
     screen = console()
     name, options = task_words(task, settings)
     asked = open_task(name, options)
@@ -49,6 +52,7 @@ def score(
         typer.Option(file_okay=False, help="Folder of cells to keep it in, for `publish` to show it as imported."),
     ] = None,
     json_file: JsonFile = None,
+    plugin: Plugins = [],
 ) -> None:
     """Score a TREC run made elsewhere by the same rules as every other row.
 
@@ -59,6 +63,7 @@ def score(
     from bench.runner.plan import open_task
     from bench.terminal import console, judged_table
 
+    registry.load_files(plugin)
     screen = console()
     task, options = task_words(task, settings)
     open_task(task, options)

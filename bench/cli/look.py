@@ -1,5 +1,6 @@
 """What there is, and a first look at it: list, show, search, sts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from bench.cli.common import (
     open_dataset,
 )
 from bench.errors import UnknownName
+from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.suite import Suite
@@ -59,36 +61,46 @@ def show(
     out: Out = RUNS,
     plugin: Plugins = [],
 ) -> None:
-    """Show one retriever, source or task with its options, or one dataset's card, or one suite.
+    """Show one retriever, source or task with its options, or one suite, or one dataset: its card, or what it holds.
 
     `show docids dsi --document ID` fits or loads the retriever, and shows the document's identifier with those that
     begin most like it.
     """
-    from bench.collections.cards import find_card
     from bench.suite import read_suite
-    from bench.terminal import card_table, console, options_table, suite_table
+    from bench.terminal import console, options_table, suite_table
 
     registry.load_files(plugin)
     if what in ("retriever", "source", "task"):
         console().print(options_table(registry.find(what, name)))  # type: ignore[arg-type]
     elif what == "dataset":
-        console().print(card_table(find_card(name)))
+        _show_dataset(name)
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
-        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out)
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out, plugin)
     else:
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
 
 
-def _show_docids(suite: "Suite", document: str, device: str | None, out: Path) -> None:
+def _show_dataset(spec: str) -> None:
+    """The card of that name; what has none is opened."""
+    from bench.collections.cards import cards
+    from bench.terminal import card_table, console
+
+    screen = console()
+    card = cards().get(spec) or open_dataset(spec, screen).card
+    if card:
+        screen.print(card_table(card))
+
+
+def _show_docids(suite: "Suite", document: str, device: str | None, out: Path, plugin: Sequence[Path]) -> None:
     from bench.runner.asking import neighbours
     from bench.terminal import console, docids_table
 
     screen = console()
     opened = open_dataset(suite.datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase))
+        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
 
 
@@ -118,7 +130,7 @@ def search(
     chosen = choose("", [dataset], [retriever], settings, [seed])
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
-        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase))
+        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(hits_table(hits, opened.collection))
 
 
@@ -139,8 +151,9 @@ def sts(
     chosen = choose("", ["pydoc"], [retriever], settings, [seed])
     found = similarity(chosen.systems[0], pairs_file, seed, device)
     console().print(
-        f"{retriever} on {pairs_file.name}, {found.n:,} pairs, cosine: "
+        f"{retriever} on {pairs_file.name}, {plural(found.n, 'pair')}, cosine: "
         f"Pearson {found.pearson:.4f}, Spearman {found.spearman:.4f}"
+        + (f"; {found.without_vector:,} without a vector counted as 0" if found.without_vector else "")
     )
 
 

@@ -8,6 +8,7 @@ import typer
 from bench import registry
 from bench.cli.common import INTERRUPTED, RUNS, Out, Plugins, Seed, app, examples, open_dataset
 from bench.errors import BenchError, UnknownName
+from bench.visible import plural
 
 
 @app.command(
@@ -50,7 +51,7 @@ def publish(
         screen.print(f"{name}: cells {len(found)}" + (f", failed {failed}" if failed else ""), markup=False)
     for reason, count in selection.passed_over.items():
         if count:
-            screen.print(f"passed over {count} cells {reason}", style="dim")
+            screen.print(f"passed over {plural(count, 'cell')} {reason}", style="dim")
     screen.print(f"published {to / chosen.name}; open {to / chosen.name / 'index.html'}", markup=False)
 
 
@@ -105,41 +106,51 @@ def export(
     to: Annotated[Path, typer.Option(file_okay=False, help="Folder to write to.")],
 ) -> None:
     """Write a published leaderboard in another tool's form."""
-    from bench.leaderboard.export import export_ir_metadata, export_mteb, export_trec
+    from bench.leaderboard.export import FORMS
     from bench.leaderboard.published import read_published
 
-    forms = {"mteb": export_mteb, "ir-metadata": export_ir_metadata, "trec": export_trec}
-    if form not in forms:
-        raise UnknownName("form", form, forms)
-    print(f"wrote {forms[form](read_published(folder), to):,} results to {to}")
+    if form not in FORMS:
+        raise UnknownName("form", form, FORMS)
+    print(f"wrote {plural(FORMS[form](read_published(folder), to), 'result')} to {to}")
 
 
 @app.command(
     epilog=examples(
+        "compare bm25 sbert --dataset pydoc-1k",
         "compare runs/cells/CELL runs/cells/CELL --measure nDCG@10",
         "compare mine.trec theirs.trec.gz --dataset scifact",
     )
 )
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN", help="two folders of cells, or TREC run files")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN", help="two names of systems, folders of cells, or TREC run files")
+    ],
     dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
     task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
     measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
+    cells: Annotated[
+        Path, typer.Option("--from", file_okay=False, help="Folder of cells, where systems are looked up by name.")
+    ] = RUNS,
     moved: Annotated[int, typer.Option(min=0, help="How many of the queries that moved most to show.")] = 5,
     seed: Seed = 0,
+    plugin: Plugins = [],
 ) -> None:
     """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
     from bench.leaderboard.compare import compare as compare_sides
-    from bench.leaderboard.compare import dataset_of, read_side
+    from bench.leaderboard.compare import dataset_of, locate, read_side
     from bench.terminal import console
     from bench.terminal.comparison import comparison_view
 
+    registry.load_files(plugin)
     if len(runs) != 2:
-        raise BenchError(f"{len(runs)} runs given; `bench compare` takes exactly two")
-    spec = dataset or dataset_of(runs)
+        raise BenchError(
+            f"{plural(len(runs), 'run')} given; `bench compare` takes exactly two, `bench publish` tests all pairs"
+        )
+    paths = [locate(name, cells, dataset) for name in runs]
+    spec = dataset or dataset_of(paths)
     if not spec:
         raise BenchError("two run files say nothing of their collection; name it with --dataset")
     screen = console()
     opened = open_dataset(spec, screen)
-    first, second = (read_side(path, task, opened) for path in runs)
+    first, second = (read_side(path, task, opened) for path in paths)
     screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))

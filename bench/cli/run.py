@@ -9,6 +9,7 @@ import typer
 
 from bench import registry
 from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, Settings, app, examples, open_each
+from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.face.suites import Part
@@ -53,6 +54,10 @@ def run(
     jobs: Annotated[
         int, typer.Option(min=1, help="Cells at a time; above 1 they share the cores and cost more.")
     ] = 1,
+    time_limit: Annotated[
+        str,
+        typer.Option(help="How long a fit, and each task, may take: 90s, 15m, 2h (default: the suite's, or 24h)."),
+    ] = "",
     out: Out = RUNS,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run finished cells again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
@@ -70,7 +75,7 @@ def run(
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)
-    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth)
+    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth, time_limit)
     screen = console()
     datasets, unopened = open_each(chosen.datasets, screen)
     parts = plan(chosen, datasets, out, device, plugin)
@@ -112,8 +117,8 @@ def _run(
     screen.print(BoardView(table.board, out / "cells"))
     screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
     if reused:
-        screen.print(f"reused {reused} of {len(cells)} cells (--fresh runs them again)", style="dim")
+        screen.print(f"reused {reused} of {plural(len(cells), 'cell')} (--fresh runs them again)", style="dim")
     failed = sum(result.cell.failure is not None for result in table)
     if failed:
-        screen.print(f"{failed} of {len(cells)} cells failed", style="red")
+        screen.print(f"{failed} of {plural(len(cells), 'cell')} failed", style="red")
     return failed

@@ -65,7 +65,8 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     found = _with_source(spec)
     remarks = [f"{spec} is read as {found}"] if found != spec else []
     spec, request = found, _parse(found)
-    rules = Rules.from_options(f"dataset {spec}", {**request.source.rules, **request.rules})
+    owner = f"dataset {spec.partition('?')[0]}"
+    rules = Rules.from_options(owner, {**request.source.rules, **request.rules})
     folder, hold, rebuilt = _built(request, rules, progress)
     remarks += [f"the parsed copy of {spec} was damaged ({rebuilt}) and has been made again"] if rebuilt else []
     digest = (folder / "digest").read_text().strip()
@@ -73,7 +74,7 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     if card is None:
         card = next((c for c in cards().values() if c.digests.get(request.source_name) == digest), None)
         known = card.rules if card else {}
-        rules = Rules.from_options(f"dataset {spec}", {**request.source.rules, **known, **request.rules})
+        rules = Rules.from_options(owner, {**request.source.rules, **known, **request.rules})
     elif not request.altered and card.digests.get(request.source_name, digest) != digest:
         raise BenchError(
             f"{spec}: the content has digest {digest[:12]}, its card says "
@@ -94,7 +95,13 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
 def _with_source(spec: str) -> str:
     """The specification; that of a bare folder with the name of the source that recognises it."""
     base, mark, query = spec.partition("?")
-    if base in cards() or _is_source(base) or not Path(base).is_dir():
+    if base in cards() or _is_source(base) or base.endswith(".toml"):
+        return spec
+    if Path(base).is_file():
+        raise BenchError(f"{base} is a file; give the folder of a dataset (an archive unpacked) or a card, NAME.toml")
+    if not Path(base).is_dir():
+        if "/" in base and ":" not in base:
+            raise BenchError(f"there is no folder {base}; correct the path, or take a name of `bench list datasets`")
         return spec
     kinds = {name: plugin.load() for name, plugin in registry.plugins("source").items()}
     fitting = [name for name, kind in kinds.items() if kind.recognises(Path(base))]

@@ -98,6 +98,8 @@ def compare(first: Result, second: Result, measure: str = "", task: str = "", se
 
 
 def _side(result: Result, task: str) -> Side:
+    if not isinstance(result, Result):
+        raise BenchError(f"{type(result).__name__} is no result; give two of a table, as table['bm25']")
     record, identity = result.record(task), result.cell.identity
     return Side(
         path=result.cell.folder,

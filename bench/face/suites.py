@@ -56,20 +56,22 @@ def run(
     jobs: int = 1,
     out: str | Path = RUNS,
     fresh: bool = False,
+    time_limit: str | float = "",
     plugins: Sequence[str | Path] = (),
     watcher: Watcher | None = None,
 ) -> Table:
-    """As `bench.run`. A system that fails is a row with its reason; the first seven are those of `choose`.
+    """As `bench.run`. A system that fails is a row with its reason; the first eight are those of `choose`.
 
     jobs: cells at a time; above 1 they share the cores and cost more
     out: folder for cells: answers, figures, manifests, logs, indexes
     fresh: run finished cells again
+    time_limit: how long a fit, and each task, may take: seconds or `15m`; by default the suite's, or a day
     plugins: Python files whose retrievers, sources and tasks are used too; what a session defines itself cannot be
         run in another process, see `bench.evaluate`
     """
     files = [Path(file) for file in plugins]
     registry.load_files(files)
-    chosen = choose(suite, datasets, retrievers, settings, seeds, tasks, measures, depth)
+    chosen = choose(suite, datasets, retrievers, settings, seeds, tasks, measures, depth, str(time_limit))
     parts = plan(chosen, [_opened(spec) for spec in chosen.datasets], Path(out), device, files)
     run_cells([cell for part in parts for cell in part.cells], watcher or Unwatched(), jobs, fresh)
     return table_of(parts)

@@ -60,6 +60,8 @@ def search(system: "str | Retriever", data: Any, text: str, k: int) -> Hits:
 def entrants(systems: Any, collection: Collection, device: str | None = None) -> list[Entrant]:
     """One entrant or several, by their names. Raises BenchError for what is none, and for a name given twice."""
     found = [_entrant(name, system, device) for name, system in _named(systems, collection)]
+    if not found:
+        raise BenchError("there is no system to evaluate; give one, as 'bm25', or several in a list")
     names = [entrant.name for entrant in found]
     for name in names:
         if names.count(name) > 1:

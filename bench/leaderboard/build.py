@@ -147,7 +147,7 @@ def _written(record: TaskRecord) -> float:
 
 def _problem(cells: Sequence[CellRecord], done: Mapping[int, TaskRecord], seeds: Sequence[int]) -> str:
     """Why some seeds have no figures; the seeds are named only where not all of them share one reason."""
-    reasons = {cell.identity.seed: cell.failure.reason for cell in cells if cell.failure}
+    reasons = {cell.identity.seed: cell.failure.problem for cell in cells if cell.failure}
     if cells and cells[0].identity.deterministic:
         reasons = dict.fromkeys(seeds, next(iter(reasons.values()), NOT_RUN))
     missing = {seed: reasons.get(seed) or NOT_RUN for seed in seeds if seed not in done}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cells.folder import is_cell, read
+from bench.cells.folder import is_cell, read, read_all
 from bench.cells.record import CellRecord, TaskRecord
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Query
@@ -68,6 +68,24 @@ class Comparisons:
 def dataset_of(paths: Sequence[Path]) -> str:
     """The dataset that the first cell among the paths was run on; empty where all are run files."""
     return next((_cell(path).identity.collection for path in paths if path.is_dir()), "")
+
+
+def locate(name: str, cells: Path, dataset: str = "") -> Path:
+    """A run file or a cell's folder by its path, or a system's finished cell below `cells` by the system's name.
+
+    Raises BenchError for a name that no cell has, or that several have: by other options, seeds or collections.
+    """
+    if Path(name).exists() or not cells.is_dir():
+        return Path(name)
+    done = [cell for cell in read_all([cells]) if cell.done and dataset in ("", cell.collection)]
+    found = [cell.folder for cell in done if cell.system == name]
+    if not found:
+        known = {cell.system for cell in done}
+        raise UnknownName("system", name, known, f"(with a finished cell in {cells}; no file has that name either)")
+    if len(found) > 1:
+        there = ", ".join(map(str, found))
+        raise BenchError(f"{len(found)} cells are of '{name}'; give one of them, or --dataset: {there}")
+    return found[0]
 
 
 def read_side(path: Path, task_name: str, dataset: Dataset) -> Side:

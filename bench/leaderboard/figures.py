@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from bench.cells.record import CellRecord, Identity, TaskResult
+from bench.cells.record import CellRecord, FailureKind, Identity, TaskResult
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.imported import ImportedRow
 from bench.store import write_text
@@ -24,7 +24,7 @@ class _Number:
 
 
 def figures(request: Request, cells: Sequence[CellRecord]) -> Iterator[dict[str, Any]]:
-    """One object for each figure, count and cost of each cell; what failed has the value null and its reason.
+    """One object for each figure, count and cost of each cell; what failed has null, its reason and kind.
 
     A task that a cell lacks has the measures that it has elsewhere among `cells`, or one without a name.
     """
@@ -39,18 +39,19 @@ def figures(request: Request, cells: Sequence[CellRecord]) -> Iterator[dict[str,
                 yield from (_object(cell.identity, number, "done") for number in _numbers(record.result))
                 continue
             status = f"failed: {cell.failure.reason}" if cell.failure else "not run"
+            kind = cell.failure.kind if cell.failure else None
             for measure in measures.get(wanted["task"], [""]):
-                yield _object(cell.identity, _Number(wanted["task"], measure, None, 0), status)
+                yield _object(cell.identity, _Number(wanted["task"], measure, None, 0), status, kind)
 
 
 def imported_figures(row: ImportedRow) -> Iterator[dict[str, Any]]:
     """The same of a run made elsewhere."""
     base = {"collection": row.collection, "fingerprint": row.fingerprint, "system": row.system}
     for number in _numbers(row.result):
-        yield base | {"options": {}, "seed": None} | vars(number) | {"status": "imported"}
+        yield base | {"options": {}, "seed": None} | vars(number) | {"status": "imported", "failure": None}
 
 
-def _object(identity: Identity, number: _Number, status: str) -> dict[str, Any]:
+def _object(identity: Identity, number: _Number, status: str, kind: FailureKind | None = None) -> dict[str, Any]:
     return {
         "collection": identity.collection,
         "fingerprint": identity.fingerprint,
@@ -59,6 +60,7 @@ def _object(identity: Identity, number: _Number, status: str) -> dict[str, Any]:
         "seed": identity.seed,
         **vars(number),
         "status": status,
+        "failure": kind,
     }
 
 

@@ -1,7 +1,9 @@
 """One retriever in this process: a question to read the answer of, or pairs of sentences to compare."""
 
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +23,7 @@ from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
 from bench.runner.local import run_cells
 from bench.runner.plan import Cell, construct, make_plan
+from bench.runner.problems import explain
 from bench.suite import Suite, SystemEntry
 
 
@@ -37,9 +40,10 @@ def ask(
     """The first k hits for a question; the index is kept, so that the next question is answered at once."""
     if not question.strip():
         raise BenchError("the question is empty; ask something")
-    retriever, collection = _fitted(suite, dataset, out, device, progress, plugin_files), dataset.collection
-    asked = [Query("question", question)]
-    answers = answers_to(retriever, asked, k, collection.documents)
+    asked, collection = [Query("question", question)], dataset.collection
+    with _in_one_line(suite.systems[0]):
+        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+        answers = answers_to(retriever, asked, k, collection.documents)
     ranked = answers.canonical(asked, collection.documents, k)
     return Hits.of(question, ranked, collection)
 
@@ -70,11 +74,12 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
-    retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
-    if not isinstance(retriever, GeneratesIdentifiers):
-        name = suite.systems[0].retriever
-        raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
-    docids = retriever.docids()
+    with _in_one_line(suite.systems[0]):
+        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+        if not isinstance(retriever, GeneratesIdentifiers):
+            name = suite.systems[0].retriever
+            raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
+        docids = retriever.docids()
     shared = [_shared_beginning(docids[row], docid) for docid in docids]
     order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
     return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
@@ -82,6 +87,18 @@ def neighbours(
 
 def _shared_beginning(first: Sequence[str], second: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+@contextmanager
+def _in_one_line(entry: SystemEntry) -> Iterator[None]:
+    """What a system raises is one line that says where, and so is the attempt to end this process."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise BenchError(f"'{entry.label}' failed in {place.filename}:{place.lineno}: {explain(error)}") from error
 
 
 class _Quiet:
@@ -112,7 +129,7 @@ def _fitted(
     """
     cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
     if cell.problem:
-        raise BenchError(cell.problem)
+        raise BenchError(cell.problem.reason)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
@@ -137,6 +154,6 @@ def similarity(entry: SystemEntry, pairs_file: Path, seed: int, device: str | No
         raise BenchError(f"'{entry.retriever}' does not embed single texts; use one that does, such as sbert or sif")
     pairs = read_pairs(pairs_file)
     bound_threads(len(usable_cores()))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _in_one_line(entry):
         fit(retriever, sentences_collection(pairs, Path(folder)), retriever.workplace)
-    return score_pairs(retriever, pairs)
+        return score_pairs(retriever, pairs)

@@ -7,8 +7,8 @@ A system that cannot be saved answers where it was fitted; what memory that took
 
 import shutil
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from bench import registry
 from bench.cells.environment import environment
 from bench.cells.folder import checkpoints_folder, index_folder, write_manifest, write_task
-from bench.cells.record import FitCost, Manifest, TaskCost, TaskResult
+from bench.cells.record import FitCost, Manifest, Problem, TaskCost, TaskResult
 from bench.cells.sealed import plain
 from bench.collections.collection import Collection, Rules, read_collection
+from bench.errors import BenchError, InvalidOutput, MissingExtra
 from bench.measures.measure import Count
 from bench.progress import Progress
 from bench.protocols import Saves, identifier_groups
@@ -27,7 +28,8 @@ from bench.retriever import Retriever
 from bench.runner.cost import PeakMemory, Stopwatch, measure_latency
 from bench.runner.first_answers import check_first_answers, keep_first_answers
 from bench.runner.fitting import ask, bound_threads, fit, load
-from bench.runner.plan import Cell, PlannedTask, explain, open_task
+from bench.runner.plan import Cell, PlannedTask, open_task
+from bench.runner.problems import problem_of
 from bench.runner.processor import ProcessorWatch
 from bench.store import folder_bytes, new_folder
 from bench.tasks.exam import Exam
@@ -56,7 +58,7 @@ class _Answered:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, str]:
+def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]:
     """Fit the system, write the index and the manifest; one that cannot be saved answers the tasks as well.
 
     Raises whatever the retriever raises in its fit. Returns the problem of each task that failed.
@@ -80,7 +82,8 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
     collection = _collection(cell)
     exam = open_task(planned.name, planned.options).on(collection)
     tell("loading index", 0, 1)
-    ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
+    with _refused_answers():
+        ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
     memory = PeakMemory()  # all libraries are there now and count for none
     retriever = _loaded(cell, setting, tell)
     answered = _answer(planned, exam, retriever, None if retriever.remote else memory, cell.folder)
@@ -143,9 +146,9 @@ def _save(cell: Cell, retriever: Retriever) -> int | None:
 
 def _answer_here(
     tasks: Sequence[PlannedTask], retriever: Retriever, collection: Collection, setting: Setting
-) -> dict[str, str]:
+) -> dict[str, Problem]:
     """Answer all tasks, then have all evaluated; the problem of each that failed."""
-    problems: dict[str, str] = {}
+    problems: dict[str, Problem] = {}
     answered = []
     for planned in tasks:
         try:
@@ -153,13 +156,13 @@ def _answer_here(
             answered.append(_answer(planned, exam, retriever, None, None))
         except Exception as error:
             traceback.print_exc()
-            problems[planned.name] = explain(error)
+            problems[planned.name] = problem_of(error)
     for one in answered:
         try:
             _evaluate(one, retriever, collection, setting)
         except Exception as error:
             traceback.print_exc()
-            problems[one.planned.name] = explain(error)
+            problems[one.planned.name] = problem_of(error)
     return problems
 
 
@@ -170,14 +173,15 @@ def _answer(
     retriever.progress(f"{planned.name}: answering", 0, len(exam.queries))
     processor = ProcessorWatch()
     documents = exam.collection.documents
-    first = ask(retriever, exam.queries[:_FEW], exam.reach, documents)
-    if folder:
-        check_first_answers(folder, planned.folder.name, first)
-    watch = Stopwatch()
-    rankings = ask(retriever, exam.queries, exam.reach, documents)
-    seconds, facts = watch.seconds, retriever.answer_facts()
-    cost = TaskCost(queries_per_second=len(exam.queries) / seconds, memory_mb=memory.added if memory else None)
-    exam.final(rankings)  # what is no answer is refused before it is timed
+    with _refused_answers():
+        first = ask(retriever, exam.queries[:_FEW], exam.reach, documents)
+        if folder:
+            check_first_answers(folder, planned.folder.name, first)
+        watch = Stopwatch()
+        rankings = ask(retriever, exam.queries, exam.reach, documents)
+        seconds, facts = watch.seconds, retriever.answer_facts()
+        cost = TaskCost(queries_per_second=len(exam.queries) / seconds, memory_mb=memory.added if memory else None)
+        exam.final(rankings)  # what is no answer is refused before it is timed
     if exam.timed:
         retriever.progress(f"{planned.name}: timing single queries", 0, 1)
         latency = measure_latency(lambda one: retriever.retrieve(one, exam.reach), exam.queries)
@@ -185,6 +189,17 @@ def _answer(
         cost = cost.model_copy(update=of_one)
     cost = cost.model_copy(update={"others_share": processor.others_share})
     return _Answered(planned, exam, rankings, cost, facts)
+
+
+@contextmanager
+def _refused_answers() -> Iterator[None]:
+    """What is wrong while a system answers is wrong with its answers, but for a package that it lacks."""
+    try:
+        yield
+    except MissingExtra:
+        raise
+    except BenchError as error:
+        raise InvalidOutput(str(error)) from error
 
 
 def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection, setting: Setting) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.cells.folder import first_answers_file
-from bench.errors import BenchError
+from bench.errors import InvalidOutput
 from bench.rankings import Rankings
+from bench.store import new_file
 
 _TOLERANCE = 1e-3
 """Of the span of an answer's scores; the same sums in another order differ by less."""
@@ -14,17 +15,12 @@ _TOLERANCE = 1e-3
 
 def keep_first_answers(folder: Path, task: str, answers: Rankings) -> None:
     """Keep the fitted system's answers to the first questions of a task."""
-    np.savez(
-        first_answers_file(folder),
-        task=np.array(task),
-        offsets=answers.offsets,
-        rows=answers.rows,
-        scores=answers.scores,
-    )
+    with new_file(first_answers_file(folder)) as draft, draft.open("wb") as file:
+        np.savez(file, task=np.array(task), offsets=answers.offsets, rows=answers.rows, scores=answers.scores)
 
 
 def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
-    """Raise BenchError if the loaded system answers otherwise; other questions than those kept are not compared."""
+    """Raise InvalidOutput if the loaded system answers otherwise to the questions that were kept."""
     if not first_answers_file(folder).is_file():
         return
     with np.load(first_answers_file(folder), allow_pickle=False) as kept:
@@ -33,7 +29,7 @@ def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
         before = Rankings(answers.query_ids, kept["offsets"], kept["rows"], kept["scores"])
     for position, query_id in enumerate(answers.query_ids):
         if not _alike(before.of(position), answers.of(position)):
-            raise BenchError(
+            raise InvalidOutput(
                 f"query '{query_id}': the index that was loaded answers otherwise than the system that was fitted; "
                 "mend its save() or load(), or draw no random number that its seed does not decide"
             )

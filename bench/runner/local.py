@@ -10,8 +10,17 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from typing import Protocol
 
-from bench.cells.folder import can_load, failure_file, index_folder, is_fitted, remove_damaged, write_failure
-from bench.cells.record import Failure
+from bench.cells.folder import (
+    can_load,
+    failure_file,
+    index_folder,
+    is_fitted,
+    log_file,
+    log_tail,
+    remove_damaged,
+    write_failure,
+)
+from bench.cells.record import Failure, Problem
 from bench.machine import usable_cores
 from bench.runner.cell import Setting
 from bench.runner.cost import Stopwatch
@@ -20,7 +29,7 @@ from bench.runner.process import Child
 from bench.store import locked, remove_drafts
 
 GRACE = 5.0
-"""Seconds that an interrupted cell has to end by itself."""
+"""Seconds that a cell has to end by itself: one that is interrupted or late, or whose work is done."""
 
 
 class Watcher(Protocol):
@@ -33,11 +42,12 @@ class Watcher(Protocol):
 
 @dataclass
 class _Running:
-    """A cell at work, one process after the other."""
+    """A cell at work, one process after the other; its log begins behind that of earlier runs."""
 
     cell: Cell
     child: Child
-    problems: dict[str, str] = field(default_factory=dict)
+    log_begin: int
+    problems: dict[str, Problem] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
 
 
@@ -50,6 +60,8 @@ def run_cells(
     damaged or of another version is removed and run again; the lines returned say what. Interrupted, what is finished
     stays and the same call continues with the rest. `argv` is the command line's, for the record.
     """
+    for cell in cells:
+        remove_drafts(cell.folder)
     todo = [cell for cell in cells if fresh or not cell.done]
     if not todo:
         return []
@@ -99,31 +111,36 @@ def _begun(cell: Cell, watcher: Watcher, context: ForkServerContext, setting: Se
     watcher.started(cell)
     failure_file(cell.folder).unlink(missing_ok=True)
     if cell.problem:
-        _ended(cell, {"": cell.problem}, 0.0, watcher)
+        _ended(cell, {"": cell.problem}, watcher)
         return None
     left = [task for task in cell.tasks if not task.done]
     if is_fitted(cell.folder) and not left:
-        _ended(cell, {}, 0.0, watcher)
+        _ended(cell, {}, watcher)
         return None
     step = left[0] if left and can_load(cell.folder) else None
-    return _Running(cell, Child.start(cell, step, setting, context))
+    log = log_file(cell.folder)
+    begin = log.stat().st_size if log.is_file() else 0
+    return _Running(cell, Child.start(cell, step, setting, context), begin)
 
 
 def _stepped(one: _Running, watcher: Watcher, context: ForkServerContext, setting: Setting) -> bool:
     """Pass on what the cell says and start its next process; True once there is nothing left to do."""
     _listen(one, watcher)
     if one.child.process.exitcode is None:
+        one.child.keep_time(GRACE)
         return False
     _listen(one, watcher)
     one.child.signal(signal.SIGKILL)  # what it has started ends with it
     task, problems = one.child.task, one.child.problems()
     one.child.events.close()
+    if task is None and "" in problems and can_load(one.cell.folder):
+        problems = {}  # the fit was done, and what it fell over is a question that the task meets again
     one.problems |= {task.name: problems[""]} if task and problems else problems
     following = _following(one)
     if following:
         one.child = Child.start(one.cell, following, setting, context)
         return False
-    _ended(one.cell, one.problems, one.watch.seconds, watcher)
+    _ended(one.cell, one.problems, watcher, one.watch.seconds, one.log_begin)
     return True
 
 
@@ -145,22 +162,38 @@ def _following(one: _Running) -> PlannedTask | None:
     return next(left, None)
 
 
-def _ended(cell: Cell, problems: dict[str, str], seconds: float, watcher: Watcher) -> None:
-    """Record how the cell ended. The time is kept apart from the reason: seeds that fail alike share one reason."""
-    problem = _reason(cell, problems)
-    if not problem and not (is_fitted(cell.folder) and all(task.done for task in cell.tasks)):
-        problem = "it ended without a result; see its log.txt"
+def _ended(
+    cell: Cell, problems: dict[str, Problem], watcher: Watcher, seconds: float = 0.0, log_begin: int | None = None
+) -> None:
+    """Record how the cell ended. The time is kept apart from the reason: seeds that fail alike share one reason.
+
+    log_begin: where in the log this run begins, None for one that prints nothing
+    """
+    problem = _of_all(cell, problems) if problems else None
+    if problem is None and not (is_fitted(cell.folder) and all(task.done for task in cell.tasks)):
+        problem = Problem("crashed", "it ended without a result; see its log.txt")
     if problem:
-        write_failure(cell.folder, Failure(cell=cell.identity, reason=problem, seconds=round(seconds, 1)))
-    watcher.finished(cell, seconds, problem)
+        failure = Failure(
+            cell=cell.identity,
+            kind=problem.kind,
+            reason=problem.reason,
+            seconds=round(seconds, 1),
+            log="" if log_begin is None else log_tail(cell.folder, log_begin),
+        )
+        write_failure(cell.folder, failure)
+    watcher.finished(cell, seconds, str(problem or ""))
 
 
-def _reason(cell: Cell, problems: dict[str, str]) -> str:
+def _of_all(cell: Cell, problems: dict[str, Problem]) -> Problem:
     """The cell's own problem, or what became of its tasks; where all fail alike it is said once."""
-    reasons = set(problems.values())
-    if "" in problems or (len(problems) == len(cell.tasks) and len(reasons) == 1):
-        return problems.get("") or reasons.pop()
-    return "; ".join(f"task {name}: {reason}" for name, reason in problems.items())
+    distinct = set(problems.values())
+    if "" in problems:
+        return problems[""]
+    if len(problems) == len(cell.tasks) and len(distinct) == 1:
+        return distinct.pop()
+    kinds = {problem.kind for problem in distinct}
+    told = "; ".join(f"task {name}: {problem}" for name, problem in problems.items())
+    return Problem(kinds.pop() if len(kinds) == 1 else "error", told)
 
 
 @contextmanager

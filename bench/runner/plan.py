@@ -8,11 +8,13 @@ from typing import Any
 from bench import registry
 from bench.cells.folder import failure_file, is_done, is_fitted
 from bench.cells.key import cell_key_parts, task_key_parts, weights_of
-from bench.cells.record import Identity
+from bench.cells.record import Identity, OfCell, Problem
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
+from bench.durations import DAY
 from bench.errors import BenchError, UnusableClass
 from bench.retriever import Retriever
+from bench.runner.problems import explain, problem_of
 from bench.store import slug
 from bench.suite import Suite, SystemEntry, TaskEntry
 from bench.tasks import Task
@@ -40,30 +42,19 @@ class PlannedTask:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(OfCell):
     """The unit of caching, failure and parallelism: fit once, then answer all tasks.
 
     problem: why it cannot run, if that is known before it starts
+    time_limit: seconds that the fit, and each task, may take
     """
 
-    identity: Identity
     folder: Path
     tasks: tuple[PlannedTask, ...]
     collection_folder: Path
     plugin_files: tuple[Path, ...] = ()
-    problem: str = field(default="", compare=False)
-
-    @property
-    def system(self) -> str:
-        return self.identity.system
-
-    @property
-    def collection(self) -> str:
-        return self.identity.collection
-
-    @property
-    def seed(self) -> int:
-        return self.identity.seed
+    problem: Problem | None = field(default=None, compare=False)
+    time_limit: float = field(default=DAY, compare=False)
 
     @property
     def done(self) -> bool:
@@ -92,7 +83,9 @@ def make_plan(
         for dataset in _distinct(datasets)
         for entry in _once(suite.systems)
         if _can_learn(entry, dataset)
-        for cell in _cells(entry, dataset, tuple(_once(suite.seeds)), tasks, out, device, tuple(plugin_files))
+        for cell in _cells(
+            entry, dataset, tuple(_once(suite.seeds)), tasks, out, device, tuple(plugin_files), suite.time_limit
+        )
     ]
     if not cells:
         raise BenchError(f"nothing to run: {'; '.join(left_out(suite, datasets))}; choose a dataset that has it")
@@ -172,6 +165,7 @@ def _cells(
     out: Path,
     device: str | None,
     plugin_files: tuple[Path, ...],
+    time_limit: float,
 ) -> Iterator[Cell]:
     for seed in seeds:
         identity, problem = _identify(entry, dataset, seed, device)
@@ -184,12 +178,15 @@ def _cells(
             collection_folder=Path() if isinstance(dataset, Unopened) else dataset.folder,
             plugin_files=plugin_files,
             problem=problem,
+            time_limit=entry.time_limit or time_limit,
         )
         if identity.deterministic:
             break
 
 
-def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device: str | None) -> tuple[Identity, str]:
+def _identify(
+    entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device: str | None
+) -> tuple[Identity, Problem | None]:
     """Which cell it is and why it cannot run, if it cannot; what is not known of it is left empty."""
     known: dict[str, Any] = {"system": entry.label, "retriever": entry.retriever, "seed": seed}
     if isinstance(dataset, Unopened):
@@ -206,7 +203,7 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
         return _unknown(known | {"options": entry.options}), problem
     known |= {"family": retriever.family, "options": retriever.options()}
     if isinstance(dataset, Unopened):
-        return _unknown(known), dataset.problem
+        return _unknown(known), Problem("bad input", dataset.problem)
     try:
         parts = cell_key_parts(retriever, known["fingerprint"])
         return Identity(
@@ -216,28 +213,31 @@ def _identify(entry: SystemEntry, dataset: Dataset | Unopened, seed: int, device
             weights=weights_of(retriever),
             key=digest_data(parts),
             key_parts=parts,
-        ), ""
+        ), None
+    except BenchError as error:  # of the weights
+        return _unknown(known), Problem("missing dependency", str(error))
     except Exception as error:
-        return _unknown(known), explain(error)
+        return _unknown(known), problem_of(error)
 
 
-def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Retriever | None, str]:
+def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Retriever | None, Problem | None]:
     """The retriever, or why its class gives none. Raises BenchError for an unknown retriever or option."""
     plugin = registry.find("retriever", entry.retriever)
     try:
         plugin.load()
     except BenchError as error:
-        return None, str(error)
+        return None, problem_of(error)
     try:
-        return construct(entry, seed, device), ""
+        return construct(entry, seed, device), None
     except UnusableClass as error:
-        return None, f"'{entry.retriever}' cannot be constructed: {error}"
+        return None, Problem("error", f"'{entry.retriever}' cannot be constructed: {error}")
     except BenchError:
         raise
     except Exception as error:
-        return None, (
+        return None, Problem(
+            problem_of(error).kind,
             f"'{entry.retriever}' cannot be constructed: {explain(error)}; constructing a retriever does no work: "
-            "leave it to fit"
+            "leave it to fit",
         )
 
 
@@ -245,12 +245,3 @@ def _unknown(known: Mapping[str, Any]) -> Identity:
     """The identity of a cell that cannot run."""
     given = {"family": "other", "trained": False, "weights": {}, **known}
     return Identity(**given, key=digest_data({name: given[name] for name in ("system", "collection", "seed")}))
-
-
-def explain(error: BaseException) -> str:
-    """One line for a person: what went wrong and, where that is known, how to mend it."""
-    if isinstance(error, BenchError):
-        return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; correct the path or its permissions"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,34 +1,48 @@
 """A process of a cell: what it does once it is there, what it tells, and how it ends with the run that started it."""
 
+import ctypes
+import faulthandler
 import os
+import shutil
 import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from bench import registry
-from bench.cells.folder import log_file
+from bench.cells.folder import checkpoints_folder, is_fitted, log_file
+from bench.cells.record import Problem
+from bench.durations import duration
 from bench.runner.cell import Setting, answer_task, fit_cell
 from bench.runner.cost import Stopwatch
-from bench.runner.plan import Cell, PlannedTask, explain
+from bench.runner.plan import Cell, PlannedTask
+from bench.runner.problems import problem_of
 from bench.store import locked, remove_drafts
 
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _PATIENCE = 3.0
 """Seconds to wait for a process of an earlier run that is about to end."""
 
 
 @dataclass
 class Child:
-    """One at work. `task` is what it answers, None for one that fits."""
+    """One at work. `task` is what it answers, None for one that fits; `time_limit` is in seconds."""
 
     task: PlannedTask | None
     process: ForkServerProcess
     events: Connection
-    said: dict[str, str] | None = field(default=None)
+    time_limit: float
+    said: dict[str, Problem] | None = None
     """The problem of each task that failed, "" being the cell itself; None until it came to its end."""
+    late: bool = False
+    """Whether it was asked to end because its time was over."""
+    _watch: Stopwatch = field(default_factory=Stopwatch)
+    _ending: Stopwatch | None = None
 
     @classmethod
     def start(cls, cell: Cell, task: PlannedTask | None, setting: Setting, context: ForkServerContext) -> "Child":
@@ -36,11 +50,25 @@ class Child:
         process = context.Process(target=_work, args=(cell, task, setting, theirs))
         process.start()
         theirs.close()
-        return cls(task, process, ours)
+        return cls(task, process, ours, cell.time_limit)
 
-    def problems(self) -> dict[str, str]:
-        """What went wrong, once the process is gone."""
+    def problems(self) -> dict[str, Problem]:
+        """What went wrong, once the process is gone. Work that was done in time, or while it was ended, counts."""
+        if self.late and (self.said is None or "" in self.said):
+            reason = f"time limit of {duration(self.time_limit)} exceeded; raise it with --time-limit"
+            return {"": Problem("time limit", reason)}
         return {"": _death(self.process.exitcode or 0)} if self.said is None else self.said
+
+    def keep_time(self, grace: float) -> None:
+        """Ask a process to end once its time is over; one that was asked, or has said all, has the grace to end."""
+        if self._ending is None:
+            self.late = self.said is None and self._watch.seconds > self.time_limit
+            if self.late:
+                self.signal(signal.SIGTERM)
+            if self.late or self.said is not None:
+                self._ending = Stopwatch()
+        elif self._ending.seconds > grace:
+            self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and those that it started."""
@@ -50,11 +78,19 @@ class Child:
             self.process.kill() if number == signal.SIGKILL else self.process.terminate()
 
 
-def _death(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "killed by the system, most likely out of memory: use a smaller collection, batch or --jobs"
+_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+
+
+def _death(code: int) -> Problem:
+    """Of a process that ended without a word, by its exit code."""
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    return f"its process ended with {how} before the work was done; a retriever must not end its process"
+    if code == -signal.SIGKILL:
+        reason = "killed by the system, most likely out of memory: use a smaller collection, batch or --jobs"
+        return Problem("out of memory", reason)
+    if code in _FROM_OUTSIDE:
+        return Problem("interrupted", f"its process was ended by {how} from outside; the same command goes on")
+    reason = f"its process ended with {how} before the work was done; a retriever must not end its process"
+    return Problem("crashed", reason)
 
 
 def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connection) -> None:
@@ -62,7 +98,10 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     threading.Thread(target=_end_with_parent, args=(events,), daemon=True).start()
+    _end_with_server()
     _log_to(cell)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGTERM, chain=True)  # the log tells where it was when it was made to end
     last = Stopwatch()
 
     def tell(phase: str, done: int, total: int) -> None:
@@ -73,23 +112,33 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
 
     try:
         with locked(cell.folder, timeout=_PATIENCE):
-            remove_drafts(cell.folder)
-            remove_drafts(cell.folder / "tasks")
+            _remove_leftovers(cell)
             registry.load_files(cell.plugin_files)
             if task is None:
                 problems = fit_cell(cell, setting, tell)
             else:
                 answer_task(cell, task, setting, tell)
                 problems = {}
-    except SystemExit as error:
-        traceback.print_exc()
-        problems = {"": f"it ended its process (sys.exit({error.code!r})); a retriever must not do that"}
-    except Exception as error:
-        traceback.print_exc()
-        problems = {"": explain(error)}
-    sys.stdout.flush()
-    sys.stderr.flush()
+    except (Exception, SystemExit) as error:
+        _print_traceback()
+        problems = {"": problem_of(error)}
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     events.send(problems)
+
+
+def _print_traceback() -> None:
+    with suppress(OSError):  # the log may have no room
+        traceback.print_exc()
+
+
+def _remove_leftovers(cell: Cell) -> None:
+    """Remove what a process that died has left in the cell's folder, whose lock is held."""
+    remove_drafts(cell.folder, youngest=0.0)
+    remove_drafts(cell.folder / "tasks", youngest=0.0)
+    if is_fitted(cell.folder):
+        shutil.rmtree(checkpoints_folder(cell.folder), ignore_errors=True)
 
 
 def _end_with_parent(events: Connection) -> None:
@@ -98,6 +147,18 @@ def _end_with_parent(events: Connection) -> None:
         events.recv()
     except (EOFError, OSError):
         os.killpg(0, signal.SIGKILL)
+
+
+def _end_with_server() -> None:
+    """Have the system end this process with the one that it was forked from, which ends with the run.
+
+    A library that holds Python's interpreter lets no thread of ours do so. The server lives as long as somebody has
+    the other end of its pipe, which it hands on to those that it forks.
+    """
+    held = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
+    if sys.platform == "linux" and held is not None:
+        os.close(held)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _log_to(cell: Cell) -> None:

@@ -87,16 +87,17 @@ class _Shown:
     @classmethod
     def of(cls, column: Column, block: Block) -> "_Shown":
         header = _two_lines(visible(column.header))
-        entries = [_entry(column, row) for row in block.rows]
+        reasons = "primary" if block.shown else "fact"
+        entries = [_entry(column, row, reasons) for row in block.rows]
         return cls(column, header, entries, max(map(cell_len, [*header.split("\n"), *entries])))
 
 
-def _entry(column: Column, row: Row) -> str:
-    """What stands in the row; one without figures says so where its main figure would be."""
+def _entry(column: Column, row: Row, reasons: str) -> str:
+    """What stands in the row; one without figures says so where its main figure would be, the column `reasons`."""
     if row.done:
         return visible(column.entry(row).text)
     missing = NOT_RUN if row.problem == NOT_RUN else "failed"
-    return missing if column.kind == "primary" else ""
+    return missing if column.kind == reasons else ""
 
 
 def _fitting(found: Sequence[_Shown], room: int) -> list[_Shown]:

@@ -21,6 +21,9 @@ def comparison_view(found: "Comparisons") -> RenderableType:
     first, second = found.sides
     headers = ("measure", first.name, second.name, *_NUMBERS)
     made = table(headers, right=headers[1:])
+    made.columns[0].no_wrap = True
+    for side in made.columns[1:3]:  # a long name takes several lines, a figure never does
+        side.no_wrap, side.min_width = False, len("0.0000")
     for one in found.measures:
         test = one.test
         add(

@@ -14,6 +14,7 @@ from bench.visible import plural, visible
 if TYPE_CHECKING:
     from bench.collections.cards import Card
     from bench.collections.catalogue import Dataset
+    from bench.options import Options
     from bench.registry import Plugin
     from bench.runner.plan import Cell
     from bench.suite import Suite
@@ -33,13 +34,15 @@ def dataset_line(dataset: "Dataset") -> Text:
     """What was opened, and by which rules it is read."""
     collection, rules = dataset.collection, dataset.collection.rules
     asked = len(collection.split_queries.get(rules.split, ()))
-    line = f"{collection.name}: {plural(len(collection), 'document')}, {asked:,} {rules.split} "
-    line += f"{'query' if asked == 1 else 'queries'}, fingerprint {collection.fingerprint[:6]}"
+    line = f"{collection.name}: {plural(len(collection), 'document')}, {plural(asked, f'{rules.split} query')}, "
+    line += f"fingerprint {collection.fingerprint[:6]}"
     if dataset.dropped_judgements:
         line += f", {plural(dataset.dropped_judgements, 'judgement')} on unknown ids dropped"
     if dataset.card is None:
-        defaults = (f"{name} = {value}" for name, value in rules.options().items() if name != "unknown_judgements")
-        line += f"\n  no card; read with {', '.join(defaults)}"
+        told = {
+            name: value for name, value in rules.options().items() if value != "" and name != "unknown_judgements"
+        }
+        line += f"\n  no card; read with {', '.join(f'{name} = {value}' for name, value in told.items())}"
     return text(line, style="dim")
 
 
@@ -55,13 +58,26 @@ def plan_table(cells: "Sequence[Cell]") -> RenderableType:
 
 
 def options_table(plugin: "Plugin") -> RenderableType:
-    """A plugin's description and its options."""
+    """A plugin's description and its options; for a source also the rules that every dataset takes."""
     kind = plugin.load()
+    description = cleandoc(kind.__doc__ or "no description")
+    shown: list[RenderableType] = [
+        text(f"{plugin.name} ({plugin.target}, {plugin.origin})\n\n{description}\n"),
+        _options(kind),
+    ]
+    if plugin.kind == "source":
+        from bench.collections.collection import Rules
+
+        shown += [text("\nrules, which a dataset of any source takes in the same way, as in ?split=dev:\n")]
+        shown += [_options(Rules)]
+    return Group(*shown)
+
+
+def _options(kind: "type[Options]") -> Table:
     made = table(("option", "kind", "default", "allowed", "description"))
     for option in kind.describe_options():
         add(made, *option)
-    description = cleandoc(kind.__doc__ or "no description")
-    return Group(text(f"{plugin.name} ({plugin.target}, {plugin.origin})\n\n{description}\n"), made)
+    return made
 
 
 def card_table(card: "Card") -> RenderableType:

@@ -78,7 +78,7 @@ def test_options_after_the_source_change_the_rules(folder: Path) -> None:
         ("?xyz=dev", r"unknown option of source beir 'xyz': known: .*folder, gains, .*minimum_relevance.*split"),
         ("?gains=binary&gains=linear", "'gains' is given 2 times; give it once"),
         ("?minimum_relevance=0", "minimum_relevance: give a whole number greater than or equal to 1"),
-        ("?gains=cubic", "gains: give one of linear"),
+        ("?gains=cubic", r"^dataset [^?]*[.]gains: give one of linear, exponential, binary [(]given 'cubic'"),
         ("?split", "options are written"),
     ],
 )
@@ -131,6 +131,17 @@ def test_unknown_names_get_near_ones(shelf: Path, folder: Path) -> None:
         open_dataset("roes")
     with pytest.raises(UnknownName, match="unknown source 'bier': did you mean beir"):
         open_dataset(f"bier:{folder}")
+
+
+def test_a_path_that_is_no_folder_is_no_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"^there is no folder .*/absent; correct the path"):
+        open_dataset(str(tmp_path / "absent"))
+    archive = tmp_path / "ores.zip"
+    archive.touch()
+    with pytest.raises(
+        BenchError, match=r"ores\.zip is a file; give the folder of a dataset \(an archive unpacked\)"
+    ):
+        open_dataset(str(archive))
 
 
 def test_a_bad_card_is_refused_with_its_field(tmp_path: Path, folder: Path) -> None:

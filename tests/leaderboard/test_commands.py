@@ -74,6 +74,19 @@ def test_compare_prints_the_difference_and_what_moved(finished: Finished) -> Non
     assert "against" in done.output
 
 
+def test_systems_are_compared_by_their_names(finished: Finished) -> None:
+    by_path, other = finished.cell("bm25").folder, finished.cell(SPECIAL).folder
+    given = bench("compare", "bm25", other, "--from", finished.out)
+    assert given.exit_code == 0, given.output
+    assert given.output == bench("compare", by_path, other).output
+    failed = bench("compare", "bm25", "raises", "--from", finished.out)
+    assert "unknown system 'raises'" in str(failed.exception)
+    assert f"(with a finished cell in {finished.out}; no file has that name either)" in str(failed.exception)
+    of_two_seeds = bench("compare", "bm25", SPECIAL, "--from", finished.out)
+    assert f"2 cells are of '{SPECIAL}'; give one of them, or --dataset: " in str(of_two_seeds.exception)
+    assert str(other) in str(of_two_seeds.exception)
+
+
 def test_a_scored_run_can_be_kept_for_publishing(finished: Finished, tmp_path: Path) -> None:
     run = next(finished.cell("bm25").folder.glob("tasks/search*/run.trec.gz"))
     done = bench("score", run, "--dataset", finished.suite.datasets[0], "--name", "theirs", "--keep", tmp_path)
@@ -170,7 +183,7 @@ def test_data_that_are_not_at_hand_are_no_failure_but_a_system_that_fails_on_the
         (("verify", "absent"), "give a folder that `bench publish` wrote"),
         (("verify", "--published", "--references", "absent.toml"), "absent.toml cannot be read"),
         (("export", "absent", "mtep", "--to", "x"), "did you mean mteb"),
-        (("compare", "one"), "1 runs given; `bench compare` takes exactly two"),
+        (("compare", "one"), "1 run given; `bench compare` takes exactly two, `bench publish` tests all pairs"),
         (("compare", "one.trec", "two.trec"), "name it with --dataset"),
     ],
 )

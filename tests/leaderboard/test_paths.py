@@ -95,6 +95,14 @@ def test_a_reason_is_told_without_the_folders_of_its_paths(text: str, expected: 
     assert text_without_paths(text) == expected
 
 
+@given(st.lists(st.sampled_from(["/", "a", " ", "b.c", ":", "~", "=", "'"]), max_size=12).map("".join))
+def test_what_has_no_path_left_does_not_change_again(text: str) -> None:
+    spec = f"beir:{text}"
+    for cut, given_ in ((text_without_paths, text), (command_without_paths, text), (collection_name, spec)):
+        once = cut(given_)
+        assert cut(once) == once
+
+
 def test_nothing_of_a_published_cell_names_a_folder_of_this_machine(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()

@@ -6,55 +6,24 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from copied_cells import board_of, copied, selected
 from finished_cells import HOSTILE, SPECIAL, Finished
 
 from bench.cells.folder import read_all
-from bench.cells.record import FORMAT
-from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
-from bench.leaderboard.selection import Selection, request_of, select
+from bench.leaderboard.selection import request_of, select
 from bench.suite import SystemEntry
-
-
-def selected(finished: Finished, *folders: Path, **chosen: Any) -> Selection:
-    return select(finished.suite, [read_all([folder]) for folder in folders or (finished.out,)], **chosen)
-
-
-def board_of(selection: Selection) -> Board:
-    return build_board(selection.request, selection.cells, selection.collections)
-
-
-def copied(finished: Finished, to: Path, systems: tuple[str, ...], change: Callable[[dict[str, Any]], None]) -> Path:
-    """Some systems' cells as another machine would have them: their JSON files changed by `change`."""
-    for cell in finished.cells:
-        if cell.system in systems:
-            shutil.copytree(cell.folder, to / "cells" / cell.folder.name)
-    for path in to.rglob("*.json"):
-        if path.name in ("manifest.json", "failure.json", "result.json"):
-            resealed(path, change)
-    return to
-
-
-def resealed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a record as its writer would have written it."""
-    data = json.loads(path.read_text())
-    assert data.pop("format") == FORMAT
-    data.pop("digest")
-    change(data)
-    data["format"] = FORMAT
-    path.write_text(json.dumps(data | {"digest": digest_data(data)}))
 
 
 @pytest.fixture(scope="module")
@@ -206,34 +175,6 @@ def test_collections_may_have_different_numbers_of_seeds(finished: Finished, tmp
     assert "- tf-idf: seed 1: not run" in there
 
 
-def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:
-    systems = [SystemEntry(retriever="bm25", options={"k1": 0.7}), SystemEntry(retriever="tf-idf")]
-    suite = finished.suite.model_copy(update={"systems": systems})
-    selection = select(suite, [read_all([finished.out])])
-    assert {cell.system for cell in selection.cells} == {"tf-idf"}
-    assert max(selection.passed_over.values()) == len(finished.cells) - len(selection.cells)
-    looked_at = rf"no cell of the suite tiny was found for elsewhere \({len(finished.cells)} looked at\)"
-    with pytest.raises(BenchError, match=looked_at):
-        selected(finished, collections=["elsewhere"])
-
-
-def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) -> None:
-    def slower(data: dict[str, Any]) -> None:
-        if "facts" in data:
-            data["cost"]["seconds"] = 1234.0
-
-    folder = copied(finished, tmp_path / "runs", ("bm25",), lambda data: None)
-    renamed = copied(finished, tmp_path / "again", ("bm25",), slower)
-    for path in (renamed / "cells").iterdir():
-        for file in path.rglob("*.json"):
-            os.utime(file, (2e9, 2e9))
-        shutil.move(path, folder / "cells" / f"{path.name}x")
-    selection = selected(finished, folder)
-    expected = len([cell for cell in finished.cells if cell.system == "bm25"])
-    assert len(selection.cells) == selection.passed_over["older than an equal cell"] == expected
-    assert {cell.manifest.cost.seconds for cell in selection.cells if cell.manifest} == {1234.0}
-
-
 def test_two_machines_merge_and_their_costs_stay_apart(finished: Finished, tmp_path: Path) -> None:
     def elsewhere(data: dict[str, Any]) -> None:
         if "environment" in data:
@@ -329,34 +270,6 @@ def test_a_link_is_never_replaced(finished: Finished, results: Path, tmp_path: P
     (tmp_path / "tiny").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BenchError, match="no folder of its own"):
         publish(finished.suite, selected(finished), tmp_path)
-
-
-def test_a_collection_is_named_as_it_was_run_or_as_it_is_published(finished: Finished) -> None:
-    spec = finished.suite.datasets[0]
-    short = f"beir:{Path(spec).name}"
-    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
-    cells = [finished.records()]
-    for name in (spec, short):
-        assert select(suite, cells, collections=[name]).collections == [short]
-
-
-def test_only_collections_that_the_suite_names_are_published_unasked(finished: Finished) -> None:
-    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
-    with pytest.raises(BenchError, match=r"was found for pydoc-1k .*; name one of beir:docstrings\d+ with --dataset"):
-        select(suite, [finished.records()])
-
-
-def test_the_suite_decides_the_order_of_collections(finished: Finished, tmp_path: Path) -> None:
-    def elsewhere(data: dict[str, Any]) -> None:
-        if "cell" in data:
-            data["cell"] |= {"collection": "an earlier letter", "fingerprint": "e" * 64}
-
-    other = copied(finished, tmp_path, ("bm25",), elsewhere)
-    names = [finished.suite.datasets[0], "an earlier letter"]
-    for datasets in (names, names[::-1]):
-        suite = finished.suite.model_copy(update={"datasets": datasets})
-        found = select(suite, [read_all([finished.out]), read_all([other])]).collections
-        assert ["earlier" in name for name in found] == ["earlier" in name for name in datasets]
 
 
 def test_an_option_that_is_no_path_is_published_as_it_is(finished: Finished, tmp_path: Path) -> None:

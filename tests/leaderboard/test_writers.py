@@ -101,10 +101,30 @@ def test_names_are_escaped_in_latex(hostile: Board) -> None:
     assert r"a \textbar{} b \& c\_d" in text
 
 
+@pytest.fixture
+def failed(hostile: Board) -> Board:
+    """Not one system has a figure, so that there is no measure to show."""
+    rows = [
+        replace(row, figures={}, best_rank=None, problem="the soufflé collapsed") for row in block_of(hostile).rows
+    ]
+    block = replace(block_of(hostile), rows=rows, measures=[], columns=[], test="", timed=False)
+    return replace(hostile, collections=[replace(hostile.collections[0], blocks=[block])])
+
+
+def test_a_table_of_failures_alone_has_room_for_their_reasons(failed: Board) -> None:
+    lines = [line for line in as_markdown(failed).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert sum("failed: the soufflé collapsed" in line for line in lines) == len(NAMES) + 1
+    text = as_latex(failed)
+    assert r"\multicolumn{1}{l}{failed: the soufflé collapsed}" in text
+    assert r"\begin{tabular}{ll}" in text
+
+
 @pytest.mark.skipif(not which("pdflatex"), reason="no LaTeX here")
-def test_latex_compiles(hostile: Board, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["hostile", "failed"])
+def test_latex_compiles(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
-    (tmp_path / "t.tex").write_text(head + as_latex(hostile) + r"\end{document}")
+    (tmp_path / "t.tex").write_text(head + as_latex(request.getfixturevalue(name)) + r"\end{document}")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0
 

@@ -56,3 +56,14 @@ def test_what_was_fitted_to_be_asked_is_kept_for_the_next_question(beir_folder: 
 def test_a_system_that_fails_says_why(beir_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="has no retrieve"):
         _ask(beir_folder, tmp_path, "no-retrieve")
+
+
+@pytest.mark.parametrize(
+    ("system", "reason"), [("raises", "ValueError: "), ("exits-politely", r"it ended its process \(sys\.exit\(0\)\)")]
+)
+def test_what_a_system_raises_is_one_line_that_says_where(
+    beir_folder: Path, tmp_path: Path, system: str, reason: str
+) -> None:
+    with pytest.raises(BenchError, match=rf"^'{system}' failed in .*plugins\.py:\d+: {reason}.*$") as caught:
+        _ask(beir_folder, tmp_path, system)
+    assert "\n" not in str(caught.value)

@@ -97,7 +97,7 @@ def test_a_dataset_that_cannot_be_opened_fails_its_own_cells_alone(
         (untaught.collection.name, "tf-idf", True),
         (untaught.collection.name, "no-retrieve", False),
     ]
-    assert records[0].problem == "there is no folder gone"
+    assert records[0].problem == "bad input: there is no folder gone"
 
 
 @pytest.mark.parametrize("name", ["../../x", "漢字" * 20, "x" * 300, ".."])
@@ -134,4 +134,4 @@ def test_an_installed_retriever_that_cannot_be_loaded_fails_its_own_cell_alone(
     suite = _suite(SystemEntry(retriever="broken"), SystemEntry(retriever="tf-idf"))
     cells = make_plan(suite, [untaught], tmp_path / "out")
     assert [bool(cell.problem) for cell in cells] == [True, True, False, False]
-    assert reason in cells[0].problem
+    assert reason in str(cells[0].problem)

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from conftest import PLUGINS, MakeCells, run
 
+from bench.errors import BenchError
 from bench.runner import local
 from bench.runner.local import run_cells
 from bench.runner.plan import Cell
@@ -38,10 +39,11 @@ if __name__ == "__main__":
 """
 
 
-def test_a_cell_does_not_outlive_a_run_that_was_killed(beir_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("system", ["ignores-the-end", "holds-the-interpreter"])
+def test_a_cell_does_not_outlive_a_run_that_was_killed(beir_folder: Path, tmp_path: Path, system: str) -> None:
     script = tmp_path / "run.py"
     script.write_text(RUN)
-    command = [sys.executable, str(script), str(beir_folder), str(tmp_path / "out"), str(PLUGINS), "ignores-the-end"]
+    command = [sys.executable, str(script), str(beir_folder), str(tmp_path / "out"), str(PLUGINS), system]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert any(line == "counting sheep\n" for line in run.stdout)
@@ -93,3 +95,13 @@ def test_two_processes_are_never_in_one_folder(make_cells: MakeCells) -> None:
     with locked(cells[0].folder):
         (record,), _ = run(cells)
     assert "another run is writing" in record.problem
+
+
+def test_a_second_run_on_one_store_is_refused_before_it_does_anything(make_cells: MakeCells) -> None:
+    cells = make_cells("tf-idf")
+    with (
+        locked(cells[0].folder.parent),
+        pytest.raises(BenchError, match="another run is writing .*cells; wait"),
+    ):
+        run_cells(cells, Interrupts())
+    assert not cells[0].folder.exists()

@@ -123,5 +123,8 @@ def test_names_and_reasons_are_shown_and_never_obeyed() -> None:
 
 
 def test_a_board_without_figures_is_one_of_reasons(made: Board) -> None:
-    told = shown(BoardView(changed(made, figures={}, problem="not run")))
+    (collection,) = changed(made, figures={}, best_rank=None, problem="not run").collections
+    blocks = [replace(block, measures=[], columns=[]) for block in collection.blocks]
+    told = shown(BoardView(replace(made, collections=[replace(collection, blocks=blocks)])))
     assert all(f"{name}: not run" in told for name in SYSTEMS)
+    assert len(re.findall(r"^bm25 +not run *$", told, re.M)) == len(blocks)

@@ -8,7 +8,9 @@ import pytest
 from rich.text import Text
 from screens import as_written, shown
 
+from bench import registry
 from bench.collections.cards import find_card
+from bench.collections.collection import Rules
 from bench.measures.measure import Count, Figure
 from bench.suite import Suite, SystemEntry, TaskEntry
 from bench.terminal import card_table, dataset_line, judged_table, options_table, suite_table
@@ -28,11 +30,19 @@ class Kind:
 
 
 def test_options_are_shown_with_their_defaults_as_they_are() -> None:
-    plugin = SimpleNamespace(load=lambda: Kind, name="kind", target="module:Kind", origin="a file")
+    plugin = SimpleNamespace(kind="task", load=lambda: Kind, name="kind", target="module:Kind", origin="a file")
     told = shown(options_table(plugin))  # type: ignore[arg-type]
     assert "kind (module:Kind, a file)" in told
     assert "Does something [with brackets]." in told
     assert SEEN in told
+
+
+def test_a_source_is_shown_with_the_rules_that_its_datasets_take() -> None:
+    told = shown(options_table(registry.find("source", "beir")))
+    assert "folder that holds corpus.jsonl" in told
+    rules = told.partition("rules, which a dataset of any source takes")[2].split()
+    assert set(Rules.model_fields) <= set(rules)
+    assert "minimum_relevance" not in shown(options_table(registry.find("retriever", "bm25")))
 
 
 def test_a_card_is_shown_with_all_that_it_says() -> None:
@@ -64,12 +74,12 @@ def test_a_dataset_is_told_in_the_right_number(documents: int, words: str) -> No
         def __len__(self) -> int:
             return documents
 
-    rules = SimpleNamespace(split="test", options=lambda: {"text": HOSTILE})
+    rules = SimpleNamespace(split="test", options=lambda: {"text": HOSTILE, "gains": "linear", "primary": ""})
     collection = Few(name="c", rules=rules, split_queries={"test": ["q"]}, fingerprint="f" * 64)
     told = dataset_line(SimpleNamespace(collection=collection, dropped_judgements=1, card=None))  # type: ignore[arg-type]
     assert isinstance(told, Text)
     assert f"c: {words}, fingerprint ffffff, 1 judgement on unknown ids dropped" in told.plain
-    assert f"no card; read with text = {SEEN}" in told.plain
+    assert told.plain.endswith(f"no card; read with text = {SEEN}, gains = linear")
 
 
 def test_a_run_made_elsewhere_is_shown_with_its_intervals_and_counts() -> None:

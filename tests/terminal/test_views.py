@@ -91,6 +91,20 @@ def test_a_comparison_shows_both_sides_with_the_test() -> None:
     assert "1.000 against 0.000  q" in told
 
 
+@pytest.mark.parametrize("width", [86, 100, 140])
+def test_a_comparison_of_long_names_keeps_measures_and_figures_whole(width: int) -> None:
+    values = np.array([[1.0, 0.5, 1.0, 0.0], [0.0, 0.5, 0.5, 0.5]])
+    one = MeasureComparison("Recall@100", (0.625, 0.375), 4, 2, 1, 1, compare_all(values, seed=0)[0], 16)
+    sides = [
+        SimpleNamespace(name=name * 9, task_name="search", fingerprint="f" * 64) for name in ("one-run.", "other.")
+    ]
+    told = shown(comparison_view(Comparisons(tuple(sides), [one], [])), width)  # type: ignore[arg-type]
+    [line] = [line for line in told.splitlines() if line.startswith("Recall@100")]
+    assert line.split()[1:4] == ["0.6250", "0.3750", "+0.2500"]
+    assert "…" not in told
+    assert max(map(len, told.splitlines())) <= width
+
+
 def test_a_table_folds_long_texts_and_keeps_figures_whole() -> None:
     made = table(("name", "value"), right=("value",))
     add(made, "word " * 30, "0.1234")

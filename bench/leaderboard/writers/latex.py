@@ -36,7 +36,7 @@ def _table(board: Board, collection: CollectionBoard, block: Block, shown: Seque
     caption = f"{block.task} on {collection.name} (suite {board.suite}, fingerprint {collection.fingerprint[:6]})."
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(caption)}}}"]
     lines.append(rf"\label{{tab:{_label(board.suite, collection.name, block.task)}}}")
-    lines.append(rf"\begin{{tabular}}{{l{''.join('r' if column.numeric else 'l' for column in shown)}}}")
+    lines.append(rf"\begin{{tabular}}{{l{''.join('r' if column.numeric else 'l' for column in shown) or 'l'}}}")
     lines += [r"\toprule", _line(["system", *(latex(column.header) for column in shown)]), r"\midrule"]
     lines += [_row(row, shown) for row in block.rows]
     lines += [r"\bottomrule", r"\end{tabular}", *_notes(notes(block, collection.hardware)), r"\end{table}"]
@@ -50,7 +50,7 @@ def _label(*names: str) -> str:
 def _row(row: Row, shown: Sequence[Column]) -> str:
     name = latex(label(row))
     if not row.done:
-        return _line([name, rf"\multicolumn{{{len(shown)}}}{{l}}{{{latex(absence(row))}}}"])
+        return _line([name, rf"\multicolumn{{{len(shown) or 1}}}{{l}}{{{latex(absence(row))}}}"])
     entries = [latex(column.entry(row).text) for column in shown]
     return _line([rf"\textbf{{{name}}}" if row.among_best else name, *entries])
 

@@ -33,7 +33,8 @@ def _table(block: Block, hardware: Sequence[str]) -> str:
     for row in block.rows:
         name = markdown(label(row))
         if not row.done:
-            lines.append(_line([name, "–", markdown(absence(row)), *[""] * (len(shown) - 2)]))
+            reason = [markdown(absence(row)), *[""] * (len(shown) - 2)]
+            lines.append(_line([name, *(["–"] if len(shown) > 1 else []), *reason]))
             continue
         entries = [markdown(column.entry(row).text) for column in shown]
         lines.append(_line([f"**{name}**" if row.among_best else name, *entries]))

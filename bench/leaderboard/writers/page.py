@@ -1,6 +1,7 @@
 """index.html: one suite's leaderboard, whole without scripts, without other files and on paper."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -86,6 +87,8 @@ def as_page(board: Board) -> str:
     return template("board.html").render(
         board=board,
         findings=list(findings(board)),
+        seeds=_seeds(board),
+        command=_command(board),
         sections=sections,
         glossary=_glossary(table for section in sections for table in section.tables),
         downloads=_DOWNLOADS,
@@ -93,6 +96,21 @@ def as_page(board: Board) -> str:
         fraction=fraction,
         interval=interval,
     )
+
+
+def _seeds(board: Board) -> list[int]:
+    """Those that rows are means of."""
+    rows = [row for collection in board.collections for block in collection.blocks for row in block.rows]
+    return sorted({seed for row in rows for seed in row.seeds}) or list(board.seeds)
+
+
+def _command(board: Board) -> str:
+    """What runs the same again: for the collections here, and other seeds than the suite's where there are any."""
+    parts = ["python", "-m", "bench", "run", "--suite", board.suite]
+    parts += [part for collection in board.collections for part in ("--dataset", collection.name)]
+    if _seeds(board) != list(board.seeds):
+        parts += [part for seed in _seeds(board) for part in ("--seed", str(seed))]
+    return shlex.join(parts)
 
 
 def findings(board: Board) -> Iterator[Finding]:

@@ -1,0 +1,71 @@
+"""Which of the cells that were found are the suite's."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from copied_cells import copied, selected
+from finished_cells import Finished
+
+from bench.cells.folder import read_all
+from bench.errors import BenchError
+from bench.leaderboard.selection import select
+from bench.suite import SystemEntry
+
+
+def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:
+    systems = [SystemEntry(retriever="bm25", options={"k1": 0.7}), SystemEntry(retriever="tf-idf")]
+    suite = finished.suite.model_copy(update={"systems": systems})
+    selection = select(suite, [read_all([finished.out])])
+    assert {cell.system for cell in selection.cells} == {"tf-idf"}
+    assert max(selection.passed_over.values()) == len(finished.cells) - len(selection.cells)
+    looked_at = rf"no cell of the suite tiny was found for elsewhere \({len(finished.cells)} looked at\)"
+    with pytest.raises(BenchError, match=looked_at):
+        selected(finished, collections=["elsewhere"])
+
+
+def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) -> None:
+    def slower(data: dict[str, Any]) -> None:
+        if "facts" in data:
+            data["cost"]["seconds"] = 1234.0
+
+    folder = copied(finished, tmp_path / "runs", ("bm25",), lambda data: None)
+    renamed = copied(finished, tmp_path / "again", ("bm25",), slower)
+    for path in (renamed / "cells").iterdir():
+        for file in path.rglob("*.json"):
+            os.utime(file, (2e9, 2e9))
+        shutil.move(path, folder / "cells" / f"{path.name}x")
+    selection = selected(finished, folder)
+    expected = len([cell for cell in finished.cells if cell.system == "bm25"])
+    assert len(selection.cells) == selection.passed_over["older than an equal cell"] == expected
+    assert {cell.manifest.cost.seconds for cell in selection.cells if cell.manifest} == {1234.0}
+
+
+def test_a_collection_is_named_as_it_was_run_or_as_it_is_published(finished: Finished) -> None:
+    spec = finished.suite.datasets[0]
+    short = f"beir:{Path(spec).name}"
+    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
+    cells = [finished.records()]
+    for name in (spec, short):
+        assert select(suite, cells, collections=[name]).collections == [short]
+
+
+def test_only_collections_that_the_suite_names_are_published_unasked(finished: Finished) -> None:
+    suite = finished.suite.model_copy(update={"datasets": ["pydoc-1k"]})
+    with pytest.raises(BenchError, match=r"was found for pydoc-1k .*; name one of beir:docstrings\d+ with --dataset"):
+        select(suite, [finished.records()])
+
+
+def test_the_suite_decides_the_order_of_collections(finished: Finished, tmp_path: Path) -> None:
+    def elsewhere(data: dict[str, Any]) -> None:
+        if "cell" in data:
+            data["cell"] |= {"collection": "an earlier letter", "fingerprint": "e" * 64}
+
+    other = copied(finished, tmp_path, ("bm25",), elsewhere)
+    names = [finished.suite.datasets[0], "an earlier letter"]
+    for datasets in (names, names[::-1]):
+        suite = finished.suite.model_copy(update={"datasets": datasets})
+        found = select(suite, [read_all([finished.out]), read_all([other])]).collections
+        assert ["earlier" in name for name in found] == ["earlier" in name for name in datasets]
