@@ -158,12 +158,20 @@ def find_file(folder: Path, name: str, layout: str) -> Path:
 
 
 def file_state(path: Path) -> dict[str, Any]:
-    """What tells a changed file from the same one: path, size in bytes, time of change in nanoseconds."""
+    """What tells a changed file from the same one: path, size in bytes, times of change in nanoseconds.
+
+    The second is the system's own, which no program sets back as it may the first.
+    """
     try:
         status = path.stat()
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
-    return {"path": str(path.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {
+        "path": str(path.resolve()),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+    }
 
 
 @contextmanager

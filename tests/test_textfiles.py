@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,17 @@ def test_state_changes_when_the_file_does(tmp_path: Path) -> None:
     before = file_state(path)
     assert file_state(path) == before
     os.utime(path, ns=(1, 1))
+    assert file_state(path) != before
+
+
+def test_state_changes_even_when_size_and_time_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("one")
+    before, times = file_state(path), path.stat()
+    time.sleep(0.02)
+    path.write_text("two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file_state(path)["mtime_ns"] == before["mtime_ns"]
     assert file_state(path) != before
 
 

@@ -12,6 +12,7 @@ from bench.leaderboard.answers import answers_by_query
 from bench.leaderboard.board import Block, CollectionBoard, Row
 from bench.leaderboard.published import Published, PublishedCell, PublishedTask
 from bench.leaderboard.writers.json import as_json
+from bench.seals import differs
 from bench.store import write_text
 from bench.trec import write_answers
 
@@ -40,7 +41,7 @@ def export_mteb(published: Published, to: Path) -> int:
     for collection, block, row in _rows(published):
         if block.task != "search" or not row.done:
             continue
-        revision = _revision(published.cells[row.cells[0]].cell)
+        revision = _revision(_cell(published, row).cell)
         folder = to / _file_name(row.system) / revision
         write_text(folder / f"{_file_name(collection.name)}.json", as_json(_mteb_result(collection, block, row)))
         write_text(folder / "model_meta.json", as_json({"name": row.system, "revision": revision}))
@@ -48,6 +49,14 @@ def export_mteb(published: Published, to: Path) -> int:
     if not written:
         raise BenchError(f"{published.folder} has no figures of the task search; MTEB's form holds no others")
     return written
+
+
+def _cell(published: Published, row: Row) -> PublishedCell:
+    """The first of a row's cells. Raises BenchError where it has no manifest."""
+    found = next((published.cells[name] for name in row.cells[:1] if name in published.cells), None)
+    if found is None:
+        raise BenchError(f"{published.folder} lacks the manifest of {row.system}; get the published folder again")
+    return found
 
 
 def _revision(identity: Identity) -> str:
@@ -117,8 +126,11 @@ def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]
 
 
 def _write_run(published: Published, cell: PublishedCell, task: PublishedTask, path: Path, header: str = "") -> None:
-    """Ids are quoted where one of the answers needs it."""
-    answers = list(answers_by_query(published.runs(task.answers)))
+    """Ids are quoted where one of the answers needs it. Raises BenchError for others than the published ones."""
+    file = published.runs(task.answers)
+    if differs(file, task.sha256):
+        raise BenchError(f"{file} is not the file that its manifest names; get the published folder again")
+    answers = list(answers_by_query(file))
     quoted = any(re.search(r"\s", name) for _, names, _ in answers for name in names)
     write_answers(path, answers, cell.cell.system, quoted, header)
 
@@ -165,4 +177,6 @@ def _measured(options: Mapping[str, Any]) -> list[str]:
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"
+    """A name that is no path, and that any file system takes."""
+    plain = re.sub(r"[^\w.-]+", "_", name).encode()[:150].decode(errors="ignore")
+    return plain.strip("._") or "_"

@@ -173,9 +173,11 @@ def _read_cell(path: Path) -> PublishedCell:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(data, ensure_ascii=False).encode()  # half a character cannot be written again
     except (OSError, ValueError, RecursionError) as error:
         raise _not_published(path, error) from None
+    return data
 
 
 def _not_published(path: Path, error: Exception) -> BenchError:

@@ -1,12 +1,15 @@
 """A published leaderboard in other tools' forms."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from boards import changed
 from finished_cells import HOSTILE, Finished
 
 from bench.errors import BenchError
@@ -15,6 +18,7 @@ from bench.leaderboard.imported import score_run
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import Published, read_published
 from bench.leaderboard.selection import select
+from bench.visible import visible
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,32 @@ def test_runs_get_a_header_that_yaml_reads_and_score_passes_over(
     run = next(tmp_path.glob("bm25.*seed0*.search*.trec"))
     found = score_run(run, finished.dataset.collection, "again").evaluation
     np.testing.assert_allclose(found.values["nDCG@10"], finished.task("bm25").values["nDCG@10"], atol=1e-12)
+
+
+@pytest.mark.parametrize("export", [export_trec, export_ir_metadata])
+def test_answers_that_are_not_the_published_ones_are_not_exported(
+    published: Published, tmp_path: Path, export: Callable[[Published, Path], int]
+) -> None:
+    shutil.copytree(published.folder, tmp_path / "tiny")
+    answers = next((tmp_path / "tiny" / "runs").glob("bm25.*.parquet"))
+    content = bytearray(answers.read_bytes())
+    content[len(content) // 2] ^= 1
+    answers.write_bytes(content)
+    with pytest.raises(BenchError, match=r"\.parquet is not the file that its manifest names; get the published"):
+        export(read_published(tmp_path / "tiny"), tmp_path / "to")
+
+
+def test_a_board_without_its_manifests_is_not_exported(published: Published, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="lacks the manifest of"):
+        export_mteb(replace(published, cells={}), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["検" * 300, "../../x", "..", "a/b\\c\0", "\x1b[31m"])
+def test_any_system_has_a_folder_of_its_own_below(published: Published, tmp_path: Path, name: str) -> None:
+    export_mteb(replace(published, board=changed(published.board, system=name)), tmp_path / "to")
+    (folder,) = (tmp_path / "to").iterdir()
+    assert list(tmp_path.iterdir()) == [tmp_path / "to"]
+    assert visible(folder.name) == folder.name
 
 
 def test_every_form_is_known_by_its_name() -> None:
