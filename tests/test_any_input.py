@@ -229,7 +229,11 @@ def test_mark_up_that_never_closes_is_refused_at_once(content: str, tmp_path: Pa
     assert perf_counter() - start < 10
 
 
-@pytest.mark.parametrize("content", ["<title" * 75_000, "<title>" * 65_000, "<a>" * 150_000, "<" * 450_000])
+@pytest.mark.parametrize(
+    "content",
+    ["<title" * 75_000, "<title>" * 65_000, "<a>" * 150_000, "<" * 450_000],
+    ids=["cut", "title", "a", "bare"],
+)
 def test_a_topic_of_nothing_but_marks_is_read_at_once(content: str, tmp_path: Path) -> None:
     _lay(tmp_path, TREC | {"topics.trec": f"<top><num>1{content}</top>".encode()})
     start = perf_counter()
@@ -248,6 +252,7 @@ def test_a_topic_of_nothing_but_marks_is_read_at_once(content: str, tmp_path: Pa
         ("title = 'ü'".encode("utf-16"), "is text in UTF-16, not text in UTF-8; save it as UTF-8"),
         (b"\xfe\xff" + "title".encode("utf-16-be"), "is text in UTF-16"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_text_in_utf8_is_called_by_its_name(content: bytes, named: str, tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
