@@ -221,7 +221,11 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     assert [len(line) for _, line in read_lines(path)] == [2**20 - 1, 2**20 - 1]
 
 
-@pytest.mark.parametrize("content", ["<TEXT>" * 75_000, "<DOCNO>" * 75_000, "<" * 450_000, "<TEXT" * 90_000])
+@pytest.mark.parametrize(
+    "content",
+    ["<TEXT>" * 75_000, "<DOCNO>" * 75_000, "<" * 450_000, "<TEXT" * 90_000],
+    ids=["text", "docno", "bare", "cut"],
+)
 def test_mark_up_that_never_closes_is_refused_at_once(content: str, tmp_path: Path) -> None:
     _lay(tmp_path, TREC | {"documents.trec": f"<DOC><DOCNO>1</DOCNO>{content}</DOC>".encode()})
     start = perf_counter()
