@@ -127,12 +127,12 @@ def test_unknown_and_missing_suites_are_refused(tmp_path: Path) -> None:
         read_suite(str(tmp_path / "absent.toml"))
 
 
-def test_the_suite_in_the_readme_is_valid(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+def test_the_suite_in_the_docs_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "suites.md").read_text(encoding="utf-8")
     example = next(part for part in page.split("```toml\n")[1:] if part.startswith("title")).partition("```")[0]
     suite = read_suite(_written(tmp_path, example))
     options = _options(suite)
-    assert list(options) == ["bm25", "sif", "sbert", "colbert", "bm25 long"]
+    assert list(options) == ["bm25", "sif", "sbert", "colbert", "bm25 long", "sbert fine-tuned"]
     assert (options["bm25"], options["bm25 long"]) == ({}, {"b": 0.2})
     assert options["sbert"] == options["colbert"] == {"precision": "bfloat16"}
 

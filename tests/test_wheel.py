@@ -59,9 +59,3 @@ def test_the_wheel_brings_no_package_called_as_a_library(installed: Path) -> Non
     wheel = next(installed.parents[2].glob("*.whl"))
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"bench", "retrievers"}
-
-
-def test_ci_runs_the_second_command_as_the_readme_prints_it() -> None:
-    commands = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("    pip")]
-    assert len(commands) == 2
-    assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()

@@ -62,7 +62,7 @@ class _SeesProcesses(Notes):
 
 def test_what_it_has_started_ends_with_it(make_cells: MakeCells) -> None:
     watcher = _SeesProcesses()
-    local.run_cells(_limited(make_cells("starts-process"), 1.0), watcher)
+    local.run_cells(_limited(make_cells("starts-process"), 5.0), watcher)
     _, alive = psutil.wait_procs(watcher.sleeping, timeout=5)
     assert watcher.sleeping
     assert alive == []
