@@ -129,7 +129,7 @@ def test_python_compiles_and_suites_can_be_read(page: str, tmp_path: Path) -> No
         if "[[systems]]" in block:
             (tmp_path / "mine.toml").write_text(block)
             for system in read_suite(str(tmp_path / "mine.toml")).systems:
-                construct(system, 0)
+                assert construct(system, 0).seed == 0, system.label
 
 
 def test_the_card_that_is_shown_can_be_read(tmp_path: Path) -> None:
