@@ -1,0 +1,26 @@
+"""For the tests of a plugin's own package.
+
+    import pytest
+    from bench.testing import conformance
+
+    from my_package import TfIdf
+
+
+    @pytest.mark.parametrize("outcome", conformance(TfIdf, min_df=1), ids=str)
+    def test_it_keeps_the_contract(outcome):
+        outcome.require()
+"""
+
+from bench.conformance.kit import Outcome, check_class, check_retriever
+from bench.registry import own_name
+from bench.retriever import Retriever
+
+__all__ = ["Outcome", "check_class", "check_retriever", "conformance"]
+
+
+def conformance(kind: type[Retriever], **options: object) -> list[Outcome]:
+    """What every check of the kit finds of a retriever's class, constructed with some options.
+
+    The class need not be registered. Raises BenchError for an option that it does not accept.
+    """
+    return list(check_class(kind, own_name(kind), options))
