@@ -1,14 +1,6 @@
-"""For the tests of a plugin's own package.
+"""For the tests of a plugin's own package: a parameter of pytest for each clause of the contract.
 
-    import pytest
-    from bench.testing import conformance
-
-    from my_package import TfIdf
-
-
-    @pytest.mark.parametrize("outcome", conformance(TfIdf, min_df=1), ids=str)
-    def test_it_keeps_the_contract(outcome):
-        outcome.require()
+`@pytest.mark.parametrize("outcome", conformance(TfIdf), ids=str)`, and the test calls `outcome.require()`.
 """
 
 from bench.conformance.kit import Outcome, check_class, check_retriever

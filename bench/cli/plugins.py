@@ -43,7 +43,9 @@ def check(
 def new(
     kind: Annotated[Kind, typer.Argument(help="what to write")],
     name: Annotated[str, typer.Argument(help="how it is called in tables and on the command line, as tf-idf")],
-    to: Annotated[Path, typer.Option(file_okay=False, help="Folder in which the package's own folder is made.")] = Path(),
+    to: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder in which the package's own folder is made.")
+    ] = Path(),
 ) -> None:
     """Write a small package with a plugin that works, registered, with its test; then edit it."""
     from bench.scaffold import write_package

@@ -6,6 +6,7 @@ too: who uses it would meet a traceback.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -218,8 +219,8 @@ def ids_are_names(subject: Subject) -> None:
 def small_collections_are_answered(subject: Subject) -> None:
     if "search" not in subject.kinds:
         raise NotConcerned("it does not search")
-    for world, what in ((one_document_world, "one document"), (duplicates_world, "copies and empty texts")):
-        _answered_or_refused(lambda world=world: subject.answers(subject.fit(world), world), f"a collection of {what}")
+    for world in (one_document_world, duplicates_world):
+        _answered_or_refused(partial(_fit_and_ask, subject, world), f"the collection {subject.world(world).name}")
 
 
 @check(
@@ -293,6 +294,10 @@ def _given(subject: Subject, world: World, k: int) -> Rankings:
     return as_rankings(retriever.retrieve(queries, k), queries, subject.world(world).documents)
 
 
+def _fit_and_ask(subject: Subject, world: World) -> Rankings:
+    return subject.answers(subject.fit(world), world)
+
+
 def _compare(first: Rankings, second: Rankings, when: str) -> None:
     for position, query_id in enumerate(first.query_ids):
         if not alike(first.of(position), second.of(position)):
@@ -320,4 +325,3 @@ def _beside_a_model(path: Path) -> bool:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-

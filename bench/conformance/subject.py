@@ -80,7 +80,9 @@ class Subject:
     def home(self) -> World:
         """The collection on which most is checked. Raises BenchError if the subject takes none."""
         if not self.kinds:
-            raise BenchError(f"{self.name} takes none of the collections: {'; '.join(map(told, self.refusals.values()))}")
+            raise BenchError(
+                f"{self.name} takes none of the collections: {'; '.join(map(told, self.refusals.values()))}"
+            )
         return KINDS[self.kinds[0]]
 
     def questions(self, world: World) -> Sequence[Query]:

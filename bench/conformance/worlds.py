@@ -10,7 +10,7 @@ from bench.collections.writer import CollectionWriter
 from bench.progress import Progress
 
 TEXTS = {
-    "join": "Join two or more path components, inserting a slash where it is needed. An absolute part drops the rest.",
+    "join": "Join two or more path components, inserting a slash where needed. An absolute part drops the rest.",
     "split": "Split a path into its head and its tail. The tail never holds a slash; the head is all before it.",
     "exists": "Whether a path refers to a file or folder that exists. Broken links count as absent.",
     "mean": "The arithmetic mean of numbers: their sum divided by how many there are.",
@@ -97,7 +97,12 @@ def one_document_world(folder: Path) -> Collection:
 def duplicates_world(folder: Path) -> Collection:
     """The same text many times, a text without a word, and one that is empty."""
     repeated = [Document(f"copy {number}", "", TEXTS["join"]) for number in range(5)]
-    documents = [*repeated, Document("signs", "", "?! ... --"), Document("empty", "", ""), Document("join", "", "join")]
+    documents = [
+        *repeated,
+        Document("signs", "", "?! ... --"),
+        Document("empty", "", ""),
+        Document("join", "", "join"),
+    ]
     return _written(folder, "tiny-copies", documents, {"join": QUESTIONS["join"]}, {})
 
 
