@@ -46,9 +46,10 @@ class Trec(Source):
     """TREC files: documents.trec (<DOC>), topics.trec (<top>, <topic>) or a TSV of queries, and qrels.txt.
 
     Of a document its <DOCNO>, or the id of <DOC id="...">, and all text are read: titles are <TITLE>, <HEADLINE>,
-    <HL>, <HEAD> and <TTL>, the body is every other element and the text outside of elements, without mark-up. Numbers,
-    dates and codes (<DATE>, <DD>, <SO>, ...) are left out and told. Entities stay as they are. All topics are asked, in
-    the split "test". Judgements have four columns, or three or two without iteration and grade, or five (prels).
+    <HL>, <HEAD> and <TTL>, the body is every other element and the text outside of elements, without mark-up.
+    Numbers, dates and codes (<DATE>, <DD>, <SO>, ...) are left out and told. Entities stay as they are. All topics
+    are asked, in the split "test". Judgements have four columns, or three or two without iteration and grade, or five
+    (prels).
     """
 
     argument = "folder"

@@ -138,15 +138,16 @@ def with_documents(folder: Path, content: str, encoding: str = "utf-8") -> None:
     ("content", "document"),
     [
         (
-            "<DOC>\n<DOCNO> d1 </DOCNO>\n<HL> Pilot fog </HL>\n<DD> 05/12/88 </DD>\n<LP>\nthe quick harbour pilot\n</LP>\n"
-            "<TEXT>\nguides large ships through fog\n</TEXT>\n</DOC>",
+            "<DOC>\n<DOCNO> d1 </DOCNO>\n<HL> Pilot fog </HL>\n<DD> 05/12/88 </DD>\n"
+            "<LP>\nthe quick harbour pilot\n</LP>\n<TEXT>\nguides large ships through fog\n</TEXT>\n</DOC>",
             Document("d1", "Pilot fog", "the quick harbour pilot\nguides large ships through fog"),
         ),
         (f"<DOC>\n<DOCNO>d1</DOCNO>\n{PILOT}\n</DOC>", Document("d1", "", PILOT)),
         ("<DOC>\n<DOCNO>d1</DOCNO>\n</DOC>", Document("d1", "", "")),
         (f'<DOC><DOCNO>d1</DOCNO><TEXT lang="en">\n{PILOT}\n</TEXT></DOC>', Document("d1", "", PILOT)),
         (
-            f'<DOC id="d1" type="story" >\n<HEADLINE>\nPilot\n</HEADLINE>\n<TEXT>\n<P>\n{PILOT}\n</P>\n</TEXT>\n</DOC>',
+            f'<DOC id="d1" type="story" >\n<HEADLINE>\nPilot\n</HEADLINE>\n'
+            f"<TEXT>\n<P>\n{PILOT}\n</P>\n</TEXT>\n</DOC>",
             Document("d1", "Pilot", PILOT),
         ),
         ("<DOC><DOCNO>d1</DOCNO><P>one<P>two 1 < 2</DOC>", Document("d1", "", "one two 1 < 2")),
@@ -164,10 +165,10 @@ def test_what_is_left_out_is_told_and_may_be_chosen(tmp_path: Path, folder: Path
     wsj = "<DOC><DOCNO>d1</DOCNO><HL>Pilot</HL><DD>05/12/88</DD><LP>the quick</LP><TEXT>ships</TEXT></DOC>"
     with_documents(folder, wsj)
     whole = read_trec(tmp_path, folder=folder)
-    assert (whole.notes["<DD> left out"], list(whole.texts())[0]) == (1, "Pilot the quick\nships")
+    assert (whole.notes["<DD> left out"], next(iter(whole.texts()))) == (1, "Pilot the quick\nships")
     assert "; <DD> left out: 1" in Search().on(whole).definition
     chosen = read_trec(tmp_path, folder=folder, fields="HL,DD")
-    assert list(chosen.texts())[0] == "Pilot 05/12/88"
+    assert next(iter(chosen.texts())) == "Pilot 05/12/88"
     assert (chosen.notes["<LP> left out"], chosen.notes["<TEXT> left out"]) == (1, 1)
 
 
@@ -185,8 +186,8 @@ def test_other_encodings_are_named(tmp_path: Path, folder: Path) -> None:
     [
         ("<topics>\n<topic number='51'>\nharbour &amp; ships\n</topic>\n</topics>", "title", "harbour & ships"),
         (
-            '<?xml version="1.0"?>\n<topics>\n<topic number="51">\n<query>origin</query>\n<question>whence</question>\n'
-            "<narrative>all</narrative>\n</topic>\n</topics>",
+            '<?xml version="1.0"?>\n<topics>\n<topic number="51">\n<query>origin</query>\n'
+            "<question>whence</question>\n<narrative>all</narrative>\n</topic>\n</topics>",
             "desc",
             "whence",
         ),
