@@ -2,7 +2,7 @@
 
 from bench.terminal.board import BoardView
 from bench.terminal.console import console, make_printable
-from bench.terminal.hits import docids_table, hits_table, judged_table
+from bench.terminal.hits import docids_table, hits_table, judged_table, judged_tables
 from bench.terminal.listings import card_table, dataset_line, options_table, plan_table, print_names, suite_table
 from bench.terminal.progress import ProgressDisplay
 
@@ -15,6 +15,7 @@ __all__ = [
     "docids_table",
     "hits_table",
     "judged_table",
+    "judged_tables",
     "make_printable",
     "options_table",
     "plan_table",

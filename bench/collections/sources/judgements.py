@@ -1,6 +1,6 @@
 """Files of judgements in the forms that TREC's tracks and their users write."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from reprlib import repr as short
 
@@ -46,19 +46,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return is_plain(text)
-
-
-def named_alike(ids: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
-    """For ids that are not wanted as they stand: the one wanted id that is the same number, as 51 is 051."""
-    known = set(wanted)
-    numbers: dict[int, list[str]] = {}
-    for one in known:
-        if one.isascii() and one.isdigit() and len(one) < 20:
-            numbers.setdefault(int(one), []).append(one)
-    given = list(ids)
-    found = {}
-    for one in given:
-        same = numbers.get(int(one), []) if one.isascii() and one.isdigit() and len(one) < 20 else []
-        if one not in known and len(same) == 1 and same[0] not in given:
-            found[one] = same[0]
-    return found if len(set(found.values())) == len(found) else {}

@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field
 
 from bench.collections.collection import Document
 from bench.collections.sources import Source
-from bench.collections.sources.judgements import named_alike, read_judgements
+from bench.collections.sources.judgements import read_judgements
 from bench.collections.sources.markup import Element, blocks, elements, without_tags
 from bench.collections.writer import CollectionWriter
 from bench.errors import BadLine, BenchError
+from bench.numbering import renumbered
 from bench.progress import Progress
 from bench.textfiles import file_state, find_file, known_encoding, read_rows
 
@@ -82,7 +83,7 @@ class Trec(Source):
         judged = list(read_judgements(qrels, writer))
         is_table = topics.name.removesuffix(".gz").endswith(".tsv")
         asked = list(_queries(topics) if is_table else self._topics(topics))
-        alike = named_alike([query_id for _, query_id, _ in asked], {query_id for _, query_id, *_ in judged})
+        alike = renumbered([query_id for _, query_id, _ in asked], {query_id for _, query_id, *_ in judged})
         for line, query_id, text in asked:
             writer.query(_SPLIT, alike.get(query_id, query_id), text, f"{topics}:{line}")
             if query_id in alike:
