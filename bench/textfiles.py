@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,7 @@ def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int,
         yield number, record
 
 
-def text_of(record: dict[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
+def text_of(record: Mapping[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
     """A text value of a JSON record. `default` stands for one that is absent or null; without it, raises BadLine."""
     value = record.get(key)
     if value is None and default is not None:
@@ -123,7 +123,7 @@ def text_of(record: dict[str, Any], key: str, path: Path, number: int, default: 
     return value
 
 
-def id_of(record: dict[str, Any], key: str, path: Path, number: int) -> str:
+def id_of(record: Mapping[str, Any], key: str, path: Path, number: int) -> str:
     """An id of a JSON record: a text, or a whole number as text. Raises BadLine."""
     value = record.get(key)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID:

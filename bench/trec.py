@@ -79,7 +79,8 @@ def read_run(
     TREC's rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
     order. A query that the file does not answer has an empty answer; one that it names as the same number (51 for
     051) is found. Of a document that the file repeats for a query, `first` keeps the first. Raises BadLine for a
-    wrong number of fields, a score that is not a finite number, an unknown query or document, and a repeated document.
+    wrong number of fields, a score that is not a finite number, an unknown query or document, and a document that is
+    repeated.
     """
     decoded = unquote if is_of_lines(path) else str
     document_id_of = decoded if documents.ids_need_quoting else str

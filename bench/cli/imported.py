@@ -63,7 +63,7 @@ def score(
         typer.Argument(
             metavar="RUN...",
             help="Runs: TREC's (query Q0 document rank score tag), MS MARCO's (query document rank or score), each "
-            "also as .gz; .json {query: {document: score}}; ranx's .lz4; MTEB's predictions. A blank within an id is %20.",
+            "also as .gz; .json {query: {document: score}}; ranx's .lz4; MTEB's predictions. %20 is a blank in ids.",
         ),
     ],
     dataset: Annotated[str, typer.Option(help="Card, card file, source or folder.")] = "",
