@@ -15,6 +15,7 @@ from bench.needs import Needs
 from bench.runner.events import Event, Order, Remarked
 from bench.runner.plan import Cell
 from bench.store import write_text
+from bench.visible import plural
 
 _LARGEST = 1000
 """Tasks of an array; what Slurm allows unless a cluster says otherwise (MaxArraySize)."""
@@ -36,7 +37,7 @@ class SlurmExecutor:
                 "there is no sbatch on this machine; --dry-run writes the scripts, to be submitted where there is one"
             )
         for script, of_script in self.write(cells, order):
-            yield of_script[0], Remarked(f"{_submitted(script)}: {len(of_script)} cells of {script}")
+            yield of_script[0], Remarked(f"{_submitted(script)}: {plural(len(of_script), 'cell')} of {script}")
 
     def write(self, cells: Sequence[Cell], order: Order) -> list[tuple[Path, Sequence[Cell]]]:
         """A script, below the store's folder, for all cells that need the same, and at most a thousand."""
