@@ -72,6 +72,7 @@ class _Content(BaseModel):
     tasks: list[TaskEntry] = Field(default_factory=list)
     seeds: list[Seed] = Field(default_factory=list)
     time_limit: TimeLimit | None = None
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class Suite(BaseModel):
@@ -79,6 +80,7 @@ class Suite(BaseModel):
 
     findings: what its published page says of the outcome
     time_limit: seconds that a fit, and each task of a cell, may take
+    tune: what `bench tune` searches, by system or retriever: values by option, as in `bench.tuning.space`
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +93,7 @@ class Suite(BaseModel):
     tasks: list[TaskEntry] = Field(default_factory=lambda: [TaskEntry(task="search", assumed=True)], min_length=1)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     time_limit: TimeLimit = DAY
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def on(self, collection: "Collection") -> "Suite":
         """With the tasks that this collection is asked."""
@@ -169,6 +172,7 @@ def _content(path: Path, extending: Sequence[Path]) -> _Content:
             "tasks": _replaced(base.tasks, own.tasks, lambda task: task.task),
             "seeds": own.seeds or base.seeds,
             "time_limit": own.time_limit or base.time_limit,
+            "tune": base.tune | own.tune,
         }
     )
 
