@@ -82,6 +82,7 @@ class SPLADE(ModelOptions, Scoring):
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         products = self._weights[places] * np.repeat(weights, lengths)
         sums = np.bincount(self._texts[places], products, minlength=self._distinct)
+        sums = sums.astype(np.float64, copy=False)  # it counts in integers where there is nothing to add
         sums[sums == 0] = -np.inf  # every weight is above 0
         return sums
 
