@@ -3,7 +3,7 @@
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import BenchError
 
@@ -35,7 +35,7 @@ def set_pooling(encoder: "SentenceTransformer", folder: Path, wanted: Pooling, n
         if wanted != "auto":
             raise BenchError(f"model '{name}' pools no token vectors; leave pooling at auto")
         return "none"
-    module = encoder[place]
+    module: Any = encoder[place]
     if wanted != "auto":
         pooled = Module(module.embedding_dimension, pooling_mode=wanted, include_prompt=module.include_prompt)
         encoder[place] = pooled
