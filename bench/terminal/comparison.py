@@ -55,8 +55,8 @@ def pairs_view(found: "Pairs") -> RenderableType:
         add(pairs, names, f"{test.difference:+.4f}", interval, effect, f"{test.p:.4f}", f"{test.corrected:.4f}")
     note = (
         f"{found.task}, {plural(found.queries, 'query')}, fingerprint {found.fingerprint[:6]}; p: paired "
-        f"randomisation test, {found.flips:,} sign flips, corrected over {plural(len(found.tests), 'pair')} (Holm); rank: those "
-        "that remain open at level .05"
+        f"randomisation test, {found.flips:,} sign flips, corrected over {plural(len(found.tests), 'pair')} (Holm); "
+        "rank: those that remain open at level .05"
     )
     return Group(means, Text(), pairs, text(note, style="dim"))
 
