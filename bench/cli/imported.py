@@ -107,8 +107,9 @@ def score(
     collection = _judged(dataset, qrels, run_files, screen)
     rows = [score_run(path, collection, name or path.name, task, options, repeats.value) for path in run_files]
     screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))
-    for row in rows if keep else ():
-        screen.print(f"kept in {keep_run(row, collection, keep)}", style="dim", markup=False)
+    if keep:
+        for row in rows:
+            screen.print(f"kept in {keep_run(row, collection, keep)}", style="dim", markup=False)
     if json_file:
         write_figures(json_file, [figure for row in rows for figure in imported_figures(row)])
 

@@ -121,8 +121,8 @@ def _judgements(paths: Sequence[Path], column: Mapping[str, str], split: str) ->
     for path in paths:
         for line, record in read_records(path):
             if not split or str(record.get(column["split"])) == split:
-                ids = (id_of(record, column[name], path, line) for name in ("query", "document"))
-                yield Judged(f"{path}:{line}", *ids, _grade(record, column["grade"], path, line))
+                query, document = (id_of(record, column[name], path, line) for name in ("query", "document"))
+                yield Judged(f"{path}:{line}", query, document, _grade(record, column["grade"], path, line))
 
 
 def _grade(record: Mapping[str, Any], column: str, path: Path, line: int) -> int:
