@@ -169,4 +169,5 @@ def compare(
     if len(sides) > 2:
         screen.print(pairs_view(compare_many(sides, measure, seed)))
     else:
-        screen.print(comparison_view(compare_sides(*sides, measure, moved, seed)))
+        first, second = sides
+        screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))
