@@ -78,6 +78,8 @@ def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
     `bm25?k1=0.9`, is added. Where nothing of the suite is named all of it stays. Raises BenchError for unknown
     names and for equal systems.
     """
+    from bench.parts import with_rows
+
     names = {name for entry in suite.systems for name in (entry.label, entry.retriever)}
     for name in wanted:
         if wanted.count(name) > 1:
@@ -87,8 +89,9 @@ def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
             raise UnknownName(f"system of suite {suite.name}", name, {*names, *plugins}, remedy)
     selected = names & set(wanted)
     kept = [entry for entry in suite.systems if not selected or {entry.label, entry.retriever} & selected]
+    left_out = [entry for entry in suite.systems if entry not in kept]
     added = _added([name for name in wanted if name not in names])
-    return suite.model_copy(update={"systems": [*kept, *added]}).check()
+    return suite.model_copy(update={"systems": [*with_rows(kept, left_out), *added]}).check()
 
 
 def _added(specs: Sequence[str]) -> list[SystemEntry]:

@@ -76,6 +76,7 @@ class _Content(BaseModel):
     seeds: list[Seed] = Field(default_factory=list)
     time_limit: TimeLimit | None = None
     needs: Needs | None = None
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class Suite(BaseModel):
@@ -84,6 +85,7 @@ class Suite(BaseModel):
     findings: what its published page says of the outcome
     time_limit: seconds that a fit, and each task of a cell, may take
     needs: cores, accelerators and memory of a cell whose system does not say
+    tune: what `bench tune` searches, by system or retriever: values by option, as in `bench.tuning.space`
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +99,7 @@ class Suite(BaseModel):
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     time_limit: TimeLimit = DAY
     needs: Needs = Needs()
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def on(self, collection: "Collection") -> "Suite":
         """With the tasks that this collection is asked."""
@@ -176,6 +179,7 @@ def _content(path: Path, extending: Sequence[Path]) -> _Content:
             "seeds": own.seeds or base.seeds,
             "time_limit": own.time_limit or base.time_limit,
             "needs": own.needs or base.needs,
+            "tune": base.tune | own.tune,
         }
     )
 

@@ -83,6 +83,20 @@ def show(
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
 
 
+@app.command(epilog=examples("inspect limit", "inspect FOLDER", "inspect 'scifact?minimum_relevance=2'"))
+def inspect(
+    dataset: Annotated[str, typer.Argument(help="a card, card file, source, folder or .zip")],
+    plugin: Plugins = [],
+) -> None:
+    """Tell what a dataset holds, and what its rules will do: look before you run."""
+    from bench.collections.inspection import inspect as facts_of
+    from bench.terminal import console, facts_table
+
+    registry.load_files(plugin)
+    screen = console()
+    screen.print(facts_table(facts_of(open_dataset(dataset, screen).collection)))
+
+
 def _show_dataset(spec: str) -> None:
     """The card of that name; what has none is opened."""
     from bench.collections.cards import cards

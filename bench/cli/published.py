@@ -126,11 +126,13 @@ def export(
         "compare bm25 sbert --dataset pydoc-1k",
         "compare runs/cells/CELL runs/cells/CELL --measure nDCG@10",
         "compare mine.trec theirs.trec.gz --dataset scifact",
+        "compare bm25 sbert colbert mine.trec --dataset pydoc-1k",
     )
 )
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN", help="two names of systems, folders of cells, or TREC run files")
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="names of systems, folders of cells, or run files; two or more"),
     ],
     dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
     task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
@@ -142,24 +144,30 @@ def compare(
     seed: Seed = 0,
     plugin: Plugins = [],
 ) -> None:
-    """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
+    """Compare systems query by query: difference, interval, p, wins and losses; of two, what moved most.
+
+    Of more than two every pair is tested on one measure, p is corrected for all pairs (Holm), and ranks follow.
+    """
     from bench.cells.stores import fetched
     from bench.leaderboard.compare import compare as compare_sides
     from bench.leaderboard.compare import dataset_of, locate, read_side
+    from bench.leaderboard.compare_many import compare_many
     from bench.terminal import console
-    from bench.terminal.comparison import comparison_view
+    from bench.terminal.comparison import comparison_view, pairs_view
 
     registry.load_files(plugin)
-    if len(runs) != 2:
-        raise BenchError(
-            f"{plural(len(runs), 'run')} given; `bench compare` takes exactly two, `bench publish` tests all pairs"
-        )
+    if len(runs) < 2:
+        raise BenchError(f"{plural(len(runs), 'run')} given; `bench compare` takes two or more")
     folder = fetched(cells)
     paths = [locate(name, folder, dataset) for name in runs]
     spec = dataset or dataset_of(paths)
     if not spec:
-        raise BenchError("two run files say nothing of their collection; name it with --dataset")
+        raise BenchError("run files say nothing of their collection; name it with --dataset")
     screen = console()
     opened = open_dataset(spec, screen)
-    first, second = (read_side(path, task, opened) for path in paths)
-    screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))
+    sides = [read_side(path, task, opened) for path in paths]
+    if len(sides) > 2:
+        screen.print(pairs_view(compare_many(sides, measure, seed)))
+    else:
+        first, second = sides
+        screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))

@@ -18,7 +18,7 @@ from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
-from bench.protocols import Embeds, GeneratesIdentifiers, Saves
+from bench.protocols import Embeds, GeneratesIdentifiers, can_be_saved
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
@@ -134,7 +134,7 @@ def _fitted(
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         fit(retriever, dataset.collection.training_view(), retriever.workplace)
         return retriever
     if not can_load(cell.folder):

@@ -13,8 +13,9 @@ from bench.cells.stores import CELLS
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
 from bench.durations import DAY
-from bench.errors import BenchError, UnusableClass
+from bench.errors import BenchError, CannotImport, UnusableClass
 from bench.needs import Needs
+from bench.parts import with_rows
 from bench.retriever import Retriever
 from bench.runner.problems import explain, problem_of
 from bench.store import slug
@@ -86,14 +87,16 @@ def make_plan(
 
     What is given twice is planned once, and a deterministic system with the first seed alone. Raises BenchError if
     nothing is left to run, for two systems or collections that would share a row, for unknown retrievers, tasks and
-    options, and for a task's weights that cannot be found. A retriever that cannot be constructed or whose weights
-    cannot be found, and a dataset that could not be opened, are the problem of their own cells.
+    options, for a system that is a part of itself, and for a task's weights that cannot be found. A retriever that
+    cannot be constructed or whose weights cannot be found, and a dataset that could not be opened, are the problem of
+    their own cells.
     """
     tasks = [_task(entry) for entry in _once(suite.tasks)]
+    systems = with_rows(list(_once(suite.systems)), suite.systems)
     cells = [
         cell
         for dataset in _distinct(datasets)
-        for entry in _once(suite.systems)
+        for entry in systems
         if _can_learn(entry, dataset)
         for cell in _cells(entry, dataset, suite, tasks, out, device, tuple(plugin_files))
     ]
@@ -150,8 +153,18 @@ def _distinct(datasets: Sequence[Dataset | Unopened]) -> list[Dataset | Unopened
 def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retriever:
     """The retriever of a suite's entry, validated and not yet fitted. Raises whatever its class raises."""
     kind: type[Retriever] = registry.find("retriever", entry.retriever).load()
-    placed = {"device": device} if device and "device" in kind.model_fields else {}
-    return kind.from_options(entry.label, {"seed": seed, **placed, **entry.options})
+    retriever = kind.from_options(entry.label, {"seed": seed, **entry.options})
+    if device:
+        _place(retriever, device)
+    return retriever
+
+
+def _place(retriever: Retriever, device: str) -> None:
+    """Have a system and its parts compute there, but those that say where themselves."""
+    if "device" in type(retriever).model_fields and "device" not in retriever.model_fields_set:
+        setattr(retriever, "device", device)  # noqa: B010
+    for part in retriever.components():
+        _place(part, device)
 
 
 def open_task(name: str, options: Mapping[str, Any]) -> Task:
@@ -242,6 +255,8 @@ def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Ret
         return construct(entry, seed, device), None
     except UnusableClass as error:
         return None, Problem("error", f"'{entry.retriever}' cannot be constructed: {error}")
+    except CannotImport as error:  # of a part
+        return None, problem_of(error)
     except BenchError:
         raise
     except Exception as error:
