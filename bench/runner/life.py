@@ -42,7 +42,7 @@ def fork_context(neural: bool, *also: str) -> ForkServerContext:
     also: modules that every process would import as its main one
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.runner.preload" if neural else "bench.runner.cell", *also])
+    context.set_forkserver_preload(["bench.runner.preload_neural" if neural else "bench.runner.preload", *also])
     return context
 
 
