@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -27,7 +27,7 @@ from retrievers.encoding import (
 )
 from retrievers.learning.finetuning import FineTuned
 from retrievers.learning.options import FineTuningOptions
-from retrievers.scoring import Scoring
+from retrievers.sharding import Hits, Sharded, even_blocks, whole_unless_exact
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from retrievers.learning.contrastive import Method
 
 
-class SBERT(Scoring, FineTuned):
+class SBERT(Sharded, FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate
@@ -45,6 +45,10 @@ class SBERT(Scoring, FineTuned):
 
     family = "dense"
 
+    block: ClassVar[int] = 2**15
+    """Texts that are compared with a batch of queries at once."""
+    cells: ClassVar[int] = 2**25
+
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
     )
@@ -52,6 +56,8 @@ class SBERT(Scoring, FineTuned):
     query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
     document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
     index: IndexOptions = Field(default_factory=IndexOptions, description="how the nearest vectors are found")
+
+    _whole = field_validator("index")(whole_unless_exact)
 
     @field_validator("finetuning")
     @classmethod
@@ -100,8 +106,8 @@ class SBERT(Scoring, FineTuned):
             self._finetune(collection, texts)
         self._holders = Holders(texts.place)
         full, dimension = FullWindows(), self._dimension
-        with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
-            vectors = texts.vectors(self._encode_documents, dimension, self.encoding_batch, self.progress)
+        with self._document_encoder(texts, full) as encode:
+            vectors = texts.vectors(encode, dimension, self.encoding_batch, self.progress)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
         return self
@@ -144,12 +150,19 @@ class SBERT(Scoring, FineTuned):
         """A vector of each query."""
         return self._encode_queries([query.text for query in queries])
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return even_blocks(len(self._vectors) if self.index.exact else self.documents, self.block)
+
+    def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
         """Inner products, with torch: a second library's threads would wait for its own."""
         import torch
 
-        products = torch.from_numpy(vectors).to(self._vectors.device) @ self._vectors.T
-        return self._holders.spread(products.cpu().numpy())
+        texts = self._vectors[self.blocks[number]]
+        return (torch.from_numpy(vectors).to(texts.device) @ texts.T).cpu().numpy()
+
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
 
     def answer(self, queries: Sequence[Query], vectors: np.ndarray, k: int) -> Rankings:
         if self.index.exact:
@@ -173,6 +186,10 @@ class SBERT(Scoring, FineTuned):
     def _comparable(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors whose inner product is the model's similarity."""
         return _unit(vectors) if self.encoder.similarity_fn_name == "cosine" else vectors.astype(np.float32)
+
+    @property
+    def _document_limit(self) -> int | None:
+        return token_limit(self.encoder)
 
     @property
     def _query_prompt(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from retrievers.encoding import open_array
-from retrievers.late_interaction.ragged import flatten
+from retrievers.ragged import flatten
 
 
 class TokenVectors(ABC):
