@@ -9,10 +9,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection
+from bench.collections.histories import known_items, training_sequences
 from bench.errors import BenchError
 from bench.models import pick_device
 from retrievers.recommenders.options import AttentionTrainingOptions
-from retrievers.recommenders.sequences import Recommender, known_items, training_sequences
+from retrievers.recommenders.sequences import Recommender
 
 if TYPE_CHECKING:
     from retrievers.recommenders.transformer import Transformer

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
+from bench.collections.histories import known_items, training_sequences
 from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -27,7 +28,6 @@ from retrievers.recommenders.semantic_ids.options import (
 )
 from retrievers.recommenders.semantic_ids.tokenizers import tokenize
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
-from retrievers.recommenders.sequences import known_items, training_sequences
 
 if TYPE_CHECKING:
     from torch import Tensor
