@@ -49,6 +49,11 @@ def write_mapping(path: Path, mapping: Mapping[str, Codes]) -> None:
     _form(path).write(path, mapping)
 
 
+def mapping_files(path: Path) -> list[Path]:
+    """The files that a mapping lies in."""
+    return [path, _ids_of(path)] if path.suffix == ".npy" else [path]
+
+
 def _form(path: Path) -> _Form:
     if path.suffix not in _FORMS:
         raise UnknownName("form of a mapping", path.name, _FORMS, "(by the ending of its name)")
