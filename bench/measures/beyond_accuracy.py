@@ -10,6 +10,9 @@ import numpy as np
 from bench.measures.measure import Count, Measure
 from bench.rankings import Rankings
 
+COVERAGE = "coverage@"
+"""Begins the name of the count that tells how much of the catalogue is shown."""
+
 
 @dataclass(frozen=True)
 class BeyondAccuracy:
@@ -57,7 +60,7 @@ class BeyondAccuracy:
         shown = np.bincount(rows, minlength=len(self.popularity))
         return [
             Count(
-                f"coverage@{self.cutoff}",
+                f"{COVERAGE}{self.cutoff}",
                 float((shown > 0).mean()),
                 f"share of the catalogue that stands among the first {self.cutoff} of some answer",
                 f"coverage @{self.cutoff}",
