@@ -158,7 +158,8 @@ class _Plane:
         values = [value for value, _ in places]
         figures = [row.figures[block.primary.name] for row in rows]
         up = _with_margin(min(figure.low for figure in figures), max(figure.high for figure in figures))
-        across = _decades(values) if good.log else _with_margin(min(values), max(values), 0.2)
+        low, high = _with_margin(min(values), max(values), 0.2)
+        across = _decades(values) if good.log else (max(low, 0.0), high)
         return cls(good, block, places, across, up, width)
 
     @staticmethod
