@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
+from bench.cells.stores import CellStore, open_store
 from bench.choice import choose
 from bench.cli.common import (
     RUNS,
@@ -93,12 +94,26 @@ def show(
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
-        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out, plugin)
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, open_store(out), plugin)
     elif what == "ids":
         suites = [choose("", [dataset], [name], settings, [each]) for each in dict.fromkeys((seed, *other_seed))]
-        _show_ids(suites, device, out, plugin, to, json_file)
+        _show_ids(suites, device, open_store(out), plugin, to, json_file)
     else:
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids", "ids"))
+
+
+@app.command(epilog=examples("inspect limit", "inspect FOLDER", "inspect 'scifact?minimum_relevance=2'"))
+def inspect(
+    dataset: Annotated[str, typer.Argument(help="a card, card file, source, folder or .zip")],
+    plugin: Plugins = [],
+) -> None:
+    """Tell what a dataset holds, and what its rules will do: look before you run."""
+    from bench.collections.inspection import inspect as facts_of
+    from bench.terminal import console, facts_table
+
+    registry.load_files(plugin)
+    screen = console()
+    screen.print(facts_table(facts_of(open_dataset(dataset, screen).collection)))
 
 
 def _show_dataset(spec: str) -> None:
@@ -112,21 +127,21 @@ def _show_dataset(spec: str) -> None:
         screen.print(card_table(card))
 
 
-def _show_docids(suite: "Suite", document: str, device: str | None, out: Path, plugin: Sequence[Path]) -> None:
+def _show_docids(suite: "Suite", document: str, device: str | None, store: CellStore, plugin: Sequence[Path]) -> None:
     from bench.runner.asking import neighbours
     from bench.terminal import console, docids_table
 
     screen = console()
     opened = open_dataset(suite.datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase), plugin)
+        found = neighbours(suite, opened, document, 10, store, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
 
 
 def _show_ids(
     suites: "Sequence[Suite]",
     device: str | None,
-    out: Path,
+    store: CellStore,
     plugin: Sequence[Path],
     to: Path | None,
     json_file: Path | None,
@@ -143,7 +158,7 @@ def _show_ids(
     screen = console()
     opened = open_dataset(suites[0].datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        named = [naming(one, opened, out, device, lambda phase, *_: status.update(phase), plugin) for one in suites]
+        named = [naming(one, opened, store, device, lambda phase, *_: status.update(phase), plugin) for one in suites]
         status.update("comparing identifiers")
         report = report_on(opened.collection, named)
     screen.print(identifiers_view(report, [one.seeds[0] for one in suites[1:]]))
@@ -182,7 +197,9 @@ def search(
     chosen = choose("", [dataset], [retriever], settings, [seed])
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
-        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase), plugin)
+        hits = ask(
+            chosen, opened, question, k, open_store(out), device, lambda phase, *_: status.update(phase), plugin
+        )
     screen.print(hits_table(hits, opened.collection))
 
 

@@ -103,7 +103,11 @@ class SID(ModelOptions, Retriever):
         return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
     def _item_vectors(self, collection: Collection) -> np.ndarray:
-        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none."""
+        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none.
+
+        Raises BenchError where no item has any text.
+        """
+        refuse_textless(collection)
         folder = self.workplace.shared(
             {"item vectors": find_weights(self.model).digest, "of": collection.fingerprint, "at": self.precision},
             lambda folder: np.save(folder / "vectors.npy", self._encoded(collection)),
