@@ -14,7 +14,12 @@ from bench.store import cache_root, folder_bytes, remove_drafts, remove_unused
 from bench.workplace import KEY
 
 _JUDGE = "judge's vectors"
-_PLACES = {"collections/*": "collection", "shared/*/*": "shared work", "judges/*/*": _JUDGE}
+_PLACES = {
+    "collections/*": "collection",
+    "archives/*": "unpacked archive",
+    "shared/*/*": "shared work",
+    "judges/*/*": _JUDGE,
+}
 """Where entries lie below the cache, and what they are unless they say so themselves."""
 
 _DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}

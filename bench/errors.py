@@ -23,10 +23,10 @@ class BenchError(Exception):
 
 
 class BadLine(BenchError):
-    """A line of an input file that cannot be read."""
+    """A line of an input file that cannot be read, or (line 0) a place in a file that has no lines."""
 
     def __init__(self, path: Path | str, line: int, problem: str, expected: str) -> None:
-        super().__init__(f"{path}:{line}: {problem}; expected {expected}")
+        super().__init__(f"{path}:{f'{line}:' if line else ''} {problem}; expected {expected}")
 
 
 class UnknownName(BenchError):

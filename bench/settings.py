@@ -34,17 +34,17 @@ def parse_value(text: str) -> Any:
     return text
 
 
-def parse_setting(setting: str, example: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`. Raises BenchError, which shows the example."""
+def parse_setting(setting: str, example: str, flag: str = "--set") -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`. Raises BenchError, which shows the flag and the example."""
     name, equals, value = setting.partition("=")
     if not (name.strip() and equals):
-        raise BenchError(f"--set {setting}: write {example}")
+        raise BenchError(f"{flag} {setting}: write {example}")
     return name.strip(), value
 
 
-def parse_settings(settings: list[str], example: str) -> dict[str, str]:
+def parse_settings(settings: list[str], example: str, flag: str = "--set") -> dict[str, str]:
     """Several of them. Raises BenchError for a name that is given twice."""
-    return _unique([parse_setting(setting, example) for setting in settings], "--set")
+    return _unique([parse_setting(setting, example, flag) for setting in settings], flag)
 
 
 def parse_query(spec: str) -> tuple[str, dict[str, str]]:

@@ -174,6 +174,7 @@ class TaskResult(_Record):
     measures: list[Measure]
     columns: list[str]
     instrument: Instrument | None = None
+    second_instrument: Instrument | None = None
     figures: list[Figure]
     counts: list[Count] = Field(default_factory=list)
     cost: TaskCost = TaskCost()
@@ -192,6 +193,7 @@ class TaskResult(_Record):
             "measures": list(exam.measures),
             "columns": list(exam.columns),
             "instrument": exam.instrument,
+            "second_instrument": exam.second_instrument,
             "figures": list(evaluation.figures),
             "counts": list(evaluation.counts),
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
+from bench.cells.stores import CellStore, open_store
 from bench.choice import choose
 from bench.cli.common import (
     RUNS,
@@ -77,9 +78,23 @@ def show(
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
-        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out, plugin)
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, open_store(out), plugin)
     else:
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
+
+
+@app.command(epilog=examples("inspect limit", "inspect FOLDER", "inspect 'scifact?minimum_relevance=2'"))
+def inspect(
+    dataset: Annotated[str, typer.Argument(help="a card, card file, source, folder or .zip")],
+    plugin: Plugins = [],
+) -> None:
+    """Tell what a dataset holds, and what its rules will do: look before you run."""
+    from bench.collections.inspection import inspect as facts_of
+    from bench.terminal import console, facts_table
+
+    registry.load_files(plugin)
+    screen = console()
+    screen.print(facts_table(facts_of(open_dataset(dataset, screen).collection)))
 
 
 def _show_dataset(spec: str) -> None:
@@ -93,14 +108,14 @@ def _show_dataset(spec: str) -> None:
         screen.print(card_table(card))
 
 
-def _show_docids(suite: "Suite", document: str, device: str | None, out: Path, plugin: Sequence[Path]) -> None:
+def _show_docids(suite: "Suite", document: str, device: str | None, store: CellStore, plugin: Sequence[Path]) -> None:
     from bench.runner.asking import neighbours
     from bench.terminal import console, docids_table
 
     screen = console()
     opened = open_dataset(suite.datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase), plugin)
+        found = neighbours(suite, opened, document, 10, store, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
 
 
@@ -130,7 +145,9 @@ def search(
     chosen = choose("", [dataset], [retriever], settings, [seed])
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
-        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase), plugin)
+        hits = ask(
+            chosen, opened, question, k, open_store(out), device, lambda phase, *_: status.update(phase), plugin
+        )
     screen.print(hits_table(hits, opened.collection))
 
 

@@ -54,7 +54,7 @@ def cards() -> dict[str, Card]:
 def find_card(name: str) -> Card:
     """The card of that name. Raises UnknownName with the nearest names."""
     if name not in cards():
-        raise UnknownName("dataset", name, cards(), "(or give a source: beir:FOLDER, trec:FOLDER, irds:ID)")
+        raise UnknownName("dataset", name, cards(), "(or give a folder, a .zip, or a source, as beir:FOLDER)")
     return cards()[name]
 
 

@@ -76,7 +76,7 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]
     collection = _collection(cell)
     left = [task for task in cell.tasks if not task.done]
     if not can_be_saved(retriever):
-        return _answer_here(left, retriever, collection, setting)
+        return _answer_here(cell, retriever, collection, setting)
     if left:
         with suppress(Exception):  # the task's own process meets it again and tells
             exam = open_task(left[0].name, left[0].options).on(collection)
@@ -95,7 +95,7 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
     memory = PeakMemory()  # all libraries are there now and count for none
     retriever = _loaded(cell, setting, tell)
     answered = _answer(planned, exam, retriever, None if computes_elsewhere(retriever) else memory, cell.folder)
-    _evaluate(answered, retriever, collection, setting)
+    _evaluate(cell, answered, retriever, collection, setting)
 
 
 def _constructed(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
@@ -159,13 +159,11 @@ def _save(cell: Cell, retriever: Retriever) -> int | None:
     return None if computes_elsewhere(retriever) else folder_bytes(index)
 
 
-def _answer_here(
-    tasks: Sequence[PlannedTask], retriever: Retriever, collection: Collection, setting: Setting
-) -> dict[str, Problem]:
-    """Answer all tasks, then have all evaluated; the problem of each that failed."""
+def _answer_here(cell: Cell, retriever: Retriever, collection: Collection, setting: Setting) -> dict[str, Problem]:
+    """Answer all tasks that are left, then have all evaluated; the problem of each that failed."""
     problems: dict[str, Problem] = {}
     answered = []
-    for planned in tasks:
+    for planned in (task for task in cell.tasks if not task.done):
         try:
             exam = open_task(planned.name, planned.options).on(collection)
             answered.append(_answer(planned, exam, retriever, None, None))
@@ -174,7 +172,7 @@ def _answer_here(
             problems[planned.name] = problem_of(error)
     for one in answered:
         try:
-            _evaluate(one, retriever, collection, setting)
+            _evaluate(cell, one, retriever, collection, setting)
         except Exception as error:
             traceback.print_exc()
             problems[one.planned.name] = problem_of(error)
@@ -221,11 +219,15 @@ def _refused_answers() -> Iterator[None]:
         raise InvalidOutput(str(error)) from error
 
 
-def _evaluate(answered: _Answered, retriever: Retriever, collection: Collection, setting: Setting) -> None:
+def _evaluate(
+    cell: Cell, answered: _Answered, retriever: Retriever, collection: Collection, setting: Setting
+) -> None:
     """Have the answers evaluated and write the task's folder."""
-    planned, exam = answered.planned, answered.exam
+    planned, exam, identity = answered.planned, answered.exam, cell.identity
     retriever.progress(f"{planned.name}: scoring", 0, 1)
-    evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever))
+    evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever)).without(
+        exam.barred(identity.family, identity.weights.values())
+    )
     result = TaskResult.of(
         planned.name,
         planned.options,

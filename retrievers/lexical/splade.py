@@ -11,7 +11,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY, ModelOptions
-from retrievers.encoding import DistinctTexts, Holders
+from retrievers.encoding import DistinctTexts, Holders, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 from retrievers.scoring import Scoring
 
@@ -47,6 +47,7 @@ class SPLADE(ModelOptions, Scoring):
         """Raises BenchError for documents that have no weight at all."""
         from scipy.sparse import vstack
 
+        refuse_textless(collection)
         texts = DistinctTexts(collection.texts())
         read = texts.encode(lambda batch: self.encoder.weights(batch, "document"), self.encoding_batch, self.progress)
         index = vstack([_heaviest(part, self.document_words) for part in read], format="csc")
@@ -82,6 +83,7 @@ class SPLADE(ModelOptions, Scoring):
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         products = self._weights[places] * np.repeat(weights, lengths)
         sums = np.bincount(self._texts[places], products, minlength=self._distinct)
+        sums = sums.astype(np.float64, copy=False)  # it counts in integers where there is nothing to add
         sums[sums == 0] = -np.inf  # every weight is above 0
         return sums
 

@@ -17,6 +17,7 @@ from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_d
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.token_states import reading_once
+from retrievers.encoding import refuse_textless
 from retrievers.generative.docids import Identifiers, with_collision_numbers
 from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
 from retrievers.recommenders.semantic_ids.options import (
@@ -99,7 +100,11 @@ class SID(ModelOptions, Retriever):
         return self
 
     def _item_vectors(self, collection: Collection) -> np.ndarray:
-        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none."""
+        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none.
+
+        Raises BenchError where no item has any text.
+        """
+        refuse_textless(collection)
         folder = self.workplace.shared(
             {"item vectors": find_weights(self.model).digest, "of": collection.fingerprint, "at": self.precision},
             lambda folder: np.save(folder / "vectors.npy", self._encoded(collection)),
