@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
-from bench.collections.collection import Collection, Documents, Query
+from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
@@ -101,7 +101,7 @@ class RM3(BM25):
         from scipy.sparse import csr_array
 
         super().load(folder)
-        self._documents: Documents = load_ids(folder)
+        self._documents = load_ids(folder)
         parts = (
             np.load(folder / f"forward-{name}.npy", allow_pickle=False) for name in ("data", "indices", "indptr")
         )
