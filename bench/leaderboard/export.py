@@ -26,10 +26,10 @@ _LANGUAGES = {
     "estonian": "est-Latn", "finnish": "fin-Latn", "french": "fra-Latn", "german": "deu-Latn", "greek": "ell-Grek",
     "hindi": "hin-Deva", "hungarian": "hun-Latn", "indonesian": "ind-Latn", "irish": "gle-Latn",
     "italian": "ita-Latn", "japanese": "jpn-Jpan", "khmer": "khm-Khmr", "korean": "kor-Hang", "lao": "lao-Laoo",
-    "lithuanian": "lit-Latn", "nepali": "npi-Deva", "norwegian": "nob-Latn", "persian": "fas-Arab", "polish": "pol-Latn",
-    "portuguese": "por-Latn", "romanian": "ron-Latn", "russian": "rus-Cyrl", "serbian": "srp-Cyrl",
-    "spanish": "spa-Latn", "swedish": "swe-Latn", "tamil": "tam-Taml", "thai": "tha-Thai", "turkish": "tur-Latn",
-    "yiddish": "yid-Hebr",
+    "lithuanian": "lit-Latn", "nepali": "npi-Deva", "norwegian": "nob-Latn", "persian": "fas-Arab",
+    "polish": "pol-Latn", "portuguese": "por-Latn", "romanian": "ron-Latn", "russian": "rus-Cyrl",
+    "serbian": "srp-Cyrl", "spanish": "spa-Latn", "swedish": "swe-Latn", "tamil": "tam-Taml", "thai": "tha-Thai",
+    "turkish": "tur-Latn", "yiddish": "yid-Hebr",
 }  # fmt: skip
 """ISO 639-3 language and ISO 15924 script, as MTEB names a collection's language."""
 
@@ -42,8 +42,8 @@ def export_mteb(published: Published, to: Path) -> int:
     The layout is that of MTEB's results repository: `mteb.ResultCache(FOLDER).load_results()` reads what lies in
     FOLDER/results. A task is called as MTEB calls it where the collection's card says so. The dataset's revision is
     the collection's fingerprint. The system's is a digest of its options, weights and code, the same on every
-    collection, so that figures of another system are never taken for these. Raises BenchError where no row has figures
-    of the task.
+    collection, so that figures of another system are never taken for these. Raises BenchError where no row has
+    figures of the task.
     """
     written = 0
     for collection, block, row in _rows(published):
