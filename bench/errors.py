@@ -69,6 +69,17 @@ class NotFittedError(BenchError):
         super().__init__(f"{system} is not fitted; call fit(collection) first, or load an index that was saved")
 
 
+class CannotImport(BenchError):
+    """A plugin whose module cannot be imported."""
+
+
+class RemoteFailure(BenchError):
+    """A server that did not answer, or not in whole."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"{address}: {problem}; see that the server runs and holds the collection's documents")
+
+
 class MissingExtra(BenchError):
     """A package that an optional feature needs."""
 

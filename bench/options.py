@@ -5,7 +5,7 @@ from abc import ABC
 from collections.abc import Iterator, Mapping
 from functools import cache
 from reprlib import repr as short
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -156,7 +156,12 @@ def plain(problem: ErrorDetails) -> str:
 
 def _groups(cls: type[Options]) -> dict[str, type[Options]]:
     kinds = ((name, field.annotation) for name, field in cls.model_fields.items())
-    return {name: kind for name, kind in kinds if isinstance(kind, type) and issubclass(kind, Options)}
+    return {name: kind for name, kind in kinds if _is_group(kind)}
+
+
+def _is_group(kind: Any) -> TypeGuard[type[Options]]:
+    """What stands for a system is no group: its options depend on which one is named."""
+    return isinstance(kind, type) and issubclass(kind, Options) and not issubclass(kind, ABC)
 
 
 def _default(cls: type[Options], name: str) -> Any:
@@ -263,6 +268,7 @@ _NOUNS = {
     "boolean": "true or false",
     "null": "none",
     "object": "a table, as { name = 1 }",
+    "system": 'a retriever, as bm25 or { retriever = "bm25", k1 = 0.9 }',
 }
 
 

@@ -221,6 +221,15 @@ def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0)
 
 
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises BenchError with the file and what is wrong in it."""
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{path}: not JSON: {error}; write it anew") from None
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises BenchError with the file and what is wrong in it."""
     try:

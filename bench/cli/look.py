@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
+from bench.cells.stores import CellStore, open_store
 from bench.choice import choose
 from bench.cli.common import (
     RUNS,
@@ -77,7 +78,7 @@ def show(
     elif what == "suite":
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
-        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, out, plugin)
+        _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, open_store(out), plugin)
     else:
         raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
 
@@ -123,14 +124,14 @@ def _show_dataset(spec: str) -> None:
         screen.print(card_table(card))
 
 
-def _show_docids(suite: "Suite", document: str, device: str | None, out: Path, plugin: Sequence[Path]) -> None:
+def _show_docids(suite: "Suite", document: str, device: str | None, store: CellStore, plugin: Sequence[Path]) -> None:
     from bench.runner.asking import neighbours
     from bench.terminal import console, docids_table
 
     screen = console()
     opened = open_dataset(suite.datasets[0], screen)
     with screen.status("loading or fitting ...") as status:
-        found = neighbours(suite, opened, document, 10, out, device, lambda phase, *_: status.update(phase), plugin)
+        found = neighbours(suite, opened, document, 10, store, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
 
 
@@ -160,7 +161,9 @@ def search(
     chosen = choose("", [dataset], [retriever], settings, [seed])
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
-        hits = ask(chosen, opened, question, k, out, device, lambda phase, *_: status.update(phase), plugin)
+        hits = ask(
+            chosen, opened, question, k, open_store(out), device, lambda phase, *_: status.update(phase), plugin
+        )
     screen.print(hits_table(hits, opened.collection))
 
 

@@ -91,7 +91,8 @@ def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
     if entrant.system is None:
         return exam.evaluate(_answers(entrant.answers, exam))
     answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
-    return exam.evaluate(answers, identifier_groups(entrant.system))
+    found = exam.evaluate(answers, identifier_groups(entrant.system))
+    return found.without(exam.barred(entrant.system.family, weights_of(entrant.system).values()))
 
 
 def _answers(given: Any, exam: Exam) -> Rankings:

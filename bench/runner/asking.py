@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.cells.folder import can_load, index_folder, is_fitted, read
+from bench.cells.stores import CellStore
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
@@ -17,13 +18,13 @@ from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
-from bench.protocols import Embeds, GeneratesIdentifiers, Saves
+from bench.protocols import Embeds, GeneratesIdentifiers, can_be_saved
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
-from bench.runner.local import run_cells
 from bench.runner.plan import Cell, construct, make_plan
 from bench.runner.problems import explain
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
 
 
@@ -32,7 +33,7 @@ def ask(
     dataset: Dataset,
     question: str,
     k: int,
-    out: Path,
+    store: CellStore,
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
@@ -42,7 +43,7 @@ def ask(
         raise BenchError("the question is empty; ask something")
     asked, collection = [Query("question", question)], dataset.collection
     with _in_one_line(suite.systems[0]):
-        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+        retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
         answers = answers_to(retriever, asked, k, collection.documents)
     ranked = answers.canonical(asked, collection.documents, k)
     return Hits.of(question, ranked, collection)
@@ -61,7 +62,7 @@ def neighbours(
     dataset: Dataset,
     document_id: str,
     k: int,
-    out: Path,
+    store: CellStore,
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
@@ -75,7 +76,7 @@ def neighbours(
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
     with _in_one_line(suite.systems[0]):
-        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+        retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
         if not isinstance(retriever, GeneratesIdentifiers):
             name = suite.systems[0].retriever
             raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
@@ -118,7 +119,7 @@ class _Quiet:
 def _fitted(
     suite: Suite,
     dataset: Dataset,
-    out: Path,
+    store: CellStore,
     device: str | None,
     progress: Progress,
     plugin_files: Sequence[Path],
@@ -127,17 +128,19 @@ def _fitted(
 
     A measured cell is only read: what is fitted to be asked lies apart, below `asked`.
     """
-    cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
+    cell = make_plan(suite, [dataset], store.folder, device, plugin_files)[0]
     if cell.problem:
         raise BenchError(cell.problem.reason)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         fit(retriever, dataset.collection.training_view(), retriever.workplace)
         return retriever
     if not can_load(cell.folder):
-        cell = replace(cell, folder=out / "asked" / cell.folder.name, tasks=())
+        store.fetch([cell.folder.name], whole=True)
+    if not can_load(cell.folder):
+        cell = replace(cell, folder=store.folder / "asked" / cell.folder.name, tasks=())
     if not can_load(cell.folder):
         run_cells([cell], _Quiet(progress), fresh=is_fitted(cell.folder))
         record = read(cell.folder)

@@ -1,4 +1,4 @@
-"""What comes next in a user's sequence: one relevant item in the whole catalogue, leave-one-out."""
+"""What comes next in a user's sequence: one relevant item in the whole catalogue."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _SELDOM = 0.01
 
 
 class NextItem(MeasuredTask):
-    """Next-item recommendation: the last item of each user's sequence, ranked among all items."""
+    """Next-item recommendation: what comes next in each user's sequence, ranked among all items."""
 
     shown: ClassVar[tuple[str, ...]] = ("Recall@10", "nDCG@10", "MRR@10", "Recall@5", "nDCG@5")
 
@@ -157,13 +157,19 @@ def _asked(collection: Collection, qrels: Qrels) -> tuple[list[Query], np.ndarra
 
 
 def _definition(collection: Collection, again: np.ndarray, masked: bool, depth: int) -> str:
-    rules = (
-        f"leave-one-out ({collection.rules.split}): each of {len(again):,} users has one relevant item among all "
-        f"{len(collection):,}, the one that comes next; items of the history are {_told(again, masked)}; systems are "
-        "fitted on sequences without their last two items; a missing answer counts 0; ties are broken by item id; "
-        f"first {depth} items"
-    )
-    return "; ".join([rules, *(f"{name}: {value}" for name, value in collection.notes.items())])
+    """How the questions were made is told by the collection's notes: `protocol`, `fitted on`, and whatever else."""
+    notes = dict(collection.notes)
+    protocol, fitted = notes.pop("protocol", ""), notes.pop("fitted on", "")
+    rules = [
+        f"{protocol} ({collection.rules.split}): ".lstrip() + f"each of {len(again):,} users has one relevant item "
+        f"among all {len(collection):,}, the one that comes next",
+        f"items of the history are {_told(again, masked)}",
+        *([f"systems are fitted on {fitted}"] if fitted else []),
+        "a missing answer counts 0",
+        "ties are broken by item id",
+        f"first {depth} items",
+    ]
+    return "; ".join([*rules, *(f"{name}: {value}" for name, value in notes.items())])
 
 
 def _told(again: np.ndarray, masked: bool) -> str:

@@ -92,7 +92,8 @@ def _record(published: Published, cell: PublishedCell, exams: _Exams) -> CellRec
 def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam) -> TaskRecord:
     """One task's answers, measured anew."""
     answers = published.runs(task.answers)
-    evaluation = exam.evaluate(read_answers(answers, exam.queries, exam.collection.documents))
+    found = exam.evaluate(read_answers(answers, exam.queries, exam.collection.documents))
+    evaluation = found.without(exam.barred(cell.cell.family, cell.cell.weights.values()))
     reported = read_values(published.runs(task.values), evaluation.query_ids) if task.values else {}
     result = TaskResult.of(
         task.task,

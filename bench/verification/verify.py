@@ -109,7 +109,8 @@ def _without(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _compare_blocks(where: str, block: Mapping[str, Any], computed: Mapping[str, Any]) -> Iterator[Check]:
-    with_model = block["instrument"] and block["instrument"]["weights"]
+    instruments = [one for one in (block["instrument"], block["second_instrument"]) if one]
+    with_model = any(one["weights"] for one in instruments)
     near = NEAR_WITH_MODEL if with_model else NEAR
     yield from differences(where, _without(block, "rows"), _without(computed, "rows"), near)
     rows = {row["system"]: row for row in computed["rows"]}

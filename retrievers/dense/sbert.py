@@ -31,6 +31,7 @@ from retrievers.learning.options import FineTuningOptions
 from retrievers.scoring import Scoring
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
     from retrievers.learning.contrastive import Method
@@ -157,6 +158,35 @@ class SBERT(Scoring, FineTuned):
 
         products = torch.from_numpy(vectors).to(self._vectors.device) @ self._vectors.T
         return self._holders.spread(products.cpu().numpy())
+
+    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        vectors = self.read(queries)
+        return [self._similarities(vector, some) for vector, some in zip(vectors, rows, strict=True)]
+
+    def _similarities(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Of some documents; equal texts are compared once, so that they tie."""
+        import torch
+
+        texts, places = np.unique(self._holders.place[rows], return_inverse=True)
+        query = torch.from_numpy(vector).to(self.encoder.device)
+        return (self._vectors_of(texts) @ query).cpu().numpy()[places]
+
+    def _vectors_of(self, texts: np.ndarray) -> "torch.Tensor":
+        if not self.index.exact:
+            raise BenchError("sbert keeps no exact vectors with an approximate index; take index.kind=flat")
+        import torch
+
+        return self._vectors[torch.from_numpy(texts).to(self._vectors.device)]
+
+    def query_vectors(self, queries: Sequence[Query]) -> np.ndarray:
+        return self.read(queries)
+
+    def document_vectors(self, rows: np.ndarray) -> np.ndarray:
+        vectors: np.ndarray = self._vectors_of(self._holders.place[rows]).cpu().numpy()
+        return vectors
+
+    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
+        return self.retrieve_read(queries, np.stack(vectors).astype(np.float32), k)
 
     def answer(self, queries: Sequence[Query], vectors: np.ndarray, k: int) -> Rankings:
         if self.index.exact:

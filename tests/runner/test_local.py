@@ -11,8 +11,9 @@ from conftest import PLUGINS, PROBES, MakeCells, Notes, ledger_of, run
 
 from bench.cells.record import CellRecord
 from bench.collections.catalogue import open_dataset
-from bench.runner.local import run_cells
+from bench.runner.executors.local import LocalExecutor
 from bench.runner.plan import Cell, make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
 
 
@@ -204,7 +205,7 @@ def test_a_damaged_index_is_fitted_again(make_cells: MakeCells, tmp_path: Path) 
 
 
 def test_cells_run_side_by_side(make_cells: MakeCells) -> None:
-    records, notes = run(make_cells("tf-idf", "random-order"), jobs=2)
+    records, notes = run(make_cells("tf-idf", "random-order"), executor=LocalExecutor(jobs=2))
     assert all(record.done for record in records)
     assert notes.heard[:2] == ["started tf-idf", "started random-order"]
 
