@@ -84,6 +84,8 @@ class ColBERT(Sharded, FineTuned):
     model: str = Field(MINILM, description="name on the Hugging Face hub, or folder, of a checkpoint or encoder")
     max_tokens: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
     max_query_tokens: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
+    query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
+    document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
     skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
     index: TokenIndexOptions = Field(default_factory=TokenIndexOptions, description="which documents are scored")
     storage: Literal["float32", "float16"] = Field("float32", description="number format of the stored vectors")
@@ -284,11 +286,11 @@ class ColBERT(Sharded, FineTuned):
 
     @property
     def _query_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "query")
+        return prompt_of(self.encoder, self.query_prompt, "query")
 
     @property
     def _document_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "document", "passage", "corpus")
+        return prompt_of(self.encoder, self.document_prompt, "document", "passage", "corpus")
 
     def save(self, folder: Path) -> None:
         np.save(folder / "tokens.npy", self._vectors)
