@@ -2,7 +2,7 @@
 
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -128,7 +128,7 @@ class Sharded(Batched):
             found.merge(other)
         return found
 
-    def _search(self, read: Any, queries: int, k: int, blocks: Sequence[int]) -> Best:
+    def _search(self, read: Any, queries: int, k: int, blocks: Iterable[int]) -> Best:
         found = Best(queries, k)
         for number in blocks:
             found.add(self.block_scores(read, number), self.blocks[number].start)
