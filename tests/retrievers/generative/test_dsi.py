@@ -171,6 +171,14 @@ def test_without_training_queries_it_learns_from_documents_and_takes_the_last_ep
     assert facts["training"]["chosen_epoch"] == 3
 
 
+def test_spans_alone_are_enough_to_learn_from(fit: Any) -> None:
+    facts = fit(
+        training={"split": "no such split", "epochs": 1}, reading={"parts": ["spans"]}, teacher={"distil": 0.5}
+    ).facts()
+    assert facts["training_queries"] == facts["document_parts"] == 0
+    assert facts["training"]["chosen_epoch"] == 1
+
+
 def test_nothing_to_learn_from_is_refused(fit: Any) -> None:
     with pytest.raises(BenchError, match="nothing to train on.*give some in reading.parts"):
         fit(training={"split": "no such split"}, reading={"parts": []})
