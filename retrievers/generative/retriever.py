@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from retrievers.encoding import refuse_textless
 from retrievers.generative.examples import (
     Example,
     Examples,
@@ -115,6 +116,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def fit(self, collection: Collection) -> Self:
         from retrievers.generative.encoders import mean_vectors
 
+        refuse_textless(collection)
         learned, kept = self._queries(collection)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
         projection = None
