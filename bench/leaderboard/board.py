@@ -124,6 +124,7 @@ class Block:
 
     rows: Sequence[Row]
     pairs: Sequence[Pair]
+    second_instrument: Instrument | None = None
 
     @property
     def primary(self) -> Measure:

@@ -169,6 +169,8 @@ def label(row: Row) -> str:
 
 def absence(row: Row) -> str:
     """Why a row has no figures."""
+    if not row.problem:
+        return "barred: it is the judge itself"
     return row.problem if row.problem == NOT_RUN else f"failed: {row.problem}"
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import faulthandler
+import logging
 import os
 import shutil
 import signal
@@ -111,6 +112,7 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
 
     try:
         _log_to(cell)
+        logging.getLogger("bench").addHandler(_Remarks(events))
         with locked(cell.folder, timeout=_PATIENCE):
             _remove_leftovers(cell, fitted=task is not None)
             registry.load_files(cell.plugin_files)
@@ -126,6 +128,18 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
         with suppress(OSError):
             stream.flush()
     events.send(problems)
+
+
+class _Remarks(logging.Handler):
+    """Passes on what the harness warns of, such as a shared piece that was damaged; the log has it too."""
+
+    def __init__(self, events: Connection) -> None:
+        super().__init__(logging.WARNING)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr)
+        self._events.send(record.getMessage())
 
 
 def _print_traceback() -> None:

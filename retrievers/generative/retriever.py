@@ -15,6 +15,7 @@ from bench.collections.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from retrievers.encoding import refuse_textless
 from retrievers.generative.docids import centroids
 from retrievers.generative.examples import (
     Example,
@@ -105,6 +106,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def fit(self, collection: Collection) -> Self:
         from retrievers.generative.encoders import mean_vectors
 
+        refuse_textless(collection)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
         self.progress("naming documents", 0, 1)
         self._hold(self.name_documents(collection, vectors), vectors)

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection, Query
+from bench.collections.histories import training_sequences
 from bench.models import pick_device
 from retrievers.recommenders.options import PairwiseTrainingOptions
-from retrievers.recommenders.sequences import Recommender, training_sequences
+from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection
+from bench.collections.histories import training_sequences
 from bench.models import pick_device
 from retrievers.recommenders.losses import LossKind
 from retrievers.recommenders.options import NextItemTrainingOptions
-from retrievers.recommenders.sequences import Recommender, training_sequences
+from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:

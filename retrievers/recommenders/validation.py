@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.collections.collection import Collection, Query
+from bench.collections.histories import known_items
 from bench.errors import BenchError
-from retrievers.recommenders.sequences import known_items
 
 _BATCH = 128
 _SELDOM = 0.01

@@ -1,0 +1,72 @@
+"""A TREC run as a system."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from bench.collections.collection import Query
+from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.textfiles import read_lines
+from bench.trec import query_name, read_run
+from retrievers.outside.outside import Kept
+
+
+class RunFile(Kept):
+    """The answers of a run file, such as a first stage that somebody else has run.
+
+    What it cost to make them is not known. A query that the file lacks is an error, since the file may be one of
+    another collection or split, unless `missing` says otherwise.
+    """
+
+    recorded = True
+    remote = True
+
+    path: Path = Field(description="file of `query Q0 document rank score tag` lines, plain or .gz")
+    missing: Literal["refuse", "empty"] = Field(
+        "refuse", description="a query that the file lacks: an error, or no answer"
+    )
+
+    def files(self) -> list[Path]:
+        if not self.path.is_file():
+            raise BenchError(f"there is no run file {self.path}; correct run-file.path")
+        return [self.path]
+
+    @cached_property
+    def _answers(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Rows and scores by the query's name in the file. Raises BadLine as `read_run` does."""
+        names = [Query(name, "") for name in dict.fromkeys(_query_names(self.path))]
+        found = read_run(self.path, names, self._documents)
+        return {name: (rows, scores) for name, rows, scores in found}
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        return Rankings.from_hits(queries, [(rows[:k], scores[:k]) for rows, scores in map(self._of, queries)])
+
+    def _of(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        known = self._answers
+        name = query_name(query.id) if query_name(query.id) in known else query.id
+        if name in known:
+            rows, scores = known[name]
+            order = np.lexsort((self._documents.id_order[rows], -scores))
+            return rows[order], scores[order]
+        if self.missing == "refuse":
+            some = f"it has {len(known):,} others, such as '{next(iter(known))}'" if known else "it is empty"
+            raise BenchError(
+                f"{self.path} does not answer the query '{query.id}' ({some}); take a run of these queries, or set "
+                "run-file.missing=empty to count it as unanswered"
+            )
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+
+    def facts(self) -> dict[str, Any]:
+        return {"queries": len(self._answers)}
+
+
+def _query_names(path: Path) -> Iterator[str]:
+    for _, line in read_lines(path):
+        fields = line.split(maxsplit=1)
+        if fields and not fields[0].startswith("#"):
+            yield fields[0]
