@@ -116,6 +116,22 @@ def inspect(
     screen.print(facts_table(facts_of(open_dataset(dataset, screen).collection)))
 
 
+@app.command(epilog=examples("convert pydoc-1k --to FOLDER", "convert trec:FOLDER --to FOLDER"))
+def convert(
+    dataset: Annotated[str, typer.Argument(help="a card, card file, source, folder or .zip")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="A folder that is not there yet.")],
+    plugin: Plugins = [],
+) -> None:
+    """Write a dataset as a BEIR folder, which other tools read too."""
+    from bench.collections.beir_folder import write_beir
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    screen = console()
+    write_beir(open_dataset(dataset, screen).collection, to)
+    screen.print(f"wrote {to}", markup=False)
+
+
 def _show_dataset(spec: str) -> None:
     """The card of that name; what has none is opened."""
     from bench.collections.cards import cards

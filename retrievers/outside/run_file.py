@@ -24,6 +24,7 @@ class RunFile(Kept):
     """
 
     recorded = True
+    remote = True
 
     path: Path = Field(description="file of `query Q0 document rank score tag` lines, plain or .gz")
     missing: Literal["refuse", "empty"] = Field(
