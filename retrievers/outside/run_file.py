@@ -1,6 +1,6 @@
 """A TREC run as a system."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from pydantic import Field
 from bench.collections.collection import Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
-from bench.textfiles import read_lines
+from bench.runfiles import read_answers
 from bench.trec import query_name, read_run
 from retrievers.outside.outside import Kept
 
@@ -25,9 +25,12 @@ class RunFile(Kept):
 
     recorded = True
 
-    path: Path = Field(description="file of `query Q0 document rank score tag` lines, plain or .gz")
+    path: Path = Field(description="TREC's lines or another form that `bench score` reads, plain or .gz")
     missing: Literal["refuse", "empty"] = Field(
         "refuse", description="a query that the file lacks: an error, or no answer"
+    )
+    repeats: Literal["refuse", "first"] = Field(
+        "refuse", description="a document that the file repeats for a query: an error, or the first counts"
     )
 
     def files(self) -> list[Path]:
@@ -38,8 +41,8 @@ class RunFile(Kept):
     @cached_property
     def _answers(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Rows and scores by the query's name in the file. Raises BadLine as `read_run` does."""
-        names = [Query(name, "") for name in dict.fromkeys(_query_names(self.path))]
-        found = read_run(self.path, names, self._documents)
+        names = [Query(name, "") for name in dict.fromkeys(answer.query for answer in read_answers(self.path))]
+        found = read_run(self.path, names, self._documents, self.repeats)
         return {name: (rows, scores) for name, rows, scores in found}
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
@@ -62,10 +65,3 @@ class RunFile(Kept):
 
     def facts(self) -> dict[str, Any]:
         return {"queries": len(self._answers)}
-
-
-def _query_names(path: Path) -> Iterator[str]:
-    for _, line in read_lines(path):
-        fields = line.split(maxsplit=1)
-        if fields and not fields[0].startswith("#"):
-            yield fields[0]
