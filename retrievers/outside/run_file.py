@@ -24,6 +24,7 @@ class RunFile(Kept):
     """
 
     recorded = True
+    remote = True
 
     path: Path = Field(description="TREC's lines or another form that `bench score` reads, plain or .gz")
     missing: Literal["refuse", "empty"] = Field(

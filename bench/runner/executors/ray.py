@@ -28,6 +28,9 @@ _TICK = 0.2
 _TRIES = 3
 """How many nodes may be lost under one cell."""
 
+_WORKER = "ray._private.workers.default_worker"
+"""The main module of a worker of Ray, which processes that it starts import again."""
+
 _OBJECTS = 100_000_000
 """Bytes of Ray's object store on a machine of our own: what cells say is small, and records go to the store."""
 
@@ -172,7 +175,7 @@ def _work(cell: Cell, address: str, fresh: bool, argv: tuple[str, ...], neural: 
     store = open_store(address)
     here = _with_collection(cell.below(store.folder / CELLS))
     setting = Setting(cell.needs.cpus or 1, argv)
-    life = CellLife(here, Order(store, fresh, argv), setting, fork_context(neural))
+    life = CellLife(here, Order(store, fresh, argv), setting, fork_context(neural, _WORKER))
     with none_left_at_work([life]):
         yield from life.begin()
         while not life.over:
