@@ -5,7 +5,7 @@ from abc import ABC
 from collections.abc import Iterator, Mapping
 from functools import cache
 from reprlib import repr as short
-from typing import Annotated, Any, NamedTuple, Self, TypeGuard
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -156,12 +156,7 @@ def plain(problem: ErrorDetails) -> str:
 
 def _groups(cls: type[Options]) -> dict[str, type[Options]]:
     kinds = ((name, field.annotation) for name, field in cls.model_fields.items())
-    return {name: kind for name, kind in kinds if _is_group(kind)}
-
-
-def _is_group(kind: Any) -> TypeGuard[type[Options]]:
-    """What stands for a system is no group: its options depend on which one is named."""
-    return isinstance(kind, type) and issubclass(kind, Options) and not issubclass(kind, ABC)
+    return {name: kind for name, kind in kinds if isinstance(kind, type) and issubclass(kind, Options)}
 
 
 def _default(cls: type[Options], name: str) -> Any:

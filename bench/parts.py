@@ -40,8 +40,8 @@ def _said(part: Retriever) -> dict[str, Any]:
 
 _MADE = BeforeValidator(make_part)
 
-Part = Annotated[Retriever, _MADE, PlainSerializer(_said), WithJsonSchema({"type": "system"})]
-"""The type of an option that is a system."""
+Part = Annotated[Any, _MADE, PlainSerializer(_said), WithJsonSchema({"type": "system"})]
+"""The type of an option that is a Retriever; which protocols it has depends on the one that is named."""
 
 
 def part_options(kind: type[Retriever]) -> dict[str, bool]:
@@ -61,14 +61,14 @@ def with_default(given: Any, default: Any) -> Any:
     return merge({"": default}, {"": given})[""] if unnamed else given
 
 
-def named_parts(given: Any, defaults: Sequence[str]) -> dict[str, Any]:
+def named_parts(given: Any, defaults: Mapping[str, str]) -> dict[str, Any]:
     """Several parts by name, each a table or a retriever; what names no system is called as its own.
 
     Options alone, of parts that are all among the defaults, change those and leave the others as they are.
     """
     parts = {name: one if isinstance(one, Retriever | type) else as_table(one) for name, one in _by_name(given)}
     if all(name in defaults and isinstance(one, dict) and RETRIEVER not in one for name, one in parts.items()):
-        parts = merge(as_table(defaults), parts)
+        parts = merge(defaults, parts)
     return {name: {RETRIEVER: name} | one if isinstance(one, dict) else one for name, one in parts.items()}
 
 

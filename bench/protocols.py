@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bench.collections.collection import Query
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import TypeIs
 
     from bench.rankings import Rankings
 
@@ -37,6 +38,14 @@ class GeneratesIdentifiers(Protocol):
 
     def docids(self) -> Sequence[tuple[str, ...]]:
         """After `fit`: the path of identifier tokens of each document, in the collection's order."""
+
+
+@runtime_checkable
+class LimitsCodes(Protocol):
+    """The tokens of its identifiers are codes, of which there are so many on each level, used or not."""
+
+    def vocabularies(self) -> Sequence[int]:
+        """After `fit`: how many different codes each level may have."""
 
 
 @runtime_checkable
@@ -88,15 +97,15 @@ class SearchesVectors(Protocol):
         """As `retrieve`, with these vectors in place of the queries' own."""
 
 
-def can_be_saved(retriever: object) -> TypeGuard[Saves]:
+def can_be_saved(retriever: object) -> "TypeIs[Saves]":
     """Whether its index can be kept: it has the methods, and so have all systems that it is composed of."""
-    parts = getattr(retriever, "components", tuple)()
+    parts: Sequence[object] = getattr(retriever, "components", tuple)()
     return isinstance(retriever, Saves) and all(map(can_be_saved, parts))
 
 
 def computes_elsewhere(retriever: object) -> bool:
     """Whether another machine computes its answers, or those of a part of it."""
-    parts = getattr(retriever, "components", tuple)()
+    parts: Sequence[object] = getattr(retriever, "components", tuple)()
     return bool(getattr(retriever, "remote", False)) or any(map(computes_elsewhere, parts))
 
 

@@ -87,7 +87,7 @@ def test_damage_is_found_where_it_is_looked_for_and_is_the_exit_status(
         file.write(b"\1")
     code, output = _invoke("list")
     assert (code, "damaged" in output) == (0, False)
-    code, output = _invoke("list", "--check")
+    code, output = _invoke("check")
     assert code == 1
     assert "damaged: states has changed" in output
     assert output.count("whole") == 1

@@ -203,8 +203,7 @@ def _answer(
         parts = PartTimes(retriever)
         latency = measure_latency(lambda one: parts.watch(retriever.retrieve(one, exam.reach)), exam.queries)
         of_one = {"p50_ms": latency.p50, "p95_ms": latency.p95, "p99_ms": latency.p99, "latency_queries": latency.n}
-        of_one["parts_p50_ms"] = parts.p50_ms(latency.n)
-        cost = cost.model_copy(update=of_one)
+        cost = cost.model_copy(update=of_one | {"parts_p50_ms": parts.p50_ms(latency.n)})
     cost = cost.model_copy(update={"others_share": processor.others_share})
     return _Answered(planned, exam, rankings, cost, facts, ceiling)
 

@@ -10,6 +10,7 @@ from bench.cells.key import cell_key_parts
 from bench.cells.record import Machine
 from bench.digests import digest_data
 from bench.protocols import can_be_saved
+from bench.retriever import Retriever
 from bench.runner.fitting import load
 from bench.workplace import FittedPart, Workplace
 
@@ -29,13 +30,13 @@ class CellWorkplace(Workplace):
     fingerprint: str = ""
     machine: Machine | None = None
 
-    def fit_part(self, name: str, part: Any, view: Any) -> FittedPart:
+    def fit_part(self, name: str, part: Retriever, view: Any) -> FittedPart:
         if not can_be_saved(part):
             return super().fit_part(name, part, view)
         key = digest_data(cell_key_parts(part, self.fingerprint))
         return self._from_row(key, part) or self._from_common(key, name, part, view)
 
-    def _from_row(self, key: str, part: Any) -> FittedPart | None:
+    def _from_row(self, key: str, part: Retriever) -> FittedPart | None:
         """Load the index of the finished cell that has this key, if there is one."""
         start = perf_counter()
         for folder in sorted(self.cells.glob(f"*.{key[:10]}")):

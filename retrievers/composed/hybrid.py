@@ -22,7 +22,9 @@ class Hybrid(Composed):
     """
 
     parts: dict[str, Part] = Field(
-        ["bm25", "sbert"], min_length=2, description='systems, as ["bm25", "sbert"] or { name = "bm25", ... }'
+        {"bm25": "bm25", "sbert": "sbert"},
+        min_length=2,
+        description='systems, as ["bm25", "sbert"] or { a = "bm25", ... }',
     )
     method: Method = Field("rrf", description="how their lists are fused")
     factors: dict[str, float] = Field(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
-from bench.collections.collection import Collection, Documents, Query
+from bench.collections.collection import Collection, Query
 from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
@@ -84,12 +84,13 @@ class RM3(BM25):
 
     def _weighted_scores(self, terms: np.ndarray, weights: np.ndarray) -> "csr_array":
         """Shape [1, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
-        from scipy.sparse import csr_array
+        from scipy.sparse import csr_array, hstack
 
         if not len(terms):
             return csr_array((1, self.documents))
-        each = self._index.scores([[term] for term in terms.tolist()])
-        return csr_array(weights[None, :]) @ each
+        single = [[term] for term in terms.tolist()]
+        blocks = [self._index.scores(single, number) for number in range(len(self._index.blocks))]
+        return csr_array(weights[None, :]) @ hstack(blocks, format="csr")
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -101,7 +102,7 @@ class RM3(BM25):
         from scipy.sparse import csr_array
 
         super().load(folder)
-        self._documents: Documents = load_ids(folder)
+        self._documents = load_ids(folder)
         parts = (
             np.load(folder / f"forward-{name}.npy", allow_pickle=False) for name in ("data", "indices", "indptr")
         )

@@ -221,7 +221,7 @@ def _made_at_home(cell: Cell) -> Cell:
 
 @contextmanager
 def _connected(address: str) -> Iterator[tuple[Any, bool]]:
-    """Ray as it runs in this process already, on a cluster, or started for this run; and whether it is the last."""
+    """Ray as it runs in this process already, on a cluster, or started here; and whether it is the last."""
     import ray
 
     if ray.is_initialized():
