@@ -136,7 +136,7 @@ class PrefixHead(nn.Module):
         children = self.tables.children(level, states)
         wanted = self.project(hidden)
         if asked is not None:
-            wanted = wanted + asked.wanted.view(len(wanted), *[1] * (wanted.dim() - 2), -1)
+            wanted = wanted + asked.wanted.view(len(wanted), *[1] * (wanted.dim() - 2), wanted.shape[-1])
         logits = self._products(wanted, children.states, level)
         if asked is not None and asked.spreads is not None:
             nexts = children.states.clamp(min=0)
