@@ -7,7 +7,8 @@ documents below it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -83,7 +84,8 @@ def keep_found(parts: Sequence[Example], texts: Sequence[str], teacher: Teacher,
     return [part for number, part in enumerate(parts) if part.row in _best(*found.of(number), depth)[0]]
 
 
-class Lists(NamedTuple):
+@dataclass(frozen=True)
+class Lists:
     """A teacher's documents for each text, of shape [texts, depth], and how probable each one is."""
 
     rows: np.ndarray

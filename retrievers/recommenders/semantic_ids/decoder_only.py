@@ -81,7 +81,7 @@ class DecoderOnly(SequenceModel):
         learned &= torch.arange(rows.shape[1], device=rows.device) >= (lengths - 1 if self._last_only else 1)
         users, items = learned.nonzero(as_tuple=True)
         wanted = rows[users, items]
-        total = None
+        total = hidden.new_zeros(())
         for level in range(levels):
             there = self.there[wanted, level]
             before = self.last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
