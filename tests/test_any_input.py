@@ -29,6 +29,7 @@ from bench.collections.cards import read_card
 from bench.collections.collection import Collection, Query, Rules, read_collection
 from bench.collections.sources import Source
 from bench.collections.sources.beir import Beir
+from bench.collections.sources.item_lists import Letter, S3Rec
 from bench.collections.sources.msmarco import MsMarco
 from bench.collections.sources.recbole import RecBole
 from bench.collections.sources.tables import Tables
@@ -37,6 +38,7 @@ from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.leaderboard.published import PublishedCell, read_board
 from bench.leaderboard.writers.json import as_json
+from bench.mappings import read_mapping
 from bench.measures.similarity import read_pairs
 from bench.progress import no_progress
 from bench.rankings import Rankings
@@ -82,6 +84,14 @@ MARCO = {
 RECBOLE = {
     "a.inter": b"user_id:token\titem_id:token\ttimestamp:float\nu\ti\t1\nu\tj\t2\nu\tk\t3\n",
     "a.item": b"item_id:token\ttitle:token_seq\ni\tone\nj\ttwo\n",
+}
+LETTER = {
+    "a.inter.json": b'{"ann": ["i", 2, "k"], "bob": [2, "k", "i"]}',
+    "a.item.json": b'{"i": {"title": "one", "tags": ["x", "y"]}, "2": {"title": "two"}}',
+}
+MAPPINGS = {
+    "codes.jsonl": b'{"item": "i", "codes": [3, 17]}\n{"item": "j", "codes": [3, 4]}\n',
+    "codes.json": b'{"i": ["<a_3>", "<b_17>"], "j": ["<a_3>"]}',
 }
 SUITE = b"""title = "Two"
 datasets = ["pydoc-1k"]
@@ -173,6 +183,9 @@ READERS: dict[str, tuple[dict[str, bytes], str, Read]] = {
     ),
     "zip": ({"birds.zip": _zip(BEIR)}, "birds.zip", unpacked),
     **{f"recbole {name}": (RECBOLE, name, lambda path: _built(RecBole(folder=path.parent))) for name in RECBOLE},
+    "s3rec": ({"a.txt": b"ann i j k\nbob j k i\n"}, "a.txt", lambda path: _built(S3Rec(file=path))),
+    **{f"letter {name}": (LETTER, name, lambda path: _built(Letter(folder=path.parent))) for name in LETTER},
+    **{f"mapping {name}": ({name: data}, name, read_mapping) for name, data in MAPPINGS.items()},
     "suite": ({"mine.toml": SUITE}, "mine.toml", lambda path: read_suite(str(path))),
     "card": ({"birds.toml": CARD}, "birds.toml", read_card),
     "pairs": ({"sts.tsv": b"score\tsentence1\tsentence2\n0.5\ta b\tc d\n1\te\tf\n"}, "sts.tsv", read_pairs),
