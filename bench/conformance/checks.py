@@ -25,7 +25,7 @@ from bench.conformance.worlds import (
 )
 from bench.errors import BenchError, NotFittedError
 from bench.models import find_weights
-from bench.protocols import Saves
+from bench.protocols import can_be_saved
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 from bench.runner.first_answers import alike
@@ -185,11 +185,11 @@ def the_seed_decides(subject: Subject) -> None:
 def a_loaded_index_answers_alike(subject: Subject) -> None:
     world = subject.home
     fitted, folder = subject.fitted(world), subject.folder()
-    if not isinstance(fitted, Saves):
+    if not can_be_saved(fitted):
         raise NotConcerned("it has no `save` and `load`")
     fitted.save(folder)
     loaded = subject.made()
-    assert isinstance(loaded, Saves)
+    assert can_be_saved(loaded)
     loaded.load(folder)
     _compare(subject.answers(fitted, world), subject.answers(loaded, world), "fitted and loaded")
     try:

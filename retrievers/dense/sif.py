@@ -123,7 +123,7 @@ class SIF(ModelOptions, Sharded):
         """`vectors` has a row for each distinct text, `place` the row of each document's text."""
         self._vectors = vectors
         self._holders = Holders(place)
-        self._wordless: np.ndarray = ~vectors.any(axis=1)
+        self._wordless = np.logical_not(vectors.any(axis=1))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Shape [texts, dimension], float32: vectors of length 1, or zeros for a text that has none."""

@@ -1,17 +1,17 @@
 """A TREC run as a system."""
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from bench.collections.collection import Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.numbering import Ids
 from bench.rankings import Rankings
-from bench.textfiles import read_lines
+from bench.runfiles import read_answers
 from bench.trec import query_name, read_run
 from retrievers.outside.outside import Kept
 
@@ -26,9 +26,12 @@ class RunFile(Kept):
     recorded = True
     remote = True
 
-    path: Path = Field(description="file of `query Q0 document rank score tag` lines, plain or .gz")
+    path: Path = Field(description="TREC's lines or another form that `bench score` reads, plain or .gz")
     missing: Literal["refuse", "empty"] = Field(
         "refuse", description="a query that the file lacks: an error, or no answer"
+    )
+    repeats: Literal["refuse", "first"] = Field(
+        "refuse", description="a document that the file repeats for a query: an error, or the first counts"
     )
 
     def files(self) -> list[Path]:
@@ -36,20 +39,29 @@ class RunFile(Kept):
             raise BenchError(f"there is no run file {self.path}; correct run-file.path")
         return [self.path]
 
-    @cached_property
-    def _answers(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Rows and scores by the query's name in the file. Raises BadLine as `read_run` does."""
-        names = [Query(name, "") for name in dict.fromkeys(_query_names(self.path))]
-        found = read_run(self.path, names, self._documents)
-        return {name: (rows, scores) for name, rows, scores in found}
+    def fit(self, collection: Collection) -> Self:
+        """Raises BadLine as `read_run` does."""
+        super().fit(collection)
+        return self._read()
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        self._read()
+
+    def _read(self) -> Self:
+        names = [Query(name, "") for name in dict.fromkeys(answer.query for answer in read_answers(self.path))]
+        found = read_run(self.path, names, self._documents, self.repeats)
+        self._answers = {name: (rows, scores) for name, rows, scores in found}
+        self._names = Ids(self._answers)
+        return self
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         return Rankings.from_hits(queries, [(rows[:k], scores[:k]) for rows, scores in map(self._of, queries)])
 
     def _of(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         known = self._answers
-        name = query_name(query.id) if query_name(query.id) in known else query.id
-        if name in known:
+        name = self._names.find(query_name(query.id)) or self._names.find(query.id)
+        if name is not None:
             rows, scores = known[name]
             order = np.lexsort((self._documents.id_order[rows], -scores))
             return rows[order], scores[order]
@@ -63,10 +75,3 @@ class RunFile(Kept):
 
     def facts(self) -> dict[str, Any]:
         return {"queries": len(self._answers)}
-
-
-def _query_names(path: Path) -> Iterator[str]:
-    for _, line in read_lines(path):
-        fields = line.split(maxsplit=1)
-        if fields and not fields[0].startswith("#"):
-            yield fields[0]

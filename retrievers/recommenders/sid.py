@@ -5,6 +5,7 @@ Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRI
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from zlib import crc32
@@ -168,17 +169,20 @@ class SID(ModelOptions, Retriever):
 
         with torch.random.fork_rng():
             kind = torch.device(pick_device(self.device)).type
+            training = self.training.model_copy(update={"epochs": self.training.passes(len(windows))})
             plan = identifier_plan(
                 self._model,
-                self.training,
+                training,
                 batches,
                 loss,
                 seed=self.seed,
                 evaluate=self._evaluation(collection),
                 bfloat16=pick_dtype(self.precision, kind) == torch.bfloat16,
             )
+            plan = replace(plan, patience=training.patience or None)
             course = train(self._model, plan, self.workplace, self.progress)
-        self._counts |= {"training_windows": len(windows), "training": course.as_data()}
+        done = (len(course.epochs) - 1) * plan.steps
+        self._counts |= {"training_windows": len(windows), "updates": done, "training": course.as_data()}
 
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""

@@ -109,7 +109,7 @@ def main() -> None:
         )
         disk = lines["disk_mb"].at(given.documents, 1.0 if system == "sbert" else times)
         print(
-            f"{system:13} {step:7} {hours:7.2f} processor hours   peak {peak / 1e3:6.1f} GB  disk {disk / 1e3:6.1f} GB"
+            f"{system:13} {step:7} {hours:5.2f} processor hours  peak {peak / 1e3:6.1f} GB  disk {disk / 1e3:5.1f} GB"
         )
     encoding = gpu_hours(given.documents, given.tokens, given.gpus, given.teraflops)
     print(f"\nassumed, not measured: {given.gpus} GPUs at {given.teraflops:g} Tflop/s encode in {encoding:.2f} hours")

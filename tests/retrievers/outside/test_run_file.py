@@ -61,7 +61,7 @@ def test_a_line_that_is_wrong_is_named(line: str, told: str, learnable: Collecti
     path = tmp_path / "theirs"
     path.write_text(line.format(id=learnable.documents[0].id) + "\n")
     with pytest.raises(BenchError, match=told):
-        RunFile(path=path).fit(learnable).rankings(["x"])
+        RunFile(path=path).fit(learnable)
 
 
 def test_a_file_that_is_not_there_is_told() -> None:
