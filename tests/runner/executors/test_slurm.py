@@ -10,6 +10,7 @@ import pytest
 from conftest import PLUGINS, MakeCells
 from typer.testing import CliRunner
 
+import bench
 from bench.cells.folder import read_all
 from bench.cells.stores import FolderStore
 from bench.cli import app
@@ -95,3 +96,22 @@ def _fake_sbatch(folder: Path, body: str) -> None:
     path = folder / "sbatch"
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
+
+
+def test_python_submits_what_the_command_line_would(
+    beir_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    _fake_sbatch(tmp_path / "bin", "echo 17")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    place = {"datasets": [f"beir:{beir_folder}"], "out": tmp_path / "out"}
+    table = bench.run(**place, retrievers=["bm25?b=0.2"], needs=["cpus=3"], depth=7, executor="slurm")
+    assert list(table) == []
+    (script,) = (tmp_path / "out" / "slurm").glob("*.sh")
+    assert "#SBATCH --cpus-per-task=3" in script.read_text()
+    *command, _, _ = shlex.split(script.read_text().splitlines()[-1])
+    assert command[4:] == [
+        "run",
+        *("--dataset", f"beir:{beir_folder}", "--retriever", "bm25?b=0.2", "--depth", "7"),
+        *("--needs", "cpus=3", "--out", str(tmp_path / "out")),
+    ]
