@@ -24,7 +24,7 @@ from bench.collections.collection import Collection, Query, Rules, read_collecti
 from bench.collections.sources import Source
 from bench.collections.sources.beir import Beir
 from bench.collections.sources.recbole import RecBole
-from bench.collections.sources.trec import Trec
+from bench.collections.sources.trec import Trec, _blocks
 from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.leaderboard.published import PublishedCell, read_board
@@ -219,6 +219,24 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     path = tmp_path / "longest.txt"
     path.write_bytes(b"a" * (2**20 - 1) + b"\n" + b"b" * (2**20 - 1))
     assert [len(line) for _, line in read_lines(path)] == [2**20 - 1, 2**20 - 1]
+
+
+def test_a_block_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.collections.sources.trec._LONGEST", 10_000)
+    many = TREC["documents.trec"] * 200
+    assert len(many) > 10_000
+    endless = b"<DOC><DOCNO>1</DOCNO><TEXT>\n" + b"word\n" * 3_000
+    _lay(tmp_path, TREC | {"documents.trec": endless})
+    with pytest.raises(BenchError, match=r"documents\.trec:1: <DOC> is not closed within 10,000 characters"):
+        _built(Trec(folder=tmp_path))
+    assert len(list(_blocks(_written(tmp_path / "many.trec", many), "DOC"))) == 200
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ _LAYOUT = (
 )
 _LABELS = {"num": "Number:", "title": "Topic:", "desc": "Description:", "narr": "Narrative:"}
 _TOPIC_TAGS = "top|num|title|desc|narr|dom|head|smry|con|fac|def|nat|time|un"
+_LONGEST = 2**26
+"""Characters of a block; a longer one was never closed, and a small gzip file may hold one that fills the memory."""
+
 _TOPIC_FIELD = re.compile(rf"<(\w+)>(.*?)(?=</?(?:{_TOPIC_TAGS})>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
@@ -74,14 +77,19 @@ class Trec(Source):
 def _blocks(path: Path, tag: str, watch: Watch = unwatched) -> Iterator[tuple[int, str]]:
     """The content of each <tag>...</tag>, with the line where it opens; nothing else may be in the file."""
     mark = re.compile(rf"(</?{tag}>)", re.IGNORECASE)
-    opened, content = 0, [""]
+    opened, length, content = 0, 0, [""]
     for number, line in read_lines(path, watch):
+        length += len(line) + 1
+        if opened and length > _LONGEST:
+            raise BadLine(
+                path, opened, f"<{tag}> is not closed within {_LONGEST:,} characters", f"<{tag}> ... </{tag}>"
+            )
         for piece in mark.split(line):
             is_mark = mark.fullmatch(piece) is not None
             if is_mark and piece[1] != "/":
                 if opened:
                     raise BadLine(path, number, f"<{tag}> within the <{tag}> of line {opened}", f"</{tag}> before it")
-                opened, content = number, []
+                opened, length, content = number, len(line), []
             elif not opened and piece.strip():
                 raise BadLine(path, number, f"text outside <{tag}>", f"<{tag}> ... </{tag}>")
             elif is_mark:
