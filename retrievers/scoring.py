@@ -43,7 +43,10 @@ class Batched(Retriever):
         """The answers to a batch, of which `read` is a part of what the method of that name gave."""
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        read = self.read(queries)
+        return self.retrieve_read(queries, self.read(queries), k)
+
+    def retrieve_read(self, queries: Sequence[Query], read: Any, k: int) -> Rankings:
+        """The answers to queries from what `read` gave of them, or from other such things."""
         step = max(1, self.cells // self.width)
         parts = []
         for start in range(0, len(queries), step):
@@ -51,6 +54,24 @@ class Batched(Retriever):
             parts.append(self.answer(queries[span], read[span], k))
             self.progress("retrieving", min(span.stop, len(queries)), len(queries))
         return Rankings.concatenate(parts)
+
+    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each query the scores of the documents in its array of rows; -inf for one that did not match.
+
+        Overridden where it is quicker not to score all documents first.
+        """
+        read = self.read(queries)
+        step = max(1, self.cells // self.documents)
+        found = []
+        for start in range(0, len(queries), step):
+            span = slice(start, start + step)
+            answers = self.answer(queries[span], read[span], self.documents)
+            for position, wanted in enumerate(rows[span]):
+                scores = np.full(self.documents, -np.inf)
+                hits, values = answers.of(position)
+                scores[hits] = values
+                found.append(scores[wanted])
+        return found
 
 
 class Scoring(Batched):

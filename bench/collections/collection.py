@@ -60,7 +60,7 @@ class Rules(Options):
     unknown_judgements: Literal["refuse", "drop"] = Field(
         "refuse", description="judgements on documents or queries that the collection lacks"
     )
-    language: str = Field("english", description="language of the text: stop words and stemmer follow it")
+    language: str = Field("english", description="language of the text: case, stop words and stemmer follow it; none")
     primary: str = Field("", description="measure by which systems are ranked, e.g. Recall@2; empty: the task's own")
 
     def render(self, document: Document) -> str:

@@ -63,6 +63,8 @@ class CollectionWriter:
             if not self._count:
                 raise BenchError("the collection has no documents; check the source's path")
             (self._folder / "digest").write_text(self._digest.hexdigest() + "\n")
+            if self.dropped:
+                self.note("judgements on unknown documents or queries", f"{self.dropped:,} dropped")
             if self._notes:
                 notes = json.dumps(self._notes, ensure_ascii=False)
                 (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
@@ -121,7 +123,9 @@ class CollectionWriter:
             self.dropped += 1
             return
         if (split, query_id, row) in self._judged:
-            raise BenchError(f"{where}: document '{document_id}' is judged twice for query '{query_id}'")
+            raise BenchError(
+                f"{where}: document '{document_id}' is judged twice for query '{query_id}'; keep one of the two lines"
+            )
         self._hash(where, "judgement", split, query_id, document_id, str(grade))
         self._judged.add((split, query_id, row))
         self._qrels.append((split, query_id, row, grade))
@@ -129,6 +133,10 @@ class CollectionWriter:
     def note(self, name: str, value: str | int) -> None:
         """Keep a fact on how the content was made, for the foot of a table; it is no part of the fingerprint."""
         self._notes[name] = value
+
+    def count(self, name: str) -> None:
+        """One more of what `note` tells the number of."""
+        self._notes[name] = self._notes.get(name, 0) + 1
 
     def _hash(self, where: str, *fields: str) -> None:
         try:

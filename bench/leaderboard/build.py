@@ -91,6 +91,7 @@ def _block(
         test=words_of_test(measures[0], answered) if measures else "",
         rows=[*rows, *(failed_row(one) for one in every if not one.tasks)],
         pairs=pairs,
+        second_instrument=result.second_instrument if result else None,
     )
 
 

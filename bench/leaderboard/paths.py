@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from bench.cells.record import CellRecord, Environment, TaskResult
+from bench.measures.measure import Instrument
 from bench.store import slug
 
 _IN_TEXT = re.compile(
@@ -128,15 +129,19 @@ def _environment(environment: Environment) -> Environment:
 
 
 def _result(result: TaskResult) -> TaskResult:
-    instrument = result.instrument
     return result.model_copy(
         update={
             "options": without_paths(result.options),
             "definition": text_without_paths(result.definition),
-            "instrument": instrument and replace(instrument, name=text_without_paths(instrument.name)),
+            "instrument": _instrument(result.instrument),
+            "second_instrument": _instrument(result.second_instrument),
             "environment": _environment(result.environment),
         }
     )
+
+
+def _instrument(instrument: Instrument | None) -> Instrument | None:
+    return instrument and replace(instrument, name=text_without_paths(instrument.name))
 
 
 def published_id(cell: CellRecord) -> str:

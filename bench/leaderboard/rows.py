@@ -8,8 +8,9 @@ from statistics import fmean, stdev
 import numpy as np
 
 from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecord
-from bench.leaderboard.board import BANDS, Pair, Row, RowCost, RowFigure
+from bench.leaderboard.board import BANDS, START_CHOSEN, Pair, Row, RowCost, RowFigure
 from bench.leaderboard.paths import published_id
+from bench.leaderboard.text import fraction
 from bench.measures.interval import figure_of
 from bench.measures.measure import Count, Measure
 from bench.measures.significance import (
@@ -20,6 +21,7 @@ from bench.measures.significance import (
     letters,
     mean_over_seeds,
     rank_intervals,
+    smallest_differences,
 )
 
 
@@ -47,7 +49,7 @@ def row_of(one: Answered) -> Row:
         shares_weights_with=_shared_weights(one),
         hardware=" / ".join(sorted(machines)),
         figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},
-        counts=_counts(one.tasks),
+        counts=_counts(one.tasks) | _start_chosen(one.cells),
         cost=_costs(one) if len(machines) == 1 else RowCost(),
         distribution=_distribution(shown[~np.isnan(shown)]) if shown is not None else (),
     )
@@ -87,10 +89,13 @@ def _figure(one: Answered, measure: str) -> RowFigure | None:
 
 
 def _shared_weights(one: Answered) -> str:
-    instrument = one.tasks[0].result.instrument
-    if instrument is None or instrument.weights not in one.cells[0].identity.weights.values():
-        return ""
-    return f"the {instrument.role}, {instrument.name}"
+    result, own = one.tasks[0].result, one.cells[0].identity.weights.values()
+    shared = [
+        f"the {instrument.role}, {instrument.name}"
+        for instrument in (result.instrument, result.second_instrument)
+        if instrument and instrument.weights in own
+    ]
+    return " and ".join(shared)
 
 
 def _counts(tasks: Sequence[TaskRecord]) -> dict[str, Count]:
@@ -102,6 +107,15 @@ def _counts(tasks: Sequence[TaskRecord]) -> dict[str, Count]:
         if len(values) == len(tasks) and all(map(isfinite, values)):
             found[name] = replace(count, value=fmean(values))
     return found
+
+
+def _start_chosen(cells: Sequence[CellRecord]) -> dict[str, Count]:
+    """The share of the fits that trained and kept the model as it was before, if there is one."""
+    courses = [cell.manifest.facts.get("training") for cell in cells if cell.manifest]
+    chosen = [course.get("chosen_epoch") for course in courses if isinstance(course, dict)]
+    share = fmean(epoch == 0 for epoch in chosen) if chosen else 0.0
+    meaning = "share of the fits whose held-out queries were answered best before any training"
+    return {START_CHOSEN: Count(START_CHOSEN, share, meaning, kind="share")} if share else {}
 
 
 def _costs(one: Answered) -> RowCost:
@@ -185,12 +199,29 @@ def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
     systems = len(compared)
     if systems < 2:
         return ""
-    known = np.isfinite(np.stack([one.values(primary.name) for one in compared])).all(axis=0)
+    values = np.stack([one.values(primary.name) for one in compared])
+    known = np.isfinite(values).all(axis=0)
     units = _units(compared[0], known)
-    flips = flips_tried(int(known.sum()) if units is None else len(set(units)), systems)
+    number = int(known.sum()) if units is None else len(set(units))
+    flips = flips_tried(number, systems)
     pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
     whole = "" if units is None else " of whole documents"
     return (
         f"ranks and groups: {primary}, paired randomisation test of {pairs} ({flips:,} sign flips{whole}, "
         f"Smucker et al. 2007), Holm's correction, level {ALPHA:g}; systems that share a letter cannot be told apart"
+        f"{_smallest(values[:, known], units, number)}"
     )
+
+
+def _smallest(values: np.ndarray, units: Sequence[str] | None, number: int) -> str:
+    """What so many units can show at all, in words; nothing where that is not known."""
+    if number < 2:
+        return ""
+    found = smallest_differences(values, units)
+    found = found[np.isfinite(found) & (found > 0)]
+    if not len(found):
+        return ""
+    low, high = fraction(float(found.min())), fraction(float(found.max()))
+    span = low if low == high else f"{low} to {high}, by pair"
+    of = "queries" if units is None else "documents"
+    return f"; the smallest true difference that {number:,} {of} show in 4 of 5 cases is {span} (before correction)"

@@ -1,5 +1,6 @@
 """Measures, figures and counts as values: all that a table, a test, a plot or `verify` has to know about a number."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ class Measure:
     diagnostic: tells something of a system and is no result: it stands in brackets and is never ranked or tested
     of_answers: follows from the answers alone, so that anyone can compute it again from them; if not, the values of
         each query are published beside the answers
+    decided_by: which of the exam's instruments decides its values; empty: the judgements
     """
 
     name: str
@@ -22,6 +24,7 @@ class Measure:
     diagnostic: bool = False
     header: str = ""
     of_answers: bool = True
+    decided_by: Literal["", "instrument", "second_instrument"] = ""
 
     def __str__(self) -> str:
         return self.name
@@ -70,8 +73,14 @@ class Instrument:
     role: what it does: "judge" (of the relevance probe) or "selector" (of questions)
     name: what a table calls it
     weights: digest of its weights, by which systems that share them are marked; empty for one without any
+    family: of the systems that score as it does; empty where none does
     """
 
     role: Literal["judge", "selector"]
     name: str
     weights: str = ""
+    family: str = ""
+
+    def is_the_system(self, family: str, weights: Container[str]) -> bool:
+        """Whether a system of this family, with weights of these digests, would judge itself."""
+        return bool(self.weights) and self.family == family and self.weights in weights

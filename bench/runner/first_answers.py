@@ -28,14 +28,14 @@ def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
             return
         before = Rankings(answers.query_ids, kept["offsets"], kept["rows"], kept["scores"])
     for position, query_id in enumerate(answers.query_ids):
-        if not _alike(before.of(position), answers.of(position)):
+        if not alike(before.of(position), answers.of(position)):
             raise InvalidOutput(
                 f"query '{query_id}': the index that was loaded answers otherwise than the system that was fitted; "
                 "mend its save() or load(), or draw no random number that its seed does not decide"
             )
 
 
-def _alike(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> bool:
+def alike(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> bool:
     """Whether two answers hold the same documents with the same scores, but for what nearly ties at the end."""
     (rows, scores), (others, other_scores) = first, second
     if not (len(rows) and len(others)):

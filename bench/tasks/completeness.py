@@ -1,6 +1,7 @@
 """Does a key sentence from anywhere in a document bring that document back? (Chen et al. 2023)"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -23,10 +24,14 @@ _WORDS = {
 class Completeness(OwnDocument):
     """The key sentence of each third of a document has to bring that document back.
 
-    The same documents are asked for by all three thirds. Titles are never part of a question.
+    The same documents are asked for by all three thirds. Titles are never part of a question. Chen et al. choose by
+    attention; what is asked depends on what chooses, so that a second way stands beside.
     """
 
-    selector: SelectorName = Field("tf-idf", description="what chooses the key sentence of each third")
+    selector: SelectorName = Field("attention", description="what chooses the key sentence of each third")
+    second_selector: SelectorName | Literal["none"] = Field(
+        "tf-idf", description="what chooses others, which have figures of their own"
+    )
     shortest: int = Field(5, ge=2, description="words that a sentence has at least")
     longest: int = Field(32, ge=2, description="words after which a sentence is cut into windows")
 
@@ -36,45 +41,67 @@ class Completeness(OwnDocument):
             raise ValueError("shortest must not exceed longest")
         return self
 
+    @property
+    def _selectors(self) -> dict[str, SelectorName]:
+        """By what stands behind the names of their figures, the one that systems are ranked by first."""
+        second = self.second_selector
+        if second == "none" or second == self.selector:
+            return {"": self.selector}
+        return {"": self.selector, f" {second}": second}
+
     def weights(self) -> list[str]:
-        return [MINILM] if self.selector == "attention" else []
+        return [MINILM] if "attention" in self._selectors.values() else []
 
     def groups(self) -> Sequence[str]:
-        return ["", *THIRDS]
+        return [f"{third}{behind}".strip() for behind in self._selectors for third in ("", *THIRDS)]
 
     def columns(self) -> Sequence[str]:
-        return ["Hits@1", "Hits@10", "MRR@10", *(f"Hits@1 {third}" for third in THIRDS)]
+        thirds = [f"Hits@1 {third}" for third in THIRDS]
+        others = [f"Hits@1{behind}" for behind in self._selectors if behind]
+        return ["Hits@1", "Hits@10", "MRR@10", *others, *thirds]
 
-    def instrument(self) -> Instrument | None:
-        if self.selector != "attention":
-            return None
-        return Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
+    def instruments(self) -> Sequence[Instrument | None]:
+        found = [
+            Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
+            if selector == "attention"
+            else None
+            for selector in self._selectors.values()
+        ]
+        return [*found, None][:2]
 
     def draw(self, collection: Collection) -> Draw:
         if "{text}" not in collection.rules.text:
             raise BenchError(f"{collection.name} is read without its {{text}}, of which completeness asks sentences")
         documents, looked_at = self._sample(collection)
-        parts = list(documents.values())
-        scores = SELECTORS[self.selector](collection, [[chunk.text for chunk in found] for found in parts])
-        asked = [
-            (row, _best(found, values, third))
-            for (row, found), values in zip(documents.items(), scores, strict=True)
-            for third in THIRDS
-        ]
-        elsewhere = _held_elsewhere(asked, collection)
+        chosen = self._chosen(collection, documents)
+        elsewhere = _held_elsewhere(list(chosen), collection)
         facts = {
             "documents": len(documents),
             "without a sentence in each third": looked_at - len(documents),
             "in another document too": int(elsewhere.sum()),
         }
-        kept = [one for one, left_out in zip(asked, elsewhere, strict=True) if not left_out]
-        if not kept:
-            raise BenchError(f"{collection.name}: every key sentence occurs in two documents; none can be asked")
-        questions = [
-            Asked(Query(f"{chunk.third} {collection.documents[row].id}", chunk.text), row, chunk.third)
-            for row, chunk in kept
+        asked = [
+            Asked(Query(f"{groups[-1]} {collection.documents[row].id}", chunk.text), row, groups)
+            for ((row, chunk), groups), left_out in zip(chosen.items(), elsewhere, strict=True)
+            if not left_out
         ]
-        return Draw(questions, facts)
+        if not asked:
+            raise BenchError(f"{collection.name}: every key sentence occurs in two documents; none can be asked")
+        return Draw(asked, facts)
+
+    def _chosen(
+        self, collection: Collection, documents: Mapping[int, Sequence[Chunk]]
+    ) -> dict[tuple[int, Chunk], tuple[str, ...]]:
+        """The key sentences with their documents' rows, each with its groups; one that two choose is one."""
+        found: dict[tuple[int, Chunk], tuple[str, ...]] = {}
+        texts = [[chunk.text for chunk in parts] for parts in documents.values()]
+        for behind, selector in self._selectors.items():
+            scores = SELECTORS[selector](collection, texts)
+            for (row, parts), values in zip(documents.items(), scores, strict=True):
+                for third in THIRDS:
+                    key = (row, _best(parts, values, third))
+                    found[key] = (*found.get(key, ()), behind.strip(), f"{third}{behind}")
+        return dict(sorted(found.items(), key=lambda one: one[0][0]))
 
     def _sample(self, collection: Collection) -> tuple[dict[int, list[Chunk]], int]:
         """The chunks of the documents drawn, by row, and how many documents were looked at to find them."""
@@ -95,13 +122,16 @@ class Completeness(OwnDocument):
         return dict(sorted(found.items())), looked_at
 
     def definition(self, collection: Collection, draw: Draw) -> str:  # noqa: ARG002
+        first, *others = self._selectors.values()
+        second = "".join(f"; columns of '{other}': those with the {_WORDS[other]}" for other in others)
+        facts = draw.facts
         return (
-            f"the sentence (or {self.longest}-word window) with the {_WORDS[self.selector]} of each third of a "
-            f"document has to bring it back, the title's words left out; mean over {len(draw.asked)} sentences of "
-            f"{draw.facts['documents']} documents (seed {self.seed}); left out: "
-            f"{draw.facts['in another document too']} sentences that occur in another document too, "
-            f"{draw.facts['without a sentence in each third']} documents drawn that lack one of {self.shortest} "
-            "words in some third"
+            f"the sentence (or {self.longest}-word window) with the {_WORDS[first]} of each third of a "
+            f"document has to bring it back, the title's words left out; mean over "
+            f"{sum('' in one.groups for one in draw.asked)} sentences of {facts['documents']} documents (seed "
+            f"{self.seed}){second}; left out: {facts['in another document too']} sentences that occur in another "
+            f"document too, {facts['without a sentence in each third']} documents drawn that lack one of "
+            f"{self.shortest} words in some third"
         )
 
 

@@ -1,8 +1,8 @@
 """A task bound to a collection: what is asked, how deep, and what answers are worth."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from bench.collections.collection import Collection, Query
 from bench.measures.interval import figure_of
 from bench.measures.measure import Count, Figure, Instrument, Measure
 from bench.rankings import Rankings
+
+_BARRED = "it is the judge of {value} measures itself and has no figures of them"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Evaluation:
     def query_ids(self) -> Sequence[str]:
         return self.rankings.query_ids
 
+    def without(self, barred: Sequence[str]) -> "Evaluation":
+        """The same but for some measures, of which a count tells."""
+        if not barred:
+            return self
+        values = {name: found for name, found in self.values.items() if name not in barred}
+        figures = [one for one in self.figures if one.measure in values]
+        count = Count("barred", len(barred), kind="amount", note=_BARRED)
+        return replace(self, values=values, figures=figures, counts=[*self.counts, count])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exam(ABC):
@@ -46,7 +57,8 @@ class Exam(ABC):
     definition: what the figures mean on this collection, in a line for the table's foot
     hides_histories: whether what the history of a question holds is never an answer to it
     timed: whether single queries are timed
-    instrument: the model that is measured with, if any
+    instrument: what the primary measure is measured with, if anything
+    second_instrument: another that is measured with beside it
     units: what questions have in common, as in `Evaluation`
     """
 
@@ -59,12 +71,19 @@ class Exam(ABC):
     hides_histories: bool = False
     timed: bool = False
     instrument: Instrument | None = None
+    second_instrument: Instrument | None = None
     units: Sequence[str] | None = field(default=None, repr=False)
 
     @property
     def primary(self) -> Measure:
         """The measure by which systems are ranked."""
         return self.measures[0]
+
+    def barred(self, family: str, weights: Container[str]) -> list[str]:
+        """The measures that a system of this family, with weights of these digests, would decide of itself."""
+        instruments = {"instrument": self.instrument, "second_instrument": self.second_instrument}
+        own = {name for name, one in instruments.items() if one and one.is_the_system(family, weights)}
+        return [measure.name for measure in self.measures if measure.decided_by in own]
 
     @property
     def reach(self) -> int:
@@ -92,6 +111,10 @@ class Exam(ABC):
         values, counts = self.measured(rankings, groups)
         figures = [figure_of(name, found, self.units) for name, found in values.items()]
         return Evaluation(rankings, values, figures, counts, self.units)
+
+    def ceiling(self, candidates: Rankings) -> list[Count]:  # noqa: ARG002
+        """What candidates in no particular order leave to be found, where the questions have judgements."""
+        return []
 
     @abstractmethod
     def measured(

@@ -17,6 +17,7 @@ class Exclusivity(OwnDocument):
 
     Words are separated by white space, so that N means the same to every system. The same documents are
     asked for with every N: those that have so many words and share none of these beginnings with another.
+    The control asks with the middle N.
     """
 
     lengths: tuple[Annotated[int, Field(ge=2)], ...] = Field(
@@ -32,14 +33,17 @@ class Exclusivity(OwnDocument):
         return tuple(sorted(set(lengths)))
 
     def groups(self) -> Sequence[str]:
-        variants = ("", " dropped") if self.dropped else ("",)
-        return [f"N={length}{variant}" for length in self.lengths for variant in variants]
+        control = [f"N={self._middle} dropped"] if self.dropped else []
+        return [*(f"N={length}" for length in self.lengths), *control]
 
     def columns(self) -> Sequence[str]:
-        middle = self.lengths[len(self.lengths) // 2]
-        control = [f"Hits@1 N={middle} dropped"] if self.dropped else []
-        others = [f"Hits@1 N={length}" for length in self.lengths if length != middle]
-        return [f"Hits@1 N={middle}", f"MRR@10 N={middle}", *control, *others]
+        control = [f"Hits@1 N={self._middle} dropped"] if self.dropped else []
+        others = [f"Hits@1 N={length}" for length in self.lengths if length != self._middle]
+        return [f"Hits@1 N={self._middle}", f"MRR@10 N={self._middle}", *control, *others]
+
+    @property
+    def _middle(self) -> int:
+        return self.lengths[len(self.lengths) // 2]
 
     def draw(self, collection: Collection) -> Draw:
         facts: dict[str, int] = {}
@@ -66,11 +70,11 @@ class Exclusivity(OwnDocument):
         asked = []
         for length in self.lengths:
             kept = words[:length]
-            asked.append(Asked(Query(f"N={length} whole {document_id}", " ".join(kept)), row, f"N={length}"))
-            if self.dropped:
+            asked.append(Asked(Query(f"N={length} whole {document_id}", " ".join(kept)), row, (f"N={length}",)))
+            if self.dropped and length == self._middle:
                 fewer = _drop(kept, self.dropped, np.random.default_rng([self.seed, row, length]))
                 query = Query(f"N={length} dropped {document_id}", " ".join(fewer))
-                asked.append(Asked(query, row, f"N={length} dropped"))
+                asked.append(Asked(query, row, (f"N={length} dropped",)))
         return asked
 
     def definition(self, collection: Collection, draw: Draw) -> str:
@@ -78,7 +82,7 @@ class Exclusivity(OwnDocument):
         lengths = "/".join(map(str, self.lengths))
         short = "/".join(str(facts[f"shorter N={length}"]) for length in self.lengths)
         shared = "/".join(str(facts[f"not unique N={length}"]) for length in self.lengths)
-        control = f"; dropped: {self.dropped:.0%} of these words left out at random" if self.dropped else ""
+        control = f"; dropped: {self.dropped:.0%} of {self._middle} left out at random" if self.dropped else ""
         return (
             f"the first N words of a document's text have to bring it back; mean over {facts['documents']} of the "
             f"{facts['eligible']:,} documents that qualify for every N (seed {self.seed}); of {len(collection):,}, "

@@ -36,8 +36,8 @@ class Asked:
 
     query: Query
     row: int
-    group: str
-    """The kind of question; each kind has figures of its own."""
+    groups: tuple[str, ...] = ("",)
+    """The kinds of question that it is of; each kind has figures of its own."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class OwnDocument(Probe):
 
     @abstractmethod
     def groups(self) -> Sequence[str]:
-        """The kinds of questions that have figures, named after them; "" stands for all questions."""
+        """The kinds of questions that have figures, named after them; "" is the one without a name."""
 
     @abstractmethod
     def columns(self) -> Sequence[str]:
@@ -81,12 +81,12 @@ class OwnDocument(Probe):
     def definition(self, collection: Collection, draw: Draw) -> str:
         """What the figures mean, in a line for the table's foot."""
 
-    def instrument(self) -> Instrument | None:
-        """The model that chooses the questions, if any."""
-        return None
+    def instruments(self) -> Sequence[Instrument | None]:
+        """The models that choose the questions, if any: of those that the primary measure is of, and of others."""
+        return None, None
 
     def on(self, collection: Collection) -> "OwnDocumentExam":
-        draw, columns = self.draw(collection), self.columns()
+        draw, columns, (instrument, second) = self.draw(collection), self.columns(), self.instruments()
         by_name = {
             _name(str(one), group): Measure(_name(str(one), group), f"{one.words}{f'; {group}' if group else ''}")
             for group in self.groups()
@@ -99,7 +99,8 @@ class OwnDocument(Probe):
             measures=[by_name[name] for name in dict.fromkeys([columns[0], *by_name])],
             columns=columns,
             definition=self.definition(collection, draw),
-            instrument=self.instrument(),
+            instrument=instrument,
+            second_instrument=second,
             units=[collection.documents[one.row].id for one in draw.asked],
             draw=draw,
         )
@@ -117,11 +118,11 @@ class OwnDocumentExam(Exam):
         groups: np.ndarray | None,  # noqa: ARG002
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
         values = audited_values(rankings, Judgements(self.draw.qrels()), MEASURES)
-        kinds = np.array([one.group for one in self.draw.asked])
         by_name = {}
         for measure in self.measures:
             kind, _, group = measure.name.partition(" ")
-            by_name[measure.name] = np.where((kinds == group) | (group == ""), values[kind], np.nan)
+            of_group = np.array([group in one.groups for one in self.draw.asked])
+            by_name[measure.name] = np.where(of_group, values[kind], np.nan)
         facts = [Count(name, number, kind="amount") for name, number in self.draw.facts.items()]
         return by_name, [unanswered(rankings), *facts]
 

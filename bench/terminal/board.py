@@ -96,7 +96,7 @@ def _entry(column: Column, row: Row, reasons: str) -> str:
     """What stands in the row; one without figures says so where its main figure would be, the column `reasons`."""
     if row.done:
         return visible(column.entry(row).text)
-    missing = NOT_RUN if row.problem == NOT_RUN else "failed"
+    missing = NOT_RUN if row.problem == NOT_RUN else "failed" if row.problem else "barred"
     return missing if column.kind == reasons else ""
 
 

@@ -84,6 +84,8 @@ class ColBERT(Sharded, FineTuned):
     model: str = Field(MINILM, description="name on the Hugging Face hub, or folder, of a checkpoint or encoder")
     max_tokens: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
     max_query_tokens: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
+    query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
+    document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
     skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
     index: TokenIndexOptions = Field(default_factory=TokenIndexOptions, description="which documents are scored")
     storage: Literal["float32", "float16"] = Field("float32", description="number format of the stored vectors")
@@ -217,14 +219,40 @@ class ColBERT(Sharded, FineTuned):
         self._token_index.nprobe = self.index.probes
         return Rankings.from_hits(queries, [self._near(vectors) for vectors in encoded])
 
+    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        encoded = self._encode_queries([query.text for query in queries])
+        return [self._score_rows(vectors, some) for vectors, some in zip(encoded, rows, strict=True)]
+
+    def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        texts, places = np.unique(self._holders.place[rows], return_inverse=True)
+        return self._score_texts(query, texts)[places]
+
+    def query_vectors(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        return self._encode_queries([query.text for query in queries])
+
+    def document_vectors(self, rows: np.ndarray) -> list[np.ndarray]:
+        texts = self._holders.place[rows]
+        spans = zip(self._offsets[texts], self._offsets[texts + 1], strict=True)
+        return [self._vectors[start:stop].astype(np.float32) for start, stop in spans]
+
+    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
+        """Searches exactly: with index.kind=candidates too, every document is scored."""
+        return super().answer(queries, vectors, k)
+
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""
         near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.index.candidates_per_token)]
         texts = np.unique(np.searchsorted(self._offsets, np.concatenate(near), side="right") - 1)
+        return self._holders.hits(texts, self._score_texts(query, texts))
+
+    def _score_texts(self, query: np.ndarray, texts: np.ndarray) -> np.ndarray:
+        """Shape [texts]: of some texts in ascending order, which have ever more tokens."""
+        if not len(texts):
+            return np.zeros(0, dtype=np.float32)
         lengths = np.diff(self._offsets)[texts]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(offsets[-1]) + np.repeat(self._offsets[texts] - offsets[:-1], lengths)
-        return self._holders.hits(texts, self._similarities([query], self._vectors[rows], offsets)[0])
+        return self._similarities([query], self._vectors[rows], offsets)[0]
 
     def _similarities(self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         scores = maxsim(queries, vectors, offsets, self.encoder.device)
@@ -250,11 +278,11 @@ class ColBERT(Sharded, FineTuned):
 
     @property
     def _query_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "query")
+        return prompt_of(self.encoder, self.query_prompt, "query")
 
     @property
     def _document_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "document", "passage", "corpus")
+        return prompt_of(self.encoder, self.document_prompt, "document", "passage", "corpus")
 
     def save(self, folder: Path) -> None:
         np.save(folder / "tokens.npy", self._vectors)

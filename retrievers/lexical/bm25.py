@@ -1,18 +1,19 @@
 """BM25 (Robertson and Zaragoza 2009) with the variants that the field uses."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.words import WORD
 from retrievers.encoding import refuse_textless
 from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
-from retrievers.lexical.terms import Analyser, Vocabulary
+from retrievers.lexical.terms import Analyser, Vocabulary, stemmer_for, stop_words_for
 from retrievers.ragged import Ragged
 from retrievers.sharding import Sharded
 
@@ -50,7 +51,11 @@ class BM25(Sharded):
     stop_words: str = Field(AUTO, description="language of the stop words, none, or auto for the collection's")
     stemmer: str = Field(AUTO, description="language of the Snowball stemmer, none, or auto for the collection's")
     token_pattern: str = Field(
-        r"(?u)\b\w+\b", description=r"regular expression of a word; (?u)\b\w\w+\b drops words of one letter"
+        WORD,
+        description=r"regular expression of a word, as the library regex reads it; \w\w+ drops words of one letter",
+    )
+    ngram: int = Field(
+        2, ge=1, description="scripts without blanks (Chinese, Japanese, Thai, ...): runs of up to so many characters"
     )
 
     @field_validator("engine")
@@ -72,8 +77,8 @@ class BM25(Sharded):
     @classmethod
     def _pattern_finds_words(cls, pattern: str) -> str:
         try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
+            groups = regex.compile(pattern).groups
+        except regex.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
         if groups > 1:
             raise ValueError("more than one group; write (?:...) for those that are not the word")
@@ -99,13 +104,12 @@ class BM25(Sharded):
     def _start(self, language: str, vocabulary: Vocabulary) -> None:
         self._language = language
         self._vocabulary = vocabulary
-        self._analyser = Analyser(self.token_pattern, self._resolve(self.stop_words), self._resolve(self.stemmer))
+        self._stops = stop_words_for(language) if self.stop_words == AUTO else self.stop_words
+        self._stems = stemmer_for(language) if self.stemmer == AUTO else self.stemmer
+        self._analyser = Analyser(self.token_pattern, language, self._stops, self._stems, self.ngram)
         delta = self.delta or (1.0 if self.variant == "bm25+" else 0.5)
         formula = Formula(self.variant, self.k1, self.b, delta, self.epsilon)
         self._index: Engine = ENGINES[self.engine](formula, self.shards)
-
-    def _resolve(self, language: str) -> str:
-        return self._language if language == AUTO else language
 
     @property
     def deterministic(self) -> bool:
@@ -138,7 +142,7 @@ class BM25(Sharded):
 
     def facts(self) -> dict[str, Any]:
         return {
-            "stop_words": self._resolve(self.stop_words),
-            "stemmer": self._resolve(self.stemmer),
+            "stop_words": self._stops,
+            "stemmer": self._stems,
             "terms": len(self._vocabulary),
         }

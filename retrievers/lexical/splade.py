@@ -14,7 +14,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY
-from retrievers.encoding import DistinctTexts, Encode, Holders, open_array
+from retrievers.encoding import DistinctTexts, Encode, Holders, open_array, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 from retrievers.sharding import Hits, Sharded
 from retrievers.workers import WorkerOptions, at_work
@@ -61,6 +61,7 @@ class SPLADE(WorkerOptions, Sharded):
 
     def fit(self, collection: Collection) -> Self:
         """Raises BenchError for documents that have no weight at all."""
+        refuse_textless(collection)
         texts = DistinctTexts(collection.texts())
         parts = max(self.shards, -(-len(texts) // self.block))
         self._bounds = np.unique(np.linspace(0, len(texts), parts + 1).astype(np.int64))
@@ -124,6 +125,7 @@ class SPLADE(WorkerOptions, Sharded):
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         products = postings.weights[places] * np.repeat(weights, lengths)
         sums = np.bincount(postings.texts[places], products, minlength=texts)
+        sums = sums.astype(np.float64, copy=False)  # it counts in integers where there is nothing to add
         sums[sums == 0] = -np.inf  # every weight is above 0
         return sums
 

@@ -1,6 +1,7 @@
 """The completeness task: key sentences of each third, and what a system that knows all of them reaches."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ from bench.tasks.chunks import THIRDS
 from bench.tasks.completeness import Completeness
 
 MakeCollection = Callable[..., Collection]
+
+
+def by_tf_idf(**options: Any) -> Completeness:
+    return Completeness(**{"selector": "tf-idf", "second_selector": "none", **options})
+
 
 LICENCE = "All rights are reserved by the author."
 
@@ -52,15 +58,15 @@ def manuals(docstrings: dict[str, tuple[str, str]], make_collection: MakeCollect
 
 
 def test_the_sentence_with_the_rarest_words_of_each_third_is_asked(kitchen: Collection) -> None:
-    asked = {one.query.id: one for one in Completeness().draw(kitchen).asked}
+    asked = {one.query.id: one for one in by_tf_idf().draw(kitchen).asked}
     assert asked["start bread"].query.text == "Zymurgists ferment sourdough with lactobacilli."
     assert asked["middle soup"].query.text in SOUP.body
-    assert {one.group for one in asked.values()} <= set(THIRDS)
+    assert {one.groups[-1] for one in asked.values()} <= set(THIRDS)
     assert all(kitchen.documents[one.row].id == one.query.id.split()[1] for one in asked.values())
 
 
 def test_a_system_that_knows_every_sentence_finds_every_document_first(manuals: Collection) -> None:
-    exam = Completeness(sample=60).on(manuals)
+    exam = by_tf_idf(sample=60).on(manuals)
     figures = {figure.measure: figure for figure in exam.evaluate(holding(exam.queries, manuals)).figures}
     assert figures["Hits@1"].value == 1.0
     assert figures["Hits@1"].n == sum(figures[f"Hits@1 {third}"].n for third in THIRDS) == len(exam.queries)
@@ -68,13 +74,13 @@ def test_a_system_that_knows_every_sentence_finds_every_document_first(manuals: 
 
 
 def test_each_third_has_figures_of_its_own(kitchen: Collection) -> None:
-    task = Completeness()
+    task = by_tf_idf()
     exam, asked = task.on(kitchen), task.draw(kitchen).asked
-    hits = [([one.row], [1.0]) if one.group == "start" else ([], []) for one in asked]
+    hits = [([one.row], [1.0]) if one.groups[-1] == "start" else ([], []) for one in asked]
     answers = Rankings.from_hits(exam.queries, hits)
     figures = {figure.measure: figure.value for figure in exam.evaluate(answers).figures}
     assert (figures["Hits@1 start"], figures["Hits@1 middle"]) == (1.0, 0.0)
-    assert figures["Hits@1"] == pytest.approx(sum(one.group == "start" for one in asked) / len(asked))
+    assert figures["Hits@1"] == pytest.approx(sum(one.groups[-1] == "start" for one in asked) / len(asked))
 
 
 def test_sentences_of_two_documents_are_left_out_and_counted(make_collection: MakeCollection) -> None:
@@ -85,7 +91,7 @@ def test_sentences_of_two_documents_are_left_out_and_counted(make_collection: Ma
             "oat": f"Take a pound of oat meal. {middle} Fry it in a little butter.",
         }
     )
-    task = Completeness()
+    task = by_tf_idf()
     assert {one.query.text for one in task.draw(collection).asked} == {
         "Take a pound of rye flour.",
         "Take a pound of oat meal.",
@@ -98,43 +104,62 @@ def test_sentences_of_two_documents_are_left_out_and_counted(make_collection: Ma
 
 def test_a_sentence_that_a_document_holds_twice_is_asked(make_collection: MakeCollection) -> None:
     collection = make_collection({"song": "Row the boat down the stream. " * 3})
-    assert len(Completeness().on(collection).queries) == 3
+    assert len(by_tf_idf().on(collection).queries) == 3
 
 
 def test_documents_without_a_sentence_in_each_third_are_left_out_and_counted(kitchen: Collection) -> None:
-    task = Completeness()
+    task = by_tf_idf()
     assert task.draw(kitchen).facts["documents"] == 2
     assert task.draw(kitchen).facts["without a sentence in each third"] == 1
     with pytest.raises(BenchError, match="no document has a sentence of 30 words in each third"):
-        Completeness(shortest=30).on(kitchen)
+        by_tf_idf(shortest=30).on(kitchen)
 
 
 def test_the_title_is_never_part_of_a_question(manuals: Collection, kitchen: Collection) -> None:
-    for query in Completeness(shortest=2, sample=1000).on(kitchen).queries:
+    for query in by_tf_idf(shortest=2, sample=1000).on(kitchen).queries:
         assert "rye bread" not in query.text.casefold()
     titles = [document.title for document in manuals.documents]
-    for one in Completeness().draw(manuals).asked:
+    for one in by_tf_idf().draw(manuals).asked:
         assert titles[one.row] not in one.query.text.split()
 
 
 @pytest.mark.parametrize("selector", ["tf-idf", "textrank"])
 def test_the_draw_follows_the_seed_of_the_task_alone(manuals: Collection, selector: str) -> None:
     np.random.seed(1)
-    first = Completeness(selector=selector, sample=5).on(manuals).queries
+    first = by_tf_idf(selector=selector, sample=5).on(manuals).queries
     np.random.seed(2)
-    assert list(first) == list(Completeness(selector=selector, sample=5).on(manuals).queries)
-    assert list(first) != list(Completeness(selector=selector, sample=5, seed=1).on(manuals).queries)
+    assert list(first) == list(by_tf_idf(selector=selector, sample=5).on(manuals).queries)
+    assert list(first) != list(by_tf_idf(selector=selector, sample=5, seed=1).on(manuals).queries)
 
 
 def test_a_selector_with_weights_tells_whose_they_are(kitchen: Collection) -> None:
-    instrument = Completeness(selector="attention").on(kitchen).instrument
-    assert instrument == Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
-    assert Completeness().on(kitchen).instrument is None
-    assert (Completeness(selector="attention").weights(), Completeness().weights()) == ([MINILM], [])
+    attention = Instrument("selector", "all-MiniLM-L6-v2's attention", find_weights(MINILM).digest)
+    exam = Completeness().on(kitchen)
+    assert (exam.instrument, exam.second_instrument) == (attention, None)
+    exam = Completeness(selector="tf-idf", second_selector="attention").on(kitchen)
+    assert (exam.instrument, exam.second_instrument) == (None, attention)
+    assert by_tf_idf().on(kitchen).instrument is None
+    assert (Completeness().weights(), by_tf_idf().weights()) == ([MINILM], [])
+
+
+def test_by_default_attention_chooses_as_in_chen_et_al_and_tf_idf_beside_it(manuals: Collection) -> None:
+    """The same documents; a sentence that both choose is asked once."""
+    task = Completeness(sample=12)
+    asked = task.draw(manuals).asked
+    alone = [Completeness(sample=12, selector=name, second_selector="none") for name in ("attention", "tf-idf")]
+    texts = [{one.query.text for one in each.draw(manuals).asked} for each in alone]
+    assert {one.query.text for one in asked if "" in one.groups} == texts[0]
+    assert {one.query.text for one in asked if "tf-idf" in one.groups} == texts[1]
+    assert len(asked) == len({one.query.id for one in asked}) == len(texts[0] | texts[1])
+    exam = task.on(manuals)
+    assert list(exam.columns)[3] == "Hits@1 tf-idf"
+    figures = {figure.measure: figure for figure in exam.evaluate(holding(exam.queries, manuals)).figures}
+    assert figures["Hits@1"].n == len(texts[0])
+    assert figures["Hits@1 tf-idf"].n == len(texts[1])
 
 
 def test_the_sentences_of_a_document_are_one_unit(kitchen: Collection) -> None:
-    exam = Completeness().on(kitchen)
+    exam = by_tf_idf().on(kitchen)
     assert [query.id.split()[1] for query in exam.queries] == list(exam.units or ())
     assert list(exam.columns) == ["Hits@1", "Hits@10", "MRR@10", "Hits@1 start", "Hits@1 middle", "Hits@1 end"]
     assert exam.primary.name == "Hits@1"

@@ -33,8 +33,14 @@ def test_a_perfect_memory_of_beginnings_finds_every_document_first(manuals: Coll
     for length in (16, 32, 64):
         whole = by_name[f"Hits@1 N={length}"]
         assert (whole.value, whole.n) == (1.0, documents)
-        assert by_name[f"Hits@10 N={length} dropped"].value < 0.2
+    assert by_name["Hits@10 N=32 dropped"].value < 0.2
     assert list(by_name) == [measure.name for measure in exam.measures]
+
+
+def test_every_question_stands_in_a_column(manuals: Collection) -> None:
+    exam = Exclusivity().on(manuals)
+    shown = {name.partition(" ")[2] for name in exam.columns}
+    assert {group for one in exam.draw.asked for group in one.groups} == shown
 
 
 def test_what_is_not_found_counts_zero_and_ranks_count_by_their_place(make_collection: MakeCollection) -> None:
@@ -72,8 +78,8 @@ def test_documents_that_are_too_short_or_share_a_beginning_are_left_out_and_coun
 def test_questions_are_the_first_words_and_the_control_lacks_some(manuals: Collection) -> None:
     for one in Exclusivity(lengths=(16, 64), sample=20).draw(manuals).asked:
         words, asked = manuals.texts()[one.row].split(), one.query.text.split()
-        length = int(one.group.split()[0].removeprefix("N="))
-        if one.group.endswith("dropped"):
+        length = int(one.groups[0].split()[0].removeprefix("N="))
+        if one.groups[0].endswith("dropped"):
             assert len(asked) == length - round(0.15 * length)
             rest = iter(words[:length])
             assert all(word in rest for word in asked)
@@ -83,8 +89,8 @@ def test_questions_are_the_first_words_and_the_control_lacks_some(manuals: Colle
 
 def test_every_length_asks_for_the_same_documents_and_no_more_than_the_sample(manuals: Collection) -> None:
     task = Exclusivity(sample=7)
-    rows = {group: [one.row for one in task.draw(manuals).asked if one.group == group] for group in task.groups()}
-    assert len(rows) == 6
+    rows = {group: [one.row for one in task.draw(manuals).asked if group in one.groups] for group in task.groups()}
+    assert len(rows) == 4
     assert len({tuple(found) for found in rows.values()}) == 1
     assert len(rows["N=32"]) == 7
 

@@ -11,8 +11,13 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertForSequenceCl
 
 from bench.collections.collection import Collection
 from bench.errors import BenchError
-from bench.models import MINILM, find_weights
-from bench.tasks.judges import CrossEncoderJudge, MaxSimJudge, open_judge
+from bench.models import MINILM, SPLADE_TINY, ModelOptions, find_weights
+from bench.tasks.judges import open_judge
+from bench.tasks.judges.cross_encoder import CrossEncoderJudge
+from bench.tasks.judges.maxsim import MaxSimJudge
+from bench.tasks.judges.own_queries import OwnQueriesJudge
+from bench.tasks.judges.splade import SpladeJudge
+from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 
 MakeCollection = Callable[..., Collection]
 
@@ -176,3 +181,40 @@ def test_a_score_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
     _save_cross_encoder(tmp_path / "broken", scale=float("nan"))
     with pytest.raises(BenchError, match="not a finite number"):
         CrossEncoderJudge(str(tmp_path / "broken")).scores(PAIRS)
+
+
+def test_splade_equals_the_inner_product_of_whole_vocabularies(kitchen: Collection) -> None:
+    encoder = VocabularyEncoder(SPLADE_TINY, 256, ModelOptions())
+    products = encoder.weights(QUERIES, "query") @ encoder.weights(TEXTS, "document").T
+    np.testing.assert_allclose(SpladeJudge(kitchen).scores(PAIRS), products.toarray().ravel(), rtol=1e-4, atol=1e-4)
+
+
+def test_splade_opens_no_model_for_texts_that_it_has_read(
+    kitchen: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = SpladeJudge(kitchen).scores(PAIRS)
+    monkeypatch.setattr(SpladeJudge, "_encoder", None)
+    np.testing.assert_array_equal(SpladeJudge(kitchen).scores(PAIRS), first)
+
+
+def test_a_documents_own_queries_judge_by_bm25(make_collection: MakeCollection) -> None:
+    texts = {"stock": "Simmer the bones.", "dough": "Let it rise.", "salad": "Toss."}
+    asked = {"q1": "how long does stock simmer", "q2": "kneading the dough", "q3": "stock of bones"}
+    qrels = {"q1": {"stock": 1}, "q2": {"dough": 1}, "q3": {"stock": 1}}
+    scores = OwnQueriesJudge(make_collection(texts, asked, qrels)).scores(
+        [("is stock simmered", text) for text in texts.values()]
+    )
+    # Lucene's formula for two terms (stems "stock", which occurs twice, and "simmer") in one of three documents.
+    idf, length, mean = np.log(1 + 2.5 / 1.5), 8, (8 + 3 + 0) / 3
+    norm = 1.2 * (0.25 + 0.75 * length / mean)
+    assert scores[0] == pytest.approx(idf * (2 / (2 + norm) + 1 / (1 + norm)), rel=1e-5)
+    assert scores[1:].tolist() == [0, 0]
+
+
+def test_own_queries_need_documents_that_have_some(make_collection: MakeCollection) -> None:
+    collection = make_collection({str(i): f"text {i}" for i in range(9)}, {"q": "text"}, {"q": {"1": 1}})
+    with pytest.raises(BenchError, match="only 1 of 9 documents have a query of their own"):
+        open_judge("own-queries", collection)
+    assert isinstance(open_judge("auto", collection), MaxSimJudge)
+    few = make_collection({"a": "salt", "b": "oil"}, {"q": "salt"}, {"q": {"a": 1}})
+    assert isinstance(open_judge("auto", few), OwnQueriesJudge)

@@ -60,7 +60,8 @@ def by_rank(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
     """A line a system over the measures that the table shows, such as the failure at each rank."""
     import altair as alt
 
-    names = [measure.name for measure in block.shown if any(measure.name in row.figures for row in rows)]
+    shown = [measure.name for measure in block.shown if any(measure.name in row.figures for row in rows)]
+    names = [name for name in shown if name.rpartition("@")[2].isdecimal()] or shown
     heads = {name.rpartition("@")[0] for name in names}
     shared = f"{heads.pop()}@" if len(heads) == 1 else ""
     ticks = {name: name.removeprefix(shared) for name in names}

@@ -184,5 +184,14 @@ def test_the_overview_shows_all_systems_of_all_suites() -> None:
     assert any("soufflé" in (one.get("title") or "") for one in parsed.attributes("td"))
 
 
+def test_the_overview_orders_systems_by_the_mean_of_their_ranks_over_the_tasks() -> None:
+    two = board(["bm25", "sbert"], ["pydoc-1k", "scifact"])
+    words = Parsed(as_overview_page([two])).words
+    rows = [row for collection in two.collections for block in collection.blocks for row in block.rows]
+    for name in ("bm25", "sbert"):
+        middles = [((row.best_rank or 0) + (row.worst_rank or 0)) / 2 for row in rows if row.system == name]
+        assert f"{sum(middles) / len(middles):.1f}" in words
+
+
 def test_the_overview_of_nothing_says_so() -> None:
     assert "None is published yet." in Parsed(as_overview_page([])).words

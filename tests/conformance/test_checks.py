@@ -1,0 +1,51 @@
+"""Every clause of the contract is kept by a sound plugin, and each broken one is found by the check meant for it."""
+
+import broken_plugins
+import pytest
+from broken_plugins import Overlap
+
+from bench.conformance.checks import CHECKS
+from bench.conformance.kit import Outcome, check_class
+from bench.errors import BenchError
+
+OF_ITS_NAME = {"Deterministic": "seed", "SavingNothing": "saving", "SmallCollections": "small collections"}
+BROKEN = [
+    value
+    for value in vars(broken_plugins).values()
+    if isinstance(value, type) and issubclass(value, Overlap) and value is not Overlap
+]
+
+
+def outcomes(kind: type[Overlap], **options: object) -> dict[str, Outcome]:
+    return {outcome.check.name: outcome for outcome in check_class(kind, kind.__name__, options)}
+
+
+def test_a_sound_plugin_keeps_every_clause() -> None:
+    found = outcomes(Overlap)
+    assert {name: outcome.seen for name, outcome in found.items() if outcome.verdict != "kept"} == {}
+    assert list(found) == [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_a_broken_clause_is_found_by_the_check_meant_for_it(kind: type[Overlap]) -> None:
+    meant = OF_ITS_NAME.get(kind.__name__, kind.__name__.lower())
+    outcome = outcomes(kind)[meant]
+    assert outcome.verdict == "broken"
+    with pytest.raises(AssertionError, match="."):
+        outcome.require()
+
+
+def test_every_check_but_that_of_the_guard_has_a_plugin_that_breaks_it() -> None:
+    meant = {OF_ITS_NAME.get(kind.__name__, kind.__name__.lower()) for kind in BROKEN}
+    assert meant == {check.name for check in CHECKS} - {"unfitted"}  # Retriever itself keeps that one
+
+
+def test_what_was_seen_is_told_with_its_remedy() -> None:
+    outcome = outcomes(broken_plugins.Depth)["depth"]
+    with pytest.raises(AssertionError, match=r"3 documents for k = 1, query '.*'; cut at k"):
+        outcome.require()
+
+
+def test_a_wrong_option_is_an_error_of_the_caller() -> None:
+    with pytest.raises(BenchError, match="unknown option of Overlap 'power'"):
+        outcomes(Overlap, power=2)
