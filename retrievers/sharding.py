@@ -51,7 +51,9 @@ class Best:
 
     def _take(self, query: int, rows: np.ndarray, values: np.ndarray) -> None:
         known, scores = self._found[query]
-        found = best(np.concatenate([known, rows]), np.concatenate([scores, values]), self._k)
+        if len(known):
+            rows, values = np.concatenate([known, rows]), np.concatenate([scores, values])
+        found = best(rows, values, self._k)
         self._found[query] = found
         if len(found[0]) >= self._k:
             self._least[query] = float(found[1].min())
@@ -74,9 +76,11 @@ def _dense(scores: np.ndarray, least: Sequence[float]) -> Iterator[Hits]:
 
 def _sparse(scores: "csr_array", least: Sequence[float]) -> Iterator[Hits]:
     for start, stop, threshold in zip(scores.indptr[:-1], scores.indptr[1:], least, strict=True):
-        values = scores.data[start:stop]
-        keep = ~(values < threshold)
-        yield scores.indices[start:stop][keep].astype(np.int64), values[keep].astype(np.float64)
+        rows, values = scores.indices[start:stop], scores.data[start:stop]
+        if threshold > -np.inf:
+            keep = ~(values < threshold)
+            rows, values = rows[keep], values[keep]
+        yield rows.astype(np.int64), values.astype(np.float64)
 
 
 class Sharded(Batched):
@@ -117,9 +121,10 @@ class Sharded(Batched):
 
     def _best(self, read: Any, queries: int, k: int) -> Best:
         search = partial(self._search, read, queries, k)
-        shards = np.array_split(np.arange(len(self.blocks)), min(self.shards, len(self.blocks)))
-        if len(shards) == 1:
-            return search(shards[0])
+        number = min(self.shards, len(self.blocks))
+        if number == 1:
+            return search(range(len(self.blocks)))
+        shards = np.array_split(np.arange(len(self.blocks)), number)
         with ThreadPoolExecutor(
             len(shards), initializer=_compute_with, initargs=(_threads() // len(shards),)
         ) as pool:

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import boards
@@ -30,6 +30,7 @@ from bench.collections.collection import Collection, Query, Rules, read_collecti
 from bench.collections.sources import Source
 from bench.collections.sources.beir import Beir
 from bench.collections.sources.item_lists import Letter, S3Rec
+from bench.collections.sources.markup import blocks, elements
 from bench.collections.sources.msmarco import MsMarco
 from bench.collections.sources.recbole import RecBole
 from bench.collections.sources.tables import Tables
@@ -291,6 +292,25 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     path = tmp_path / "longest.txt"
     path.write_bytes(b"a" * (2**20 - 1) + b"\n" + b"b" * (2**20 - 1))
     assert [len(line) for _, line in read_lines(path)] == [2**20 - 1, 2**20 - 1]
+
+
+def test_a_block_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.collections.sources.markup._LONGEST", 10_000)
+    path = tmp_path / "documents.trec"
+    path.write_bytes(b"<DOC>\nword\n</DOC>\n" * 2_000)
+    assert len(list(blocks(path, ["DOC"]))) == 2_000
+    path.write_bytes(b"<DOC>\n" + b"word\n" * 3_000)
+    with pytest.raises(BenchError, match=r"documents\.trec:1: <DOC> is not closed within 10,000 characters"):
+        list(blocks(path, ["DOC"]))
+
+
+@pytest.mark.parametrize("content", ["<p>" * 150_000, "".join(f"<p{n}>" for n in range(60_000))], ids=["one", "many"])
+def test_elements_that_are_never_closed_are_read_at_once(content: str) -> None:
+    start = process_time()
+    assert [part.name for part in elements(content + "<b>bold</b>")] == ["", "B"]
+    assert process_time() - start < 5
 
 
 @pytest.mark.parametrize(

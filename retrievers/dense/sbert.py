@@ -148,6 +148,7 @@ class SBERT(Sharded, FineTuned):
         """Keep the vectors for exact search; on the processor they stay in their file."""
         import torch
 
+        self._blocks = even_blocks(len(vectors), self.block)
         self._vectors = torch.from_numpy(vectors).to(self.encoder.device)
 
     @property
@@ -160,13 +161,17 @@ class SBERT(Sharded, FineTuned):
 
     @property
     def blocks(self) -> Sequence[slice]:
-        return even_blocks(len(self._vectors) if self.index.exact else self.documents, self.block)
+        return self._blocks
+
+    @property
+    def width(self) -> int:
+        return super().width if self.index.exact else self.documents
 
     def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
         """Inner products, with torch: a second library's threads would wait for its own."""
         import torch
 
-        texts = self._vectors[self.blocks[number]]
+        texts = self._vectors[self._blocks[number]]
         return (torch.from_numpy(vectors).to(texts.device) @ texts.T).cpu().numpy()
 
     def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:

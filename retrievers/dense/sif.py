@@ -122,6 +122,7 @@ class SIF(ModelOptions, Sharded):
     def _set_documents(self, vectors: np.ndarray, place: np.ndarray) -> None:
         """`vectors` has a row for each distinct text, `place` the row of each document's text."""
         self._vectors = vectors
+        self._blocks = even_blocks(len(vectors), self.block)
         self._holders = Holders(place)
         self._wordless = np.logical_not(vectors.any(axis=1))
 
@@ -142,10 +143,10 @@ class SIF(ModelOptions, Sharded):
 
     @property
     def blocks(self) -> Sequence[slice]:
-        return even_blocks(len(self._vectors), self.block)
+        return self._blocks
 
     def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
-        block = self.blocks[number]
+        block = self._blocks[number]
         scores = vectors @ self._vectors[block].T
         scores[:, self._wordless[block]] = -np.inf
         scores[~vectors.any(axis=1)] = -np.inf

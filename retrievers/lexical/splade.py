@@ -41,7 +41,7 @@ class SPLADE(WorkerOptions, Sharded):
 
     family = "learned sparse"
 
-    block: ClassVar[int] = 2**17
+    block: ClassVar[int] = 2**16
     """Texts, at most, that have an inverted index of their own."""
     cells: ClassVar[int] = 2**25
 
@@ -94,9 +94,9 @@ class SPLADE(WorkerOptions, Sharded):
             while sizes and rows >= sizes[0]:
                 size = sizes.popleft()
                 whole = vstack(held, format="csr")
+                held, rows = [whole[size:]], rows - size
                 block = whole[:size].tocsc()
                 yield _Postings(block.data, block.indices, block.indptr)
-                held, rows = [whole[size:]], rows - size
 
     @property
     def documents(self) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -82,7 +81,9 @@ class OneBlock(SBERT):
 
 def dense(kind: type[SBERT], vectors: np.ndarray, place: np.ndarray, shards: int = 1) -> SBERT:
     system = kind(device="cpu", shards=shards)
-    system._vectors, system._holders = torch.from_numpy(vectors), Holders(place)
+    vars(system)["encoder"] = SimpleNamespace(device="cpu")
+    system._holders = Holders(place)
+    system._hold(vectors)
     return system
 
 

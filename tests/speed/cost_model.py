@@ -76,11 +76,32 @@ def fitted(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, Line]]:
     return found
 
 
-def gpu_hours(
-    documents: int, tokens: float, gpus: int, teraflops: float, flop_per_token: float = MINILM_FLOP
-) -> float:
-    """Hours in which so many GPUs encode the documents, if each computes so many useful 10^12 operations a second."""
-    return documents * tokens * flop_per_token / (gpus * teraflops * 1e12) / 3600
+def gpu_hours(documents: int, tokens: float, gpus: int, teraflops: float) -> float:
+    """Hours in which MiniLM encodes the documents on GPUs that each do so many useful 10^12 operations a second."""
+    return documents * tokens * MINILM_FLOP / (gpus * teraflops * 1e12) / 3600
+
+
+def grows_with_length(system: str, step: str, what: str) -> bool:
+    """Whether twice the words cost twice as much; a dense index has one vector of any text."""
+    return system != "sbert" or (step, what) == ("fit", "processor")
+
+
+def constants(system: str, step: str, lines: dict[str, Line]) -> str:
+    """What was measured, in a line."""
+    time, peak, disk = lines["processor"], lines["peak_mb"], lines["disk_mb"]
+    return (
+        f"{system:13} {step:7} {time.fixed:6.1f} s + {time.each * 1e6:8.2f} us   {peak.fixed:6.0f} MB + "
+        f"{peak.each * 1e6:7.1f} B   disk {disk.each * 1e6:7.1f} B"
+    )
+
+
+def extrapolated(system: str, step: str, lines: dict[str, Line], documents: int, longer: float) -> str:
+    """What so many documents, so many times as long, should cost, in a line."""
+    hours, peak, disk = (
+        line.at(documents, longer if grows_with_length(system, step, what) else 1.0) for what, line in lines.items()
+    )
+    sizes = f"peak {peak / 1e3:6.1f} GB   disk {disk / 1e3:6.1f} GB"
+    return f"{system:13} {step:7} {hours / 3600:8.2f} processor hours   {sizes}"
 
 
 def main() -> None:
@@ -92,27 +113,13 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=8)
     parser.add_argument("--teraflops", type=float, default=20.0, help="assumed of a GPU, in use")
     given = parser.parse_args()
-    longer = given.words / MEASURED_WORDS
+    measured, longer = fitted(read_rows(given.tables)), given.words / MEASURED_WORDS
     print("measured: fixed + each * documents")
-    for (system, step), lines in fitted(read_rows(given.tables)).items():
-        time, peak, disk = lines["processor"], lines["peak_mb"], lines["disk_mb"]
-        print(
-            f"{system:13} {step:7} {time.fixed:6.1f} s + {time.each * 1e6:8.2f} us   {peak.fixed:6.0f} MB + "
-            f"{peak.each * 1e6:7.1f} B   disk {disk.each * 1e6:7.1f} B"
-        )
+    print("\n".join(constants(*key, lines) for key, lines in measured.items()))
     print(f"\nextrapolated to {given.documents:,} documents, each {longer:.1f} times as long where length counts")
-    for (system, step), lines in fitted(read_rows(given.tables)).items():
-        times = 1.0 if system == "sbert" and step == "search" else longer
-        hours, peak = (
-            lines["processor"].at(given.documents, times) / 3600,
-            lines["peak_mb"].at(given.documents, times),
-        )
-        disk = lines["disk_mb"].at(given.documents, 1.0 if system == "sbert" else times)
-        print(
-            f"{system:13} {step:7} {hours:5.2f} processor hours  peak {peak / 1e3:6.1f} GB  disk {disk / 1e3:5.1f} GB"
-        )
-    encoding = gpu_hours(given.documents, given.tokens, given.gpus, given.teraflops)
-    print(f"\nassumed, not measured: {given.gpus} GPUs at {given.teraflops:g} Tflop/s encode in {encoding:.2f} hours")
+    print("\n".join(extrapolated(*key, lines, given.documents, longer) for key, lines in measured.items()))
+    hours = gpu_hours(given.documents, given.tokens, given.gpus, given.teraflops)
+    print(f"\nassumed, not measured: {given.gpus} GPUs at {given.teraflops:g} Tflop/s encode in {hours:.2f} hours")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ class MadeWeights:
         random = np.random.default_rng(len(texts))
         words = (random.integers(0, 20, (len(texts), each)) + 20 * np.arange(each)).astype(np.int32)
         values = random.random(words.size, dtype=np.float32) + 0.1
-        return csr_array((values, words.ravel(), np.arange(len(texts) + 1) * each), shape=(len(texts), 4000))
+        offsets = each * np.arange(len(texts) + 1, dtype=np.int32)
+        return csr_array((values, words.ravel(), offsets), shape=(len(texts), 4000))
 
 
 def write_sparse_encoder(folder: Path) -> None:

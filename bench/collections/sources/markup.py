@@ -9,9 +9,13 @@ from bench.errors import BadLine
 from bench.textfiles import Watch, read_lines, unwatched
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.-]*)((?:\s[^<>]*)?)/?>")
+_CLOSING = re.compile(r"</([A-Za-z][\w.-]*)\s*>")
 _ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _PROLOGUE = re.compile(r"\s*(?:<[?!][^<>]*>|</?[A-Za-z][\w.-]*(?:\s[^<>]*)?>|\s)*")
 """What may stand around the blocks of a file: a declaration, and one element that holds them all."""
+
+_LONGEST = 2**26
+"""Characters of a block; a longer one was never closed, and a small gzip file may hold one that fills the memory."""
 
 
 class Element(NamedTuple):
@@ -30,14 +34,18 @@ def blocks(
     """
     mark = re.compile(rf"(</?(?:{'|'.join(tags)})(?:\s[^<>]*)?>)", re.IGNORECASE)
     opened, content, attributes, wanted = 0, [""], dict[str, str](), f"<{tags[0]}> ... </{tags[0]}>"
+    length = 0
     for number, line in read_lines(path, watch, encoding):
+        length += len(line) + 1
+        if opened and length > _LONGEST:
+            raise BadLine(path, opened, f"<{attributes['tag']}> is not closed within {_LONGEST:,} characters", wanted)
         for piece in mark.split(line):
             is_mark = mark.fullmatch(piece) is not None
             if is_mark and piece[1] != "/":
                 if opened:
                     problem = f"{piece} within the <{attributes['tag']}> of line {opened}"
                     raise BadLine(path, number, problem, f"</{attributes['tag']}> before it")
-                opened, content, attributes = number, [], _attributes(piece)
+                opened, content, attributes, length = number, [], _attributes(piece), len(line)
             elif not opened and (is_mark or not _PROLOGUE.fullmatch(piece)):
                 raise BadLine(path, number, f"text outside <{tags[0]}>", wanted)
             elif is_mark:
@@ -61,11 +69,14 @@ def elements(content: str, paired: Collection[str] = (), path: Path | str = "", 
     Raises BadLine where one of the names in `paired` is not closed, or closed before it is opened.
     """
     place = start = 0
+    last = {tag[1].upper(): tag.start() for tag in _CLOSING.finditer(content)}
     while tag := _TAG.search(content, place):
         name = tag[2].upper()
-        closing = re.compile(rf"</{re.escape(tag[2])}\s*>", re.IGNORECASE).search(content, tag.end())
+        closed = last.get(name, -1) >= tag.end()  # looked up, since a search for what is not there reads to the end
+        ending = rf"</{re.escape(tag[2])}\s*>"
+        closing = re.compile(ending, re.IGNORECASE).search(content, tag.end()) if closed else None
         inner = content[tag.end() : closing.start()] if closing and not tag[1] else ""
-        again = re.search(rf"<{re.escape(tag[2])}(?:\s[^<>]*)?>", inner, re.IGNORECASE)
+        again = inner and re.search(rf"<{re.escape(tag[2])}(?:\s[^<>]*)?>", inner, re.IGNORECASE)
         if name in paired and (tag[1] or not closing or again):
             problem = f"<{tag[2]}> and </{tag[2]}> of this document do not pair"
             raise BadLine(path, line, problem, f"<{tag[2]}> ... </{tag[2]}>")
