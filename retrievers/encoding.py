@@ -128,6 +128,13 @@ class DistinctTexts:
         return vectors
 
 
+def numbered(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The different texts in the order of their first occurrence, and the number of each text's; for few of them."""
+    numbers: dict[str, int] = {}
+    place = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return list(numbers), np.array(place, dtype=np.int64)
+
+
 class Holders:
     """Which documents hold each distinct text. `place`, of shape [documents], has the text of each document."""
 
@@ -135,6 +142,15 @@ class Holders:
         self.place = place
         self._documents = np.argsort(place, kind="stable")
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
+
+    @property
+    def texts(self) -> int:
+        """How many distinct texts there are."""
+        return len(self._starts) - 1
+
+    def and_then(self, place: np.ndarray) -> "Holders":
+        """With further documents, whose texts are numbered from 0 behind the texts that are there."""
+        return Holders(np.concatenate([self.place, place + self.texts]))
 
     def spread(self, scores: np.ndarray) -> np.ndarray:
         """Scores of shape [queries, documents] from those of shape [queries, texts]."""

@@ -120,6 +120,7 @@ FailureKind = Literal[
     "crashed",
     "invalid output",
     "interrupted",
+    "cannot add",
     "bad input",
     "error",
 ]

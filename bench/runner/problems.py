@@ -1,7 +1,7 @@
 """What an error means: its kind, and one line for a person."""
 
 from bench.cells.record import FailureKind, Problem
-from bench.errors import BenchError, Busy, DiskFull, InvalidOutput, MissingExtra, UnusableClass
+from bench.errors import BenchError, Busy, CannotAdd, DiskFull, InvalidOutput, MissingExtra, UnusableClass
 from bench.store import is_disk_full
 
 _KINDS: tuple[tuple[type[BaseException], FailureKind], ...] = (
@@ -10,6 +10,7 @@ _KINDS: tuple[tuple[type[BaseException], FailureKind], ...] = (
     (ImportError, "missing dependency"),
     (MemoryError, "out of memory"),
     (InvalidOutput, "invalid output"),
+    (CannotAdd, "cannot add"),
     (Busy, "error"),
     (DiskFull, "error"),
     (UnusableClass, "error"),

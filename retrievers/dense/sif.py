@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
 from retrievers.dense.token_vectors import Layer, TokenVectors, WordPieces, Words
 from retrievers.dense.word_files import read_counts, read_vectors
-from retrievers.encoding import DistinctTexts, open_array, refuse_textless
+from retrievers.encoding import DistinctTexts, numbered, open_array, refuse_textless
 from retrievers.scoring import Scoring
 
 CORPUS = "corpus"
@@ -88,6 +88,12 @@ class SIF(ModelOptions, Scoring):
                 f"is left without {self.remove} singular vectors; change sif.vectors or sif.remove"
             )
         return self
+
+    def add(self, documents: Collection) -> None:
+        """Append the documents' vectors; frequencies and common components stay those of the fit."""
+        texts, place = numbered(documents.texts())
+        vectors = np.concatenate([self._vectors, self.embed(texts)])
+        self._set_documents(vectors, np.concatenate([self._place, place + len(self._vectors)]))
 
     def _open_model(self) -> TokenVectors:
         if self.vectors == PIECES:

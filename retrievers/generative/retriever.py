@@ -135,7 +135,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
         from retrievers.generative.model import IdentifierModel, is_tuned
 
-        self._named = named
+        self._named, self._vectors = named, vectors
         trie = named.identifiers.trie()
         start = None
         if self.decoder.head == "prefix" and self.start == "centroids":

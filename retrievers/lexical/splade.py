@@ -11,7 +11,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY, ModelOptions
-from retrievers.encoding import DistinctTexts, Holders
+from retrievers.encoding import DistinctTexts, Holders, numbered
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 from retrievers.scoring import Scoring
 
@@ -54,6 +54,16 @@ class SPLADE(ModelOptions, Scoring):
             raise BenchError(f"no document of {collection.name} has a word of any weight; choose another model")
         self._hold(index.data, index.indices, index.indptr, texts.place)
         return self
+
+    def add(self, documents: Collection) -> None:
+        """Append the documents' postings; no weight depends on other documents."""
+        from scipy.sparse import csc_array, vstack
+
+        texts, place = numbered(documents.texts())
+        new = _heaviest(self.encoder.weights(texts, "document"), self.document_words)
+        old = csc_array((self._weights, self._texts, self._starts), shape=(self._distinct, new.shape[1]))
+        index = vstack([old, new], format="csc")
+        self._hold(index.data, index.indices, index.indptr, self._holders.and_then(place).place)
 
     def _hold(self, weights: np.ndarray, texts: np.ndarray, starts: np.ndarray, place: np.ndarray) -> None:
         """The postings of word w are `texts[starts[w]:starts[w + 1]]`, with their weights; `place` as in Holders."""
