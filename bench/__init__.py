@@ -14,6 +14,7 @@ Nothing is imported until it is used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pydantic import Field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bench.face.comparison import Comparison
     from bench.face.results import Result
     from bench.face.table import Table
+    from bench.face.tuning import Tuned
     from bench.hits import Hits
     from bench.rankings import Rankings
     from bench.retriever import Retriever
@@ -46,6 +48,7 @@ __all__ = [
     "retriever",
     "run",
     "search",
+    "tune",
 ]
 
 _HOMES = {
@@ -131,3 +134,15 @@ def publish(suite: str, to: "str | Path" = "results", cells: Any = ("runs",), **
     from bench.face.suites import publish
 
     return publish(suite, to, cells, **choice)
+
+
+def tune(system: str, dataset: str = "", space: "Sequence[str]" = (), **choice: Any) -> "Tuned":
+    """Choose a system's options on a split that no figure is published of, within a budget.
+
+    Takes what `bench tune` takes: see `bench.face.tuning.tune`. Finished trials are reused.
+
+        bench.tune("bm25", "pydoc-1k", ["k1=0.4..3", "b=0..1"], trials=20).best.options
+    """
+    from bench.face.tuning import tune
+
+    return tune(system, dataset, space, **choice)

@@ -6,11 +6,13 @@ from typing import Any
 from bench import registry
 from bench.durations import seconds_of
 from bench.errors import BenchError, UnknownName
+from bench.needs import needs_of
 from bench.options import known_part
-from bench.settings import merge, nest, parse_query, parse_setting
+from bench.settings import merge, nest, parse_query, parse_setting, parse_settings
 from bench.suite import Suite, SystemEntry, TaskEntry, read_suite
 
 _SET = "SYSTEM.OPTION=VALUE, as in bm25.k1=0.9"
+_NEEDS = "NAME=VALUE, as in cpus=4"
 
 
 def choose(
@@ -23,12 +25,14 @@ def choose(
     measures: Sequence[str] = (),
     depth: int | None = None,
     time_limit: str = "",
+    needs: Sequence[str] = (),
 ) -> Suite:
     """A suite with changes, or one made of datasets and retrievers alone.
 
     datasets and seeds stand in place of the suite's, and so do tasks, each `NAME?OPTION=VALUE`. retrievers are
     explained at `with_retrievers`, settings at `with_settings`. measures and depth are given to every task that has
-    them, time_limit to every system. Raises BenchError for what is unknown, malformed, or named twice.
+    them, time_limit to every system, needs (`cpus=4`) to every one that does not say. Raises BenchError for what is
+    unknown, malformed, or named twice.
     """
     if suite:
         chosen = with_retrievers(read_suite(suite), retrievers) if retrievers else read_suite(suite)
@@ -45,7 +49,8 @@ def choose(
     # Checked before they are merged, so that what is named twice is not lost in the order of the suite.
     chosen.model_copy(update={"datasets": list(datasets)}).check()
     chosen = chosen.model_copy(update={name: value for name, value in changes.items() if value}).check()
-    return with_settings(_with_task_options(_with_time_limit(chosen, time_limit), measures, depth), settings)
+    chosen = _with_needs(_with_time_limit(chosen, time_limit), needs)
+    return with_settings(_with_task_options(chosen, measures, depth), settings)
 
 
 def _with_time_limit(suite: Suite, given: str) -> Suite:
@@ -60,6 +65,12 @@ def _with_time_limit(suite: Suite, given: str) -> Suite:
     return suite.model_copy(update={"time_limit": limit, "systems": systems})
 
 
+def _with_needs(suite: Suite, given: Sequence[str]) -> Suite:
+    """The suite with needs of its own, which those of a system go before."""
+    needs = needs_of(parse_settings(list(given), _NEEDS, "--needs"))
+    return suite.model_copy(update={"needs": needs.over(suite.needs)})
+
+
 def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
     """The systems of the suite that are named, and what else is named as further systems.
 
@@ -67,6 +78,8 @@ def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
     `bm25?k1=0.9`, is added. Where nothing of the suite is named all of it stays. Raises BenchError for unknown
     names and for equal systems.
     """
+    from bench.parts import with_rows
+
     names = {name for entry in suite.systems for name in (entry.label, entry.retriever)}
     for name in wanted:
         if wanted.count(name) > 1:
@@ -76,8 +89,9 @@ def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
             raise UnknownName(f"system of suite {suite.name}", name, {*names, *plugins}, remedy)
     selected = names & set(wanted)
     kept = [entry for entry in suite.systems if not selected or {entry.label, entry.retriever} & selected]
+    left_out = [entry for entry in suite.systems if entry not in kept]
     added = _added([name for name in wanted if name not in names])
-    return suite.model_copy(update={"systems": [*kept, *added]}).check()
+    return suite.model_copy(update={"systems": [*with_rows(kept, left_out), *added]}).check()
 
 
 def _added(specs: Sequence[str]) -> list[SystemEntry]:

@@ -23,10 +23,10 @@ class BenchError(Exception):
 
 
 class BadLine(BenchError):
-    """A line of an input file that cannot be read."""
+    """A line of an input file that cannot be read, or (line 0) a place in a file that has no lines."""
 
     def __init__(self, path: Path | str, line: int, problem: str, expected: str) -> None:
-        super().__init__(f"{path}:{line}: {problem}; expected {expected}")
+        super().__init__(f"{path}:{f'{line}:' if line else ''} {problem}; expected {expected}")
 
 
 class UnknownName(BenchError):
@@ -71,6 +71,17 @@ class NotFittedError(BenchError):
 
     def __init__(self, system: str) -> None:
         super().__init__(f"{system} is not fitted; call fit(collection) first, or load an index that was saved")
+
+
+class CannotImport(BenchError):
+    """A plugin whose module cannot be imported."""
+
+
+class RemoteFailure(BenchError):
+    """A server that did not answer, or not in whole."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"{address}: {problem}; see that the server runs and holds the collection's documents")
 
 
 class MissingExtra(BenchError):

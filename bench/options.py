@@ -263,6 +263,7 @@ _NOUNS = {
     "boolean": "true or false",
     "null": "none",
     "object": "a table, as { name = 1 }",
+    "system": 'a retriever, as bm25 or { retriever = "bm25", k1 = 0.9 }',
 }
 
 

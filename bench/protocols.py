@@ -1,6 +1,6 @@
 """What some systems can do beyond `fit` and `retrieve`: a class simply has the methods, and `isinstance` tells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -8,6 +8,9 @@ from bench.collections.collection import Collection, Query
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import TypeIs
+
+    from bench.rankings import Rankings
 
 
 @runtime_checkable
@@ -38,6 +41,14 @@ class GeneratesIdentifiers(Protocol):
 
 
 @runtime_checkable
+class LimitsCodes(Protocol):
+    """The tokens of its identifiers are codes, of which there are so many on each level, used or not."""
+
+    def vocabularies(self) -> Sequence[int]:
+        """After `fit`: how many different codes each level may have."""
+
+
+@runtime_checkable
 class SharesIdentifiers(Protocol):
     """Several documents may have one identifier, so that it cannot tell them apart."""
 
@@ -63,6 +74,51 @@ class TakesDocuments(Protocol):
         What it has learned stays: only what the documents themselves say may be added. Raises CannotAdd where its
         options, or an index that was loaded, leave no way to.
         """
+
+
+@runtime_checkable
+class ChoosesCandidates(Protocol):
+    """It orders what a first stage found, and can find nothing else."""
+
+    def candidates(self) -> "Rankings":
+        """What the first stage found for the queries of the last `retrieve`, and this system ordered."""
+
+
+@runtime_checkable
+class TimesParts(Protocol):
+    """It is composed of systems, and knows how long each of them takes."""
+
+    def fit_seconds(self) -> "Mapping[str, float]":
+        """After `fit`: seconds by the name of each part, shared work included."""
+
+    def answer_seconds(self) -> "Mapping[str, float]":
+        """Seconds by the name of each part in the last `retrieve`."""
+
+
+@runtime_checkable
+class SearchesVectors(Protocol):
+    """It compares vectors, one for each text or for each token, by inner product or MaxSim."""
+
+    def query_vectors(self, queries: Sequence[Query]) -> "Sequence[np.ndarray]":
+        """Of each query, shape [dimension] or [tokens, dimension]."""
+
+    def document_vectors(self, rows: "np.ndarray") -> "Sequence[np.ndarray]":
+        """Of each document of these collection rows, shape [dimension] or [tokens, dimension]."""
+
+    def search_vectors(self, queries: Sequence[Query], vectors: "Sequence[np.ndarray]", k: int) -> "Rankings":
+        """As `retrieve`, with these vectors in place of the queries' own."""
+
+
+def can_be_saved(retriever: object) -> "TypeIs[Saves]":
+    """Whether its index can be kept: it has the methods, and so have all systems that it is composed of."""
+    parts: Sequence[object] = getattr(retriever, "components", tuple)()
+    return isinstance(retriever, Saves) and all(map(can_be_saved, parts))
+
+
+def computes_elsewhere(retriever: object) -> bool:
+    """Whether another machine computes its answers, or those of a part of it."""
+    parts: Sequence[object] = getattr(retriever, "components", tuple)()
+    return bool(getattr(retriever, "remote", False)) or any(map(computes_elsewhere, parts))
 
 
 def identifier_groups(retriever: object) -> "np.ndarray | None":

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic.errors import PydanticUserError
 
 from bench.digests import digest_code, digest_file
-from bench.errors import BenchError, UnknownName
+from bench.errors import BenchError, CannotImport, UnknownName
 
 Kind = Literal["retriever", "source", "task"]
 
@@ -40,12 +40,12 @@ class Plugin:
     file: Path | None = None
 
     def load(self) -> Any:
-        """The class itself. Raises BenchError when it cannot be imported."""
+        """The class itself. Raises CannotImport when its module cannot be, and BenchError when it is none."""
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
-            raise BenchError(
+            raise CannotImport(
                 f"{self.kind} '{self.name}' of {self.origin} cannot be imported: {error}; "
                 f"install what it needs, or correct its entry point ({self.target})"
             ) from error

@@ -41,6 +41,9 @@ class Retriever(Options, ABC):
     remote: ClassVar[bool] = False
     """Whether another machine computes the answers, so that what they cost is not known here."""
 
+    recorded: ClassVar[bool] = False
+    """Whether its answers were made before, so that the time that it takes to look them up tells nothing."""
+
     seed: int = Field(0, ge=0, lt=2**31, description="feeds every random choice")
 
     _progress: Progress = PrivateAttr(default_factory=lambda: no_progress)
@@ -247,7 +250,7 @@ _GUARDS = {
     "add": _grows,
     "fit": _fits,
     "load": _loads,
-    **dict.fromkeys(("retrieve", "save", "docids", "identifier_groups", "score"), _answers),
+    **dict.fromkeys(("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers),
 }
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
+import regex
 
 from bench.errors import BenchError
+from bench.words import WORD, fold
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n\s*\n")
 
@@ -19,7 +21,7 @@ def sentences(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The words of a text without case and punctuation."""
-    return re.findall(r"\w+", text.casefold())
+    return regex.findall(WORD, fold(text))
 
 
 def tf_idf(counts: Mapping[str, int], holding: Mapping[str, int], documents: int) -> dict[str, float]:

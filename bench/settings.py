@@ -34,17 +34,17 @@ def parse_value(text: str) -> Any:
     return text
 
 
-def parse_setting(setting: str, example: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`. Raises BenchError, which shows the example."""
+def parse_setting(setting: str, example: str, flag: str = "--set") -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`. Raises BenchError, which shows the flag and the example."""
     name, equals, value = setting.partition("=")
     if not (name.strip() and equals):
-        raise BenchError(f"--set {setting}: write {example}")
+        raise BenchError(f"{flag} {setting}: write {example}")
     return name.strip(), value
 
 
-def parse_settings(settings: list[str], example: str) -> dict[str, str]:
+def parse_settings(settings: list[str], example: str, flag: str = "--set") -> dict[str, str]:
     """Several of them. Raises BenchError for a name that is given twice."""
-    return _unique([parse_setting(setting, example) for setting in settings], "--set")
+    return _unique([parse_setting(setting, example, flag) for setting in settings], flag)
 
 
 def parse_query(spec: str) -> tuple[str, dict[str, str]]:
@@ -79,10 +79,35 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, where `more` wins; tables are merged name by name."""
+    """Both, where `more` wins; tables are merged name by name, and into the systems that text or a list names."""
     merged = dict(base)
     for name, value in more.items():
         old = merged.get(name)
         new = parse_value(value) if isinstance(old, Mapping) and isinstance(value, str) else value
-        merged[name] = merge(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else value
+        merged[name] = merge(as_table(old), new) if isinstance(new, Mapping) else value
     return merged
+
+
+RETRIEVER = "retriever"
+"""The key of a table that names a system; every other one is an option of it."""
+
+
+def as_table(value: Any) -> dict[str, Any]:
+    """What more settings can be merged into.
+
+    `bm25` is the table of that system, and `["bm25", "sbert"]` has a table for each by its name. What is neither a
+    table nor names systems is an empty one. Raises BenchError for a list that names one twice.
+    """
+    given = parse_value(value) if isinstance(value, str) else value
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str):
+        return {RETRIEVER: given}
+    if not isinstance(given, list | tuple):
+        return {}
+    tables = [as_table(one) for one in given]
+    names = [str(table.get(RETRIEVER, "")).partition("?")[0] for table in tables]
+    for name in names:
+        if names.count(name) > 1:
+            raise BenchError(f"two parts are called '{name}'; name them, as {{ first = \"{name}\", second = ... }}")
+    return dict(zip(names, tables, strict=True)) if all(names) else {}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench import registry
 from bench.durations import DAY, TimeLimit
 from bench.errors import BenchError, UnknownName
+from bench.needs import Needs
 from bench.options import known_part, option_names, plain
 from bench.settings import merge, nest
 from bench.textfiles import read_toml
@@ -29,6 +30,7 @@ class SystemEntry(BaseModel):
 
     needs_split: leave the system out of collections that have no such split to learn from
     time_limit: of this system, in place of the suite's
+    needs: cores, accelerators and memory of each of its cells, before the suite's
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +40,7 @@ class SystemEntry(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     needs_split: str = ""
     time_limit: TimeLimit | None = None
+    needs: Needs = Needs()
 
     @property
     def label(self) -> str:
@@ -72,6 +75,8 @@ class _Content(BaseModel):
     tasks: list[TaskEntry] = Field(default_factory=list)
     seeds: list[Seed] = Field(default_factory=list)
     time_limit: TimeLimit | None = None
+    needs: Needs | None = None
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class Suite(BaseModel):
@@ -79,6 +84,8 @@ class Suite(BaseModel):
 
     findings: what its published page says of the outcome
     time_limit: seconds that a fit, and each task of a cell, may take
+    needs: cores, accelerators and memory of a cell whose system does not say
+    tune: what `bench tune` searches, by system or retriever: values by option, as in `bench.tuning.space`
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +98,8 @@ class Suite(BaseModel):
     tasks: list[TaskEntry] = Field(default_factory=lambda: [TaskEntry(task="search", assumed=True)], min_length=1)
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
     time_limit: TimeLimit = DAY
+    needs: Needs = Needs()
+    tune: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def on(self, collection: "Collection") -> "Suite":
         """With the tasks that this collection is asked."""
@@ -169,6 +178,8 @@ def _content(path: Path, extending: Sequence[Path]) -> _Content:
             "tasks": _replaced(base.tasks, own.tasks, lambda task: task.task),
             "seeds": own.seeds or base.seeds,
             "time_limit": own.time_limit or base.time_limit,
+            "needs": own.needs or base.needs,
+            "tune": base.tune | own.tune,
         }
     )
 

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ _OTHERS = {
 }
 """By how they begin: formats that are taken for UTF-8, what to call them, and the remedy."""
 
+_LARGEST_ID = 10**40
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
@@ -43,11 +44,11 @@ def unwatched(done: int, total: int) -> None:
     """Nobody watches."""
 
 
-def read_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, str]]:
-    """Every line of a UTF-8 file with its number from 1, without its end.
+def read_lines(path: Path, watch: Watch = unwatched, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Every line of a text file with its number from 1, without its end.
 
-    A path that ends in .gz is decompressed on the way; one line is in memory at a time. Raises BadLine
-    for bytes that are not UTF-8 and for a line of more than 64 MB, and BenchError for a file that cannot be read.
+    A path that ends in .gz is decompressed on the way; one line is in memory at a time. Raises BadLine for bytes that
+    are not of the encoding and for a line of more than 64 MB, and BenchError for a file that cannot be read.
     """
     try:
         with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
@@ -58,7 +59,8 @@ def read_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, str]
                     raise BadLine(path, number, "a line without end", longest)
                 if number % _WATCH_EVERY == 0:
                     watch(raw.tell(), size)
-                yield number, _decoded(data.removeprefix(codecs.BOM_UTF8) if number == 1 else data, path, number)
+                data = data.removeprefix(codecs.BOM_UTF8) if number == 1 else data
+                yield number, _decoded(data, path, number, encoding)
             watch(size, size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BenchError(f"{path} is not a whole gzip file ({error}); fetch it again") from None
@@ -66,13 +68,26 @@ def read_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, str]
         raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
 
 
-def _decoded(data: bytes, path: Path, number: int) -> str:
+def _decoded(data: bytes, path: Path, number: int, encoding: str) -> str:
+    if number == 1:
+        _refuse_other(path, data)
     try:
-        return data.decode("utf-8").rstrip("\r\n")
+        return data.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
-        if number == 1:
-            _refuse_other(path, data)
-        raise BadLine(path, number, f"byte {error.start + 1} of the line is not UTF-8", "text in UTF-8") from None
+        expected = "text in UTF-8; convert it, or name its encoding to a source that takes one, as ?encoding=latin-1"
+        problem = f"byte {error.start + 1} of the line is not {encoding.upper()}"
+        raise BadLine(path, number, problem, expected) from None
+
+
+def known_encoding(name: str) -> str:
+    """The name of an encoding whose lines end in a line feed. Raises ValueError for another."""
+    try:
+        line_feed = "\n".encode(name)
+    except LookupError:
+        line_feed = b""
+    if line_feed != b"\n":
+        raise ValueError("no encoding whose lines can be read; give utf-8, latin-1, cp1252, gb18030, shift_jis, ...")
+    return name
 
 
 def _refuse_other(path: Path, data: bytes) -> None:
@@ -97,7 +112,7 @@ def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int,
         yield number, record
 
 
-def text_of(record: dict[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
+def text_of(record: Mapping[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
     """A text value of a JSON record. `default` stands for one that is absent or null; without it, raises BadLine."""
     value = record.get(key)
     if value is None and default is not None:
@@ -106,6 +121,14 @@ def text_of(record: dict[str, Any], key: str, path: Path, number: int, default: 
         problem = f"'{key}' is {short(value)}" if key in record else f"no '{key}'"
         raise BadLine(path, number, problem, f"a JSON string as '{key}'")
     return value
+
+
+def id_of(record: Mapping[str, Any], key: str, path: Path, number: int) -> str:
+    """An id of a JSON record: a text, or a whole number as text. Raises BadLine."""
+    value = record.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID:
+        return str(value)
+    return text_of(record, key, path, number)
 
 
 def read_rows(path: Path, columns: Sequence[str], separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
@@ -196,6 +219,15 @@ def new_text_file(path: Path) -> Iterator[TextIO]:
 
 def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises BenchError with the file and what is wrong in it."""
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{path}: not JSON: {error}; write it anew") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

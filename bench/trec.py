@@ -8,25 +8,23 @@ depend on which.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from reprlib import repr as short
+from typing import Literal
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
+from bench.numbering import Ids
 from bench.rankings import Rankings
-from bench.textfiles import new_text_file, parse_number, read_lines
+from bench.runfiles import HEADER, is_of_lines, read_answers
+from bench.textfiles import new_text_file
 
 _BOM = "\ufeff"
 """At a file's beginning it would be taken for no part of the text."""
-
-_COLUMNS = ("query", "Q0", "document", "rank", "score", "tag")
-HEADER = ("# ir_metadata.start", "# ir_metadata.end")
-"""Lines around a description of the run that may stand before its answers (Breuer, Keller and Schaer 2022)."""
 
 
 def write_run(path: Path, rankings: Rankings, documents: Documents, tag: str) -> None:
@@ -70,47 +68,39 @@ def write_answers(
                 file.write(f"{query} Q0 {document_name(name)} {rank} {score:.9g} {label}\n")
 
 
-def read_run(path: Path, queries: Sequence[Query], documents: Documents) -> Rankings:
-    """Read a run file, plain or .gz, as answers to `queries` in the file's order.
+def read_run(
+    path: Path,
+    queries: Sequence[Query],
+    documents: Documents,
+    repeats: Literal["refuse", "first"] = "refuse",
+) -> Rankings:
+    """Read a run in any form of `bench.runfiles`, plain or .gz, as answers to `queries` in the file's order.
 
-    Its rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
-    order. A query that the file does not answer has an empty answer; a header of ir_metadata is passed over. Raises
-    BadLine for a wrong number of fields, a score that is not a finite number, an unknown query or document, and a
-    repeated document.
+    TREC's rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
+    order. A query that the file does not answer has an empty answer; one that it names as the same number (51 for
+    051) is found. Of a document that the file repeats for a query, `first` keeps the first. Raises BadLine for a
+    wrong number of fields, a score that is not a finite number, an unknown query or document, and a document that is
+    repeated.
     """
-    document_id_of = unquote if documents.ids_need_quoting else str
+    decoded = unquote if is_of_lines(path) else str
+    document_id_of = decoded if documents.ids_need_quoting else str
     answers: dict[str, dict[int, float]] = {query.id: {} for query in queries}
-    for line, (query, _, name, _, score, _) in _run_lines(path):
-        decoded = unquote(query)
-        query_id = decoded if decoded in answers else query
+    known = Ids(answers)
+    for line, query, name, score in read_answers(path, answers):
+        query_id = known.find(decoded(query)) or known.find(query)
         document_id = document_id_of(name)
-        if query_id not in answers:
-            raise BadLine(path, line, f"the unknown query '{query_id}'", "a query of the split that is asked")
+        if query_id is None:
+            raise BadLine(path, line, f"the unknown query '{query}'", "a query of the split that is asked")
         row = documents.rows.get(document_id)
         if row is None:
             raise BadLine(path, line, f"the unknown document '{document_id}'", "a document of the collection")
-        if row in answers[query_id]:
-            raise BadLine(
-                path, line, f"'{document_id}' again for query '{query_id}'", "a document once for each query"
-            )
-        answers[query_id][row] = parse_number(score, path, line, "score")
+        if row not in answers[query_id]:
+            answers[query_id][row] = score
+        elif repeats == "refuse":
+            once = "a document once for each query; or keep the first: bench score --repeats first"
+            raise BadLine(path, line, f"'{document_id}' again for query '{query_id}'", once)
     hits = [(np.array(list(hit), dtype=np.int64), np.array(list(hit.values()))) for hit in answers.values()]
     return Rankings.from_hits(queries, hits)
-
-
-def _run_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The fields of each line below the header, if there is one, with the line's number."""
-    in_header = False
-    for number, line in read_lines(path):
-        text = line.strip()
-        in_header = text == HEADER[0] or (in_header and text != HEADER[1])
-        if not text or in_header or text == HEADER[1]:
-            continue
-        fields = line.split()
-        if len(fields) != len(_COLUMNS):
-            expected = f"{len(_COLUMNS)} blank-separated fields: {' '.join(_COLUMNS)}"
-            raise BadLine(path, number, f"{len(fields)} fields in {short(line)}", expected)
-        yield number, fields
 
 
 def write_qrels(path: Path, collection: Collection) -> None:

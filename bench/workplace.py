@@ -3,17 +3,29 @@
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 from bench.digests import digest_data
 from bench.machine import hardware
-from bench.seals import is_whole, seal
+from bench.seals import damage, is_whole, seal
 from bench.store import Hold, cache_root, locked, new_folder
 
 KEY = "key.json"
+
+
+@dataclass(frozen=True)
+class FittedPart:
+    """What it cost to fit a part of a composed system.
+
+    seconds: what it takes alone, also where it was there already
+    index: the folder that holds what the part has saved, where there is one
+    """
+
+    seconds: float
+    index: Path | None = None
 
 
 @dataclass
@@ -37,22 +49,45 @@ class Workplace:
         owner = tempfile.TemporaryDirectory()
         return cls(Path(owner.name) / "checkpoints", Path(owner.name) / "common", _owner=owner)
 
+    def below(self, name: str) -> Self:
+        """A workplace of one part of a composed system: checkpoints of its own, and everything else in common."""
+        return replace(self, checkpoints=self.checkpoints / name, reused_seconds=0.0)
+
+    def fit_part(self, name: str, part: Any, view: Any) -> "FittedPart":
+        """Fit a system that is a part of another one on a training view, unless it is fitted on that already."""
+        start, below = perf_counter(), self.below(name)
+        known = part.fitted_on
+        if known is None or known.fingerprint != view.fingerprint:
+            part.work_in(below)
+            part.fit(view)
+        self.reused_seconds += below.reused_seconds
+        return FittedPart(perf_counter() - start + below.reused_seconds)
+
     def shared(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder that `make` fills, filled once for all systems that ask with the same key.
 
         Who comes later is charged the time that it took, with what it shared in turn, so that no system is cheaper
-        for coming second. A folder that is not as it was left is filled again, which the log tells.
+        for coming second. A folder that is not as it was left is filled again, which the log tells. One that is whole
+        is read without a lock, also where nothing can be written.
         """
         target = self.common / digest_data(dict(key))[:20]
         start = perf_counter()
-        with locked(target):
-            waited = perf_counter() - start
-            if is_whole(target):
-                self.reused_seconds += float((target / "seconds").read_text()) - waited
-            else:
-                self._make(target, key, make)
-            self._held.append(Hold(target))
+        hold = Hold(target)
+        if target.is_dir() and not damage(target):
+            self._reuse(target, 0.0)
+        else:
+            with locked(target):
+                waited = perf_counter() - start
+                if is_whole(target):
+                    self._reuse(target, waited)
+                else:
+                    self._make(target, key, make)
+                hold = Hold(target)
+        self._held.append(hold)
         return target
+
+    def _reuse(self, target: Path, waited: float) -> None:
+        self.reused_seconds += float((target / "seconds").read_text()) - waited
 
     def _make(self, target: Path, key: Mapping[str, Any], make: Callable[[Path], None]) -> None:
         with new_folder(target) as draft:

@@ -77,6 +77,7 @@ class FitCost(_Record):
     reused_seconds: part of `seconds` that other systems had spent on shared work
     others_share: share of the processor that other work took meanwhile, 0 to 1
     peak_memory_mb: on top of what the process held before; None where shared work of others spared a part of it
+    parts_seconds: of `seconds`, what each part of a composed system took, by its name
     """
 
     seconds: float | None = None
@@ -85,6 +86,7 @@ class FitCost(_Record):
     others_share: float | None = None
     peak_memory_mb: float | None = None
     index_bytes: int | None = None
+    parts_seconds: dict[str, float] = Field(default_factory=dict)
 
 
 class TaskCost(_Record):
@@ -92,6 +94,7 @@ class TaskCost(_Record):
 
     memory_mb: what the system needed on top of the loaded libraries, without what scored it
     latency_queries: how many single queries the percentiles are of
+    parts_p50_ms: median of what each part of a composed system takes of a single query, by its name
     """
 
     queries_per_second: float | None = None
@@ -99,6 +102,7 @@ class TaskCost(_Record):
     p95_ms: float | None = None
     p99_ms: float | None = None
     latency_queries: int | None = None
+    parts_p50_ms: dict[str, float] = Field(default_factory=dict)
     memory_mb: float | None = None
     others_share: float | None = None
 
@@ -115,6 +119,7 @@ class Manifest(_Record):
 
 FailureKind = Literal[
     "missing dependency",
+    "remote failure",
     "out of memory",
     "time limit",
     "crashed",

@@ -24,4 +24,4 @@ def _every_command(
 ) -> None: ...
 
 
-from bench.cli import cache, imported, look, plugins, published, run  # noqa: E402, F401  in the order of the help
+from bench.cli import cache, imported, look, plugins, published, run, tune  # noqa: E402, F401  in the help's order

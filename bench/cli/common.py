@@ -32,7 +32,11 @@ Settings = Annotated[
     ),
 ]
 Out = Annotated[
-    Path, typer.Option(file_okay=False, help="Folder for cells: run files, figures, manifests, logs, indexes.")
+    str,
+    typer.Option(
+        metavar="PLACE",
+        help="Folder for cells: run files, figures, manifests, logs, indexes; or s3://bucket/prefix and the like.",
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps, for every system that has a device.")
@@ -50,7 +54,7 @@ JsonFile = Annotated[
     typer.Option("--json", dir_okay=False, help="Write every figure: a JSON array, or lines if it ends in .jsonl."),
 ]
 
-RUNS = Path("runs")
+RUNS = "runs"
 INTERRUPTED = "interrupted; finished cells are kept, and the same command continues with the rest"
 
 

@@ -1,12 +1,26 @@
 """Systems that answer elsewhere: questions go out, runs come in."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench import registry
 from bench.cli.common import DatasetOption, JsonFile, Plugins, TaskSettings, app, examples, open_dataset, task_words
+from bench.errors import BenchError
+from bench.settings import parse_query
+
+if TYPE_CHECKING:
+    from bench.collections.collection import Collection
+    from bench.terminal.console import Console
+
+
+class Repeats(StrEnum):
+    """What is done with a document that a run repeats for a query."""
+
+    refuse = "refuse"
+    first = "first"
 
 
 @app.command(epilog=examples("questions 'exclusivity?sample=40' --dataset pydoc-1k --to questions.jsonl"))
@@ -38,39 +52,78 @@ def questions(
 @app.command(
     epilog=examples(
         "score mine.trec.gz --dataset scifact",
+        "score runs/*.run --dataset scifact",
+        "score mine.json --qrels qrels.txt",
         "score mine.trec --dataset pydoc-1k --task 'exclusivity?sample=40' --name mine --keep runs",
     )
 )
 def score(
-    run_file: Annotated[Path, typer.Argument(help="TREC run: query Q0 document rank score tag; .gz is read too")],
-    dataset: DatasetOption,
-    task: Annotated[str, typer.Option(help="The task that it answers; see `list tasks`.")] = "search",
+    run_files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Runs: TREC's (query Q0 document rank score tag), MS MARCO's (query document rank or score), each "
+            "also as .gz; .json {query: {document: score}}; ranx's .lz4; MTEB's predictions. %20 is a blank in ids.",
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help="Card, card file, source or folder.")] = "",
+    qrels: Annotated[
+        str,
+        typer.Option(help="In place of --dataset: a file of judgements, with rules, as 'FILE?gains=exponential'."),
+    ] = "",
+    task: Annotated[str, typer.Option(help="The task that they answer; see `list tasks`.")] = "search",
     settings: TaskSettings = [],
-    name: Annotated[str, typer.Option(help="The row's name; by default the file's.")] = "",
+    name: Annotated[str, typer.Option(help="The row's name, for one run; by default the file's.")] = "",
+    repeats: Annotated[
+        Repeats,
+        typer.Option(help="Of a document that a run repeats for a query, keep the first, and count the others."),
+    ] = Repeats.refuse,
     keep: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder of cells to keep it in, for `publish` to show it as imported."),
+        typer.Option(
+            file_okay=False, help="Folder of cells to keep them in, for `publish` to show them as imported."
+        ),
     ] = None,
     json_file: JsonFile = None,
     plugin: Plugins = [],
 ) -> None:
-    """Score a TREC run made elsewhere by the same rules as every other row.
+    """Score runs made elsewhere by the same rules as every other row.
 
-    A probe's questions are drawn anew by its seed, the same wherever the collection has the same fingerprint.
+    A question that a run does not answer counts 0, and the foot says how many; answers to other queries are ignored
+    and counted. A probe's questions are drawn anew by its seed, the same wherever the collection has the same
+    fingerprint.
     """
     from bench.leaderboard.figures import imported_figures, write_figures
     from bench.leaderboard.imported import keep_run, score_run
     from bench.runner.plan import open_task
-    from bench.terminal import console, judged_table
+    from bench.terminal import console, judged_table, judged_tables
 
     registry.load_files(plugin)
     screen = console()
     task, options = task_words(task, settings)
     open_task(task, options)
-    opened = open_dataset(dataset, screen)
-    row = score_run(run_file, opened.collection, name or run_file.name, task, options)
-    screen.print(judged_table(row))
+    if name and len(run_files) > 1:
+        raise BenchError(f"--name {name} names one run, and {len(run_files)} are given; rename the files")
+    collection = _judged(dataset, qrels, run_files, screen)
+    rows = [score_run(path, collection, name or path.name, task, options, repeats.value) for path in run_files]
+    screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))
     if keep:
-        screen.print(f"kept in {keep_run(row, opened.collection, keep)}", style="dim", markup=False)
+        for row in rows:
+            screen.print(f"kept in {keep_run(row, collection, keep)}", style="dim", markup=False)
     if json_file:
-        write_figures(json_file, imported_figures(row))
+        write_figures(json_file, [figure for row in rows for figure in imported_figures(row)])
+
+
+def _judged(dataset: str, qrels: str, runs: list[Path], screen: "Console") -> "Collection":
+    """The collection to score on: a dataset, or what judgements and runs name. Raises BenchError for both or none."""
+    if bool(dataset) == bool(qrels):
+        raise BenchError("say what the runs are scored on: --dataset NAME, or --qrels FILE for judgements alone")
+    if dataset:
+        return open_dataset(dataset, screen).collection
+    from bench.collections.bare import bare_collection
+    from bench.collections.collection import Rules
+
+    path, rules = parse_query(qrels)
+    collection = bare_collection(Path(path), runs, Rules.from_options("--qrels", rules))
+    screen.print(repr(collection), style="dim", markup=False)
+    return collection

@@ -20,7 +20,8 @@ def publish(
     suite: Annotated[str, typer.Option(help="Built-in suite or the path of one; see `list suites`.")],
     to: Annotated[Path, typer.Option(file_okay=False, help="Folder of all published suites.")] = Path("results"),
     cells: Annotated[
-        list[Path], typer.Option("--from", help="Folders of cells (repeatable), e.g. the --out of two machines.")
+        list[str],
+        typer.Option("--from", metavar="PLACE", help="Places of cells (repeatable), e.g. the --out of two machines."),
     ] = [RUNS],
     dataset: Annotated[list[str], typer.Option(help="Only these collections (repeatable); by default all.")] = [],
     fingerprint: Annotated[
@@ -35,6 +36,7 @@ def publish(
     the first that has it. Two fingerprints of one collection are refused.
     """
     from bench.cells.folder import read_all
+    from bench.cells.stores import fetched
     from bench.leaderboard.publish import publish as write_leaderboard
     from bench.leaderboard.selection import select
     from bench.suite import read_suite
@@ -42,7 +44,7 @@ def publish(
 
     registry.load_files(plugin)
     chosen = read_suite(suite)
-    selection = select(chosen, [read_all([folder]) for folder in cells], dataset, fingerprint)
+    selection = select(chosen, [read_all([fetched(place)]) for place in cells], dataset, fingerprint)
     write_leaderboard(chosen, selection, to)
     screen = console()
     for name in selection.collections:
@@ -83,13 +85,18 @@ def verify(
 
     Each is OK, near (rounding of another version or processor) or FAIL; the exit status is 1 if anything fails.
     """
+    from bench.cells.stores import open_store
     from bench.terminal.checks import print_checks, print_references
 
     registry.load_files(plugin)
     if published == bool(folder):
         raise BenchError("give the folder of a published leaderboard, or --published (see `bench verify --help`)")
     try:
-        failed = print_checks(folder, dataset, everything) if folder else print_references(references, data, out)
+        failed = (
+            print_checks(folder, dataset, everything)
+            if folder
+            else print_references(references, data, open_store(out))
+        )
     except KeyboardInterrupt:
         print(INTERRUPTED)
         raise typer.Exit(130) from None
@@ -119,38 +126,48 @@ def export(
         "compare bm25 sbert --dataset pydoc-1k",
         "compare runs/cells/CELL runs/cells/CELL --measure nDCG@10",
         "compare mine.trec theirs.trec.gz --dataset scifact",
+        "compare mine.trec bm25 sbert --dataset pydoc-1k",
     )
 )
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN", help="two names of systems, folders of cells, or TREC run files")
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="names of systems, folders of cells, or run files; two or more"),
     ],
     dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
     task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
     measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
     cells: Annotated[
-        Path, typer.Option("--from", file_okay=False, help="Folder of cells, where systems are looked up by name.")
+        str, typer.Option("--from", metavar="PLACE", help="Place of cells, where systems are looked up by name.")
     ] = RUNS,
     moved: Annotated[int, typer.Option(min=0, help="How many of the queries that moved most to show.")] = 5,
     seed: Seed = 0,
     plugin: Plugins = [],
 ) -> None:
-    """Compare two systems query by query: difference, interval, p, wins and losses, and what moved most."""
+    """Compare systems query by query: difference, interval, p, wins and losses; of two, what moved most.
+
+    Of more than two every pair is tested on one measure, p is corrected for all pairs (Holm), and ranks follow.
+    """
+    from bench.cells.stores import fetched
     from bench.leaderboard.compare import compare as compare_sides
     from bench.leaderboard.compare import dataset_of, locate, read_side
+    from bench.leaderboard.compare_many import compare_many
     from bench.terminal import console
-    from bench.terminal.comparison import comparison_view
+    from bench.terminal.comparison import comparison_view, pairs_view
 
     registry.load_files(plugin)
-    if len(runs) != 2:
-        raise BenchError(
-            f"{plural(len(runs), 'run')} given; `bench compare` takes exactly two, `bench publish` tests all pairs"
-        )
-    paths = [locate(name, cells, dataset) for name in runs]
+    if len(runs) < 2:
+        raise BenchError(f"{plural(len(runs), 'run')} given; `bench compare` takes two or more")
+    folder = fetched(cells)
+    paths = [locate(name, folder, dataset) for name in runs]
     spec = dataset or dataset_of(paths)
     if not spec:
-        raise BenchError("two run files say nothing of their collection; name it with --dataset")
+        raise BenchError("run files say nothing of their collection; name it with --dataset")
     screen = console()
     opened = open_dataset(spec, screen)
-    first, second = (read_side(path, task, opened) for path in paths)
-    screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))
+    sides = [read_side(path, task, opened) for path in paths]
+    if len(sides) > 2:
+        screen.print(pairs_view(compare_many(sides, measure, seed)))
+    else:
+        first, second = sides
+        screen.print(comparison_view(compare_sides(first, second, measure, moved, seed)))

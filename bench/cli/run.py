@@ -1,5 +1,6 @@
 """`bench run`: from a suite, or from datasets and retrievers, to a table."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,9 @@ from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.face.suites import Part
+    from bench.runner.events import Executor, Order
+    from bench.runner.executors.slurm import SlurmExecutor
+    from bench.runner.plan import Cell
     from bench.terminal.console import Console
 
 
@@ -52,8 +56,29 @@ def run(
     seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],
     device: Device = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Cells at a time; above 1 they share the cores and cost more.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cells at a time; above 1 they share the cores and cost more (default: 1; elsewhere what has room).",
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray|slurm",
+            help="Where cells run: on this machine, on a Ray cluster, or as the job array of Slurm.",
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str, typer.Option(help="A Ray cluster that runs, e.g. auto or ray://HOST:10001; else one is started here.")
+    ] = "",
+    needs: Annotated[
+        list[str],
+        typer.Option(help="Of each cell whose system does not say: cpus=4, gpus=1, memory_gb=16 (repeatable)."),
+    ] = [],
+    cell: Annotated[
+        list[str], typer.Option(help="Only the cell whose name or key begins so (repeatable); see --dry-run.")
+    ] = [],
     time_limit: Annotated[
         str,
         typer.Option(help="How long a fit, and each task, may take: 90s, 15m, 2h (default: the suite's, or 24h)."),
@@ -69,53 +94,95 @@ def run(
     Without a task, collections of sequences are asked what comes next, and all others search. Finished cells are
     reused, so an interrupted run continues where it stopped. The exit status is 0 only when every cell is done.
     """
+    from bench.cells.stores import open_store
     from bench.choice import choose
-    from bench.face.suites import plan
+    from bench.face.suites import Choice, command_words, only, plan
+    from bench.runner.events import Order
+    from bench.runner.executors import make_executor
+    from bench.runner.executors.slurm import SlurmExecutor
     from bench.runner.plan import left_out
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)
-    chosen = choose(suite, dataset, retriever, settings, seed, task, measure, depth, time_limit)
-    screen = console()
+    choice: Choice = {
+        "suite": suite,
+        "datasets": dataset,
+        "retrievers": retriever,
+        "settings": settings,
+        "seeds": seed,
+        "tasks": task,
+        "measures": measure,
+        "depth": depth,
+        "time_limit": time_limit,
+        "needs": needs,
+    }
+    executing = make_executor(executor, jobs, ray_address, command_words(choice, device, out, plugin))
+    chosen, store, screen = choose(**choice), open_store(out), console()
     datasets, unopened = open_each(chosen.datasets, screen)
-    parts = plan(chosen, datasets, out, device, plugin)
+    parts = only(plan(chosen, datasets, store.folder, device, plugin), cell)
     for line in left_out(chosen, datasets):
         screen.print(line, markup=False)
-    if dry_run:
-        screen.print(plan_table([cell for part in parts for cell in part.cells]))
+    cells = [cell for part in parts for cell in part.cells]
+    if isinstance(executing, SlurmExecutor):
+        _submit(cells, executing, Order(store, fresh), dry_run, screen)
+    elif dry_run:
+        screen.print(plan_table(cells))
     else:
-        unopened += _run(parts, jobs, fresh, out, json_file, screen)
+        unopened += _run(parts, executing, Order(store, fresh, tuple(sys.argv[1:])), json_file, screen)
     if unopened:
         raise typer.Exit(1)
 
 
+def _submit(
+    cells: "Sequence[Cell]", executor: "SlurmExecutor", order: "Order", dry_run: bool, screen: "Console"
+) -> None:
+    """Hand what is not finished to Slurm, or write down what would be handed over."""
+    from bench.runner.events import Unwatched
+    from bench.runner.run import run_cells, unfinished
+
+    order.store.fetch([cell.folder.name for cell in cells])
+    todo = cells if order.fresh else unfinished(cells, order.store)
+    if dry_run:
+        lines = [
+            f"sbatch {shlex.quote(str(path))}  # {len(found)} cells" for path, found in executor.write(todo, order)
+        ]
+    else:
+        lines = run_cells(todo, Unwatched(), executor, order.store, order.fresh)
+    for line in lines:
+        screen.print(line, markup=False, soft_wrap=True)
+    screen.print(
+        f"{plural(len(todo), 'cell')} to run; the same command without --executor shows what is done", style="dim"
+    )
+
+
 def _run(
-    parts: "Sequence[Part]", jobs: int, fresh: bool, out: Path, json_file: Path | None, screen: "Console"
+    parts: "Sequence[Part]", executor: "Executor", order: "Order", json_file: Path | None, screen: "Console"
 ) -> int:
     """Run what is not finished, print the table, and return how many cells failed."""
     from bench.face.suites import table_of
     from bench.leaderboard.figures import figures, write_figures
     from bench.leaderboard.selection import request_of
-    from bench.runner.local import run_cells
+    from bench.runner.run import run_cells, unfinished
     from bench.terminal import BoardView, ProgressDisplay
 
-    cells = [cell for part in parts for cell in part.cells]
-    reused = 0 if fresh else sum(cell.done for cell in cells)
+    cells, store = [cell for part in parts for cell in part.cells], order.store
+    remarks = store.fetch([cell.folder.name for cell in cells])
+    reused = 0 if order.fresh else len(cells) - len(unfinished(cells, store))
     if reused < len(cells):
         try:
             with ProgressDisplay(screen) as display:
-                remarks = run_cells(cells, display, jobs, fresh, sys.argv[1:])
+                remarks += run_cells(cells, display, executor, store, order.fresh, order.argv)
         except KeyboardInterrupt:
             screen.print(INTERRUPTED)
             raise typer.Exit(130) from None
-        for remark in remarks:
-            screen.print(remark, style="dim", markup=False)
+    for remark in dict.fromkeys(remarks):
+        screen.print(remark, style="yellow", markup=False)
     if json_file:  # before the screen, which may not take every sign
         numbers = [one for part in parts for one in figures(request_of(part.suite), part.records())]
         write_figures(json_file, numbers)
     table = table_of(parts)
-    screen.print(BoardView(table.board, out / "cells"))
-    screen.print(f"run files and manifests in {out / 'cells'}", style="dim")
+    screen.print(BoardView(table.board, cells[0].folder.parent))
+    screen.print(f"run files and manifests in {cells[0].folder.parent}", style="dim")
     if reused:
         screen.print(f"reused {reused} of {plural(len(cells), 'cell')} (--fresh runs them again)", style="dim")
     failed = sum(result.cell.failure is not None for result in table)

@@ -25,6 +25,7 @@ class Card(BaseModel):
     url: str = ""
     size: str = Field("", description="how much there is, e.g. 5,183 documents")
     needs: str = Field("", description="what must be there or is fetched on first use; empty: nothing")
+    mteb: str = Field("", description="task of MTEB with these documents, queries and judgements")
     rules: dict[str, Any] = Field(default_factory=dict, description="see bench.collections.collection.Rules")
     digests: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of the content, by the source that it was read through"
@@ -54,7 +55,7 @@ def cards() -> dict[str, Card]:
 def find_card(name: str) -> Card:
     """The card of that name. Raises UnknownName with the nearest names."""
     if name not in cards():
-        raise UnknownName("dataset", name, cards(), "(or give a source: beir:FOLDER, trec:FOLDER, irds:ID)")
+        raise UnknownName("dataset", name, cards(), "(or give a folder, a .zip, or a source, as beir:FOLDER)")
     return cards()[name]
 
 

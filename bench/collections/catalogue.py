@@ -1,7 +1,7 @@
 """Opens a dataset by card name, card file or source specification, building it on first use.
 
-A specification is `NAME`, `card.toml`, `SOURCE:ARGUMENT` or a folder that a source recognises, each with options:
-`beir:folder?split=dev`.
+A specification is `NAME`, `card.toml`, `SOURCE:ARGUMENT` or a folder (or .zip) that a source recognises, each with
+options: `beir:folder?split=dev`.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.collections.archives import is_archive, unpacked
 from bench.collections.cards import Card, cards, find_card, read_card
 from bench.collections.collection import Collection, Rules, read_collection
 from bench.collections.sources import Source
@@ -97,14 +98,15 @@ def _with_source(spec: str) -> str:
     base, mark, query = spec.partition("?")
     if base in cards() or _is_source(base) or base.endswith(".toml"):
         return spec
-    if Path(base).is_file():
-        raise BenchError(f"{base} is a file; give the folder of a dataset (an archive unpacked) or a card, NAME.toml")
-    if not Path(base).is_dir():
+    if Path(base).is_file() and not is_archive(Path(base)):
+        raise BenchError(f"{base} is a file; give the folder of a dataset, a .zip of one, or a card, NAME.toml")
+    if not Path(base).exists():
         if "/" in base and ":" not in base:
             raise BenchError(f"there is no folder {base}; correct the path, or take a name of `bench list datasets`")
         return spec
     kinds = {name: plugin.load() for name, plugin in registry.plugins("source").items()}
-    fitting = [name for name, kind in kinds.items() if kind.recognises(Path(base))]
+    folder = unpacked(Path(base)) if is_archive(Path(base)) else Path(base)
+    fitting = [name for name, kind in kinds.items() if kind.recognises(folder)]
     if len(fitting) != 1:
         layouts = "; ".join(kind.layout for kind in kinds.values() if kind.layout)
         why = f"more than one source can read ({', '.join(fitting)})" if fitting else f"no source knows: {layouts}"
@@ -133,8 +135,8 @@ def _parse(spec: str) -> _Request:
         source_name=name,
         source=kind.from_options(
             f"source {name}",
-            {option: value for option, value in chosen.items() if option not in Rules.model_fields}
-            | ({kind.argument: argument} if argument else {}),
+            {option: _folder(value) for option, value in chosen.items() if option not in Rules.model_fields}
+            | ({kind.argument: _folder(argument)} if argument else {}),
         ),
         rules={
             **(card.rules if card else {}),
@@ -143,6 +145,11 @@ def _parse(spec: str) -> _Request:
         card=card,
         altered=any(option not in Rules.model_fields for option in given),
     )
+
+
+def _folder(value: Any) -> Any:
+    """The folder that an archive holds, unpacked into the cache; anything else as it is."""
+    return str(unpacked(Path(value))) if isinstance(value, str) and is_archive(Path(value)) else value
 
 
 def _card(base: str) -> Card | None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from bench.collections.ids import Rows
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.options import Options
@@ -59,7 +60,7 @@ class Rules(Options):
     unknown_judgements: Literal["refuse", "drop"] = Field(
         "refuse", description="judgements on documents or queries that the collection lacks"
     )
-    language: str = Field("english", description="language of the text: stop words and stemmer follow it")
+    language: str = Field("english", description="language of the text: case, stop words and stemmer follow it; none")
     primary: str = Field("", description="measure by which systems are ranked, e.g. Recall@2; empty: the task's own")
 
     def render(self, document: Document) -> str:
@@ -141,6 +142,8 @@ class Texts(Sequence[str]):
 class Documents(Sequence[Document]):
     """The documents in their order; a document's position is its row."""
 
+    _MOST_IN_A_DICTIONARY = 2**17
+
     def __init__(self, table: pa.Table) -> None:
         self._table = table
 
@@ -177,7 +180,9 @@ class Documents(Sequence[Document]):
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """Row by document id."""
+        """Row by document id: a dictionary, which is fastest, unless there are too many for one."""
+        if len(self) > self._MOST_IN_A_DICTIONARY:
+            return Rows(self._table.column("id"))
         return {document_id: row for row, document_id in enumerate(self.ids())}
 
     @cached_property
@@ -326,15 +331,15 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     problem = damage(folder)
     if problem:
         raise BenchError(f"the parsed collection in {folder} is damaged: {problem}; delete the folder and run again")
-    queries = _read_table(folder / "queries.arrow")
-    qrels = _read_table(folder / "qrels.arrow")
+    queries = read_table(folder / "queries.arrow")
+    qrels = read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
     split_queries: dict[str, list[Query]] = {}
     for split, query_id, text, history in zip(*(c.to_pylist() for c in queries.columns), strict=True):
         split_queries.setdefault(split, []).append(Query(query_id, text, tuple(history)))
     return Collection(
         name=name,
-        documents=Documents(_read_table(folder / "documents.arrow")),
+        documents=Documents(read_table(folder / "documents.arrow")),
         rules=rules,
         digest=(folder / "digest").read_text().strip(),
         split_queries=split_queries,
@@ -343,7 +348,8 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     )
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """An Arrow file, memory-mapped."""
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 
-from bench.collections.collection import Document
+from bench.collections.collection import Document, Documents, read_table
+from bench.collections.ids import Repetitions
 from bench.errors import BenchError
 from bench.seals import seal
 
@@ -20,12 +22,17 @@ _QUERIES = pa.schema(
 _QRELS = pa.schema([("split", pa.string()), ("query", pa.string()), ("document", pa.int64()), ("grade", pa.int64())])
 
 
+_BATCH = 16_384
+"""Rows that are written, and documents whose ids are compared with the earlier ones, at once."""
+
+
 class CollectionWriter:
     """Writes documents first, then queries, then judgements, into `folder`.
 
     Every method takes `where`, the place that a complaint should name ("corpus.jsonl:12"). Raises
     BenchError for an empty or repeated id, an empty query, a repeated judgement, and a judgement on an
-    unknown document or query unless `drop_unknown` is set; dropped ones are counted in `dropped`.
+    unknown document or query unless `drop_unknown` is set; dropped ones are counted in `dropped`. A repeated
+    document is found some thousand documents later, or at the end of them.
     """
 
     def __init__(self, folder: Path, drop_unknown: bool = False) -> None:
@@ -33,7 +40,9 @@ class CollectionWriter:
         self._drop_unknown = drop_unknown
         self._folder = folder
         self._digest = hashlib.sha256()
-        self._rows: dict[str, int] = {}
+        self._count = 0
+        self._new: list[tuple[str, str]] = []
+        self._repetitions = Repetitions()
         self._splits: dict[str, set[str]] = {}
         self._judged: set[tuple[str, str, int]] = set()
         self._documents = _Table(folder / "documents.arrow", _DOCUMENTS)
@@ -50,9 +59,12 @@ class CollectionWriter:
         for table in (self._documents, self._queries, self._qrels):
             table.close(complete=error is None)
         if error is None:
-            if not self._rows:
+            self._check_new()
+            if not self._count:
                 raise BenchError("the collection has no documents; check the source's path")
             (self._folder / "digest").write_text(self._digest.hexdigest() + "\n")
+            if self.dropped:
+                self.note("judgements on unknown documents or queries", f"{self.dropped:,} dropped")
             if self._notes:
                 notes = json.dumps(self._notes, ensure_ascii=False)
                 (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
@@ -63,11 +75,27 @@ class CollectionWriter:
         """Append a document."""
         if not document.id:
             raise BenchError(f"{where}: a document without an id; give every document an id")
-        if document.id in self._rows:
-            raise BenchError(f"{where}: document id '{document.id}' occurs twice; ids must be unique")
         self._hash(where, "document", *document)
-        self._rows[document.id] = len(self._rows)
+        self._count += 1
+        self._new.append((document.id, where))
         self._documents.append(document)
+        if len(self._new) >= _BATCH:
+            self._check_new()
+
+    def _check_new(self) -> None:
+        """Raise BenchError for the first of the new ids that came before."""
+        again = self._repetitions.first([document_id for document_id, _ in self._new])
+        if again is not None:
+            document_id, where = self._new[again]
+            raise BenchError(f"{where}: document id '{document_id}' occurs twice; ids must be unique")
+        self._new.clear()
+
+    @cached_property
+    def _rows(self) -> Mapping[str, int]:
+        """Row by document id, once all documents are written."""
+        self._check_new()
+        self._documents.close(complete=True)
+        return Documents(read_table(self._folder / "documents.arrow")).rows
 
     def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] | None = None) -> None:
         """Append a query to a split; one query may be in several splits. One with a history needs no text."""
@@ -95,7 +123,9 @@ class CollectionWriter:
             self.dropped += 1
             return
         if (split, query_id, row) in self._judged:
-            raise BenchError(f"{where}: document '{document_id}' is judged twice for query '{query_id}'")
+            raise BenchError(
+                f"{where}: document '{document_id}' is judged twice for query '{query_id}'; keep one of the two lines"
+            )
         self._hash(where, "judgement", split, query_id, document_id, str(grade))
         self._judged.add((split, query_id, row))
         self._qrels.append((split, query_id, row, grade))
@@ -103,6 +133,10 @@ class CollectionWriter:
     def note(self, name: str, value: str | int) -> None:
         """Keep a fact on how the content was made, for the foot of a table; it is no part of the fingerprint."""
         self._notes[name] = value
+
+    def count(self, name: str) -> None:
+        """One more of what `note` tells the number of."""
+        self._notes[name] = self._notes.get(name, 0) + 1
 
     def _hash(self, where: str, *fields: str) -> None:
         try:
@@ -116,8 +150,6 @@ class CollectionWriter:
 class _Table:
     """An Arrow file that is written in batches of rows."""
 
-    _BATCH = 16_384
-
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._schema = schema
         self._sink = pa.OSFile(str(path), "wb")
@@ -126,7 +158,7 @@ class _Table:
 
     def append(self, row: Sequence[Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) >= self._BATCH:
+        if len(self._rows) >= _BATCH:
             self._flush()
 
     def _flush(self) -> None:
@@ -136,6 +168,9 @@ class _Table:
         self._rows.clear()
 
     def close(self, complete: bool) -> None:
+        """Close the file, if it is open, with all that was appended if it is to be complete."""
+        if self._sink.closed:
+            return
         if complete and self._rows:
             self._flush()
         self._writer.close()

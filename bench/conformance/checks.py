@@ -5,7 +5,7 @@ too: who uses it would meet a traceback.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +25,9 @@ from bench.conformance.worlds import (
 )
 from bench.errors import BenchError, NotFittedError
 from bench.models import find_weights
-from bench.protocols import Saves
+from bench.protocols import can_be_saved
 from bench.rankings import Rankings, as_rankings
+from bench.retriever import Retriever
 from bench.runner.first_answers import alike
 
 
@@ -184,11 +185,11 @@ def the_seed_decides(subject: Subject) -> None:
 def a_loaded_index_answers_alike(subject: Subject) -> None:
     world = subject.home
     fitted, folder = subject.fitted(world), subject.folder()
-    if not isinstance(fitted, Saves):
+    if not can_be_saved(fitted):
         raise NotConcerned("it has no `save` and `load`")
     fitted.save(folder)
     loaded = subject.made()
-    assert isinstance(loaded, Saves)
+    assert can_be_saved(loaded)
     loaded.load(folder)
     _compare(subject.answers(fitted, world), subject.answers(loaded, world), "fitted and loaded")
     try:
@@ -274,8 +275,7 @@ def weights_are_declared(subject: Subject) -> None:
     with opened_files() as opened:
         fitted = subject.fit(world)
         subject.answers(fitted, world)
-    declared = [find_weights(name).folder.resolve() for name in fitted.weights()]
-    declared += [path.resolve() for path in fitted.files()]
+    declared = list(_declared(fitted))
     own = [subject.folder().parent.resolve(), fitted.workplace.common.parent.resolve()]
     hidden = [path for path in _models(opened) if not any(path.is_relative_to(one) for one in [*declared, *own])]
     if hidden:
@@ -311,6 +311,14 @@ def _answered_or_refused(answer: Callable[[], object], what: str) -> None:
         return
     except Exception as error:
         raise Broken(f"{what} ends in {told(error)}") from error
+
+
+def _declared(retriever: Retriever) -> Iterator[Path]:
+    """The folders and files that a retriever and its parts name."""
+    yield from (find_weights(name).folder.resolve() for name in retriever.weights())
+    yield from (path.resolve() for path in retriever.files())
+    for part in retriever.components():
+        yield from _declared(part)
 
 
 def _models(opened: Iterable[Path]) -> list[Path]:

@@ -15,6 +15,7 @@ from bench.face.results import Result
 from bench.face.systems import Entrant, entrants, fitted, opened
 from bench.face.table import Table
 from bench.leaderboard.build import Request, build_board
+from bench.leaderboard.imported import other_queries
 from bench.protocols import identifier_groups
 from bench.rankings import Rankings, as_rankings
 from bench.runner.fitting import ask, grow
@@ -101,14 +102,13 @@ def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
 
 def _answers(given: Any, exam: Exam) -> Rankings:
     """Answers made elsewhere, to the questions of an exam; those to other queries of the collection do not count."""
-    collection, asked = exam.collection, {query.id for query in exam.queries}
-    others = [query for query in collection.queries() if query.id not in asked]
-    queries, documents = [*exam.queries, *others], collection.documents
+    asked, documents = range(len(exam.queries)), exam.collection.documents
+    queries = [*exam.queries, *other_queries(exam)]
     if isinstance(given, Path):
-        return read_run(given, queries, documents).take(range(len(asked)))
+        return read_run(given, queries, documents).take(asked)
     one_for_each = isinstance(given, list | tuple | Rankings)
     answers = as_rankings(given, exam.queries if one_for_each else queries, documents)
-    return answers if one_for_each else answers.take(range(len(asked)))
+    return answers if one_for_each else answers.take(asked)
 
 
 def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import TypedDict
 
 from bench import registry
-from bench.cells.folder import read, read_all
+from bench.cells.folder import is_cell, read, read_all
 from bench.cells.record import CellRecord
+from bench.cells.stores import fetched, open_store
 from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
@@ -16,11 +18,29 @@ from bench.face.table import Table
 from bench.leaderboard.build import build_board
 from bench.leaderboard.publish import publish as write_leaderboard
 from bench.leaderboard.selection import request_of, select
-from bench.runner.local import Watcher, run_cells
+from bench.runner.events import Unwatched, Watcher
+from bench.runner.executors import make_executor
 from bench.runner.plan import Cell, Unopened, make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, read_suite
 
 RUNS = Path("runs")
+
+_FLAGS = {
+    "suite": "--suite",
+    "datasets": "--dataset",
+    "retrievers": "--retriever",
+    "settings": "--set",
+    "tasks": "--task",
+    "measures": "--measure",
+    "depth": "--depth",
+    "seeds": "--seed",
+    "time_limit": "--time-limit",
+    "needs": "--needs",
+    "device": "--device",
+    "out": "--out",
+    "plugins": "--plugin",
+}
 
 
 @dataclass(frozen=True)
@@ -34,13 +54,35 @@ class Part:
         """What the cells left. Raises BenchError for one that did not end."""
         return [read(cell.folder) for cell in self.cells]
 
+    def ended(self) -> "Part":
+        """Those of its cells that have ended, well or not."""
+        return replace(self, cells=[cell for cell in self.cells if is_cell(cell.folder)])
 
-class Unwatched:
-    """Nobody is told how the cells get on."""
 
-    def started(self, cell: Cell) -> None: ...
-    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None: ...
-    def finished(self, cell: Cell, seconds: float, problem: str) -> None: ...
+class Choice(TypedDict):
+    """What `bench.choice.choose` takes, by name."""
+
+    suite: str
+    datasets: Sequence[str]
+    retrievers: Sequence[str]
+    settings: Sequence[str]
+    seeds: Sequence[int]
+    tasks: Sequence[str]
+    measures: Sequence[str]
+    depth: int | None
+    time_limit: str
+    needs: Sequence[str]
+
+
+def command_words(choice: Choice, device: str | None, out: str | Path, plugins: Sequence[Path]) -> list[str]:
+    """The arguments of the command line that plan the same cells."""
+    given = {**choice, "device": device, "out": out, "plugins": plugins}
+    words = ["run"]
+    for name, flag in _FLAGS.items():
+        value = given[name]
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [] if one in ("", None) else [flag, str(one)]
+    return words
 
 
 def run(
@@ -53,28 +95,50 @@ def run(
     measures: Sequence[str] = (),
     depth: int | None = None,
     device: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     out: str | Path = RUNS,
     fresh: bool = False,
     time_limit: str | float = "",
     plugins: Sequence[str | Path] = (),
     watcher: Watcher | None = None,
+    executor: str = "local",
+    ray_address: str = "",
+    needs: Sequence[str] = (),
 ) -> Table:
     """As `bench.run`. A system that fails is a row with its reason; the first eight are those of `choose`.
 
-    jobs: cells at a time; above 1 they share the cores and cost more
-    out: folder for cells: answers, figures, manifests, logs, indexes
+    jobs: cells at a time; above 1 they share the cores and cost more. By default 1 on this machine, and as many as
+        have room elsewhere
+    out: folder, or address such as s3://bucket/prefix, for cells: answers, figures, manifests, logs, indexes
     fresh: run finished cells again
     time_limit: how long a fit, and each task, may take: seconds or `15m`; by default the suite's, or a day
     plugins: Python files whose retrievers, sources and tasks are used too; what a session defines itself cannot be
         run in another process, see `bench.evaluate`
+    executor: local, ray, or slurm, which submits and returns a table of what is done
+    ray_address: of a cluster that runs; by default one is started on this machine
+    needs: what a cell needs whose system does not say: `cpus=4`, `gpus=1`, `memory_gb=16`
     """
     files = [Path(file) for file in plugins]
     registry.load_files(files)
-    chosen = choose(suite, datasets, retrievers, settings, seeds, tasks, measures, depth, str(time_limit))
-    parts = plan(chosen, [_opened(spec) for spec in chosen.datasets], Path(out), device, files)
-    run_cells([cell for part in parts for cell in part.cells], watcher or Unwatched(), jobs, fresh)
-    return table_of(parts)
+    choice: Choice = {
+        "suite": suite,
+        "datasets": datasets,
+        "retrievers": retrievers,
+        "settings": settings,
+        "seeds": seeds,
+        "tasks": tasks,
+        "measures": measures,
+        "depth": depth,
+        "time_limit": str(time_limit),
+        "needs": needs,
+    }
+    executing = make_executor(executor, jobs, ray_address, command_words(choice, device, out, files))
+    chosen, store = choose(**choice), open_store(out)
+    parts = plan(chosen, [_opened(spec) for spec in chosen.datasets], store.folder, device, files)
+    cells = [cell for part in parts for cell in part.cells]
+    store.fetch([cell.folder.name for cell in cells])
+    run_cells(cells, watcher or Unwatched(), executing, store, fresh)
+    return table_of([part.ended() for part in parts] if executor == "slurm" else parts)
 
 
 def plan(
@@ -88,6 +152,26 @@ def plan(
         of_these = suite.on(first.collection) if first else suite
         parts.append(Part(of_these, make_plan(of_these, alike, out, device, plugins)))
     return parts
+
+
+def only(parts: Sequence[Part], wanted: Sequence[str]) -> list[Part]:
+    """The cells whose name or key begins with one of these; all where none is given. Raises BenchError for none."""
+    if not wanted:
+        return list(parts)
+    names = [name for part in parts for cell in part.cells for name in _names(cell)]
+    for one in wanted:
+        if not any(name.startswith(one) for name in names):
+            raise BenchError(f"--cell {one}: no cell of the plan is called so; see --dry-run for their keys")
+    chosen = tuple(wanted)
+    kept = [
+        replace(part, cells=[cell for cell in part.cells if any(name.startswith(chosen) for name in _names(cell))])
+        for part in parts
+    ]
+    return [part for part in kept if part.cells]
+
+
+def _names(cell: Cell) -> tuple[str, str]:
+    return cell.folder.name, cell.identity.key
 
 
 def table_of(parts: Sequence[Part]) -> Table:
@@ -121,11 +205,11 @@ def publish(
 ) -> Table:
     """As `bench.publish`. Of equal cells the newest counts, and of several folders the first that has it.
 
-    cells: folders of cells, e.g. the `out` of runs on two machines
+    cells: folders or addresses of cells, e.g. the `out` of runs on two machines
     datasets, fingerprints: only these, of those that the suite names
     """
     registry.load_files([Path(file) for file in plugins])
     chosen = read_suite(suite)
-    selection = select(chosen, [read_all([Path(folder)]) for folder in cells], datasets, fingerprints)
+    selection = select(chosen, [read_all([fetched(folder)]) for folder in cells], datasets, fingerprints)
     board = write_leaderboard(chosen, selection, Path(to))
     return Table(board, [Result(cell) for cell in selection.cells])

@@ -123,12 +123,7 @@ def _task(cell: CellRecord, name: str) -> TaskRecord:
 
 def compare(first: Side, second: Side, measure: str = "", moved: int = 5, seed: int = 0) -> Comparisons:
     """Compare two sides that answered the same queries. `measure` is put first; by default the task's primary one."""
-    if list(first.query_ids) != list(second.query_ids):
-        raise BenchError("the two answered different queries; compare runs of the same task with the same options")
-    shared = [name for name in first.values if name in second.values]
-    primary = measure or next(name for name in first.exam.columns if name in shared)
-    if primary not in shared:
-        raise UnknownName("measure", primary, shared, "(of both runs)")
+    shared, primary = shared_measures([first, second], measure)
     ordered = [primary, *(name for name in shared if name != primary)]
     return Comparisons(
         sides=_named_apart(first, second),
@@ -139,6 +134,21 @@ def compare(first: Side, second: Side, measure: str = "", moved: int = 5, seed: 
         ],
         moved=_moved(first, second, primary, moved),
     )
+
+
+def shared_measures(sides: Sequence[Side], measure: str = "") -> tuple[list[str], str]:
+    """The measures that all sides have, and the one to test: `measure`, or the first of their task's.
+
+    Raises BenchError for sides that answered different queries, or a measure that they do not share.
+    """
+    first = sides[0]
+    if any(list(side.query_ids) != list(first.query_ids) for side in sides):
+        raise BenchError("they answered different queries; compare runs of the same task with the same options")
+    shared = [name for name in first.values if all(name in side.values for side in sides)]
+    primary = measure or next(name for name in first.exam.columns if name in shared)
+    if primary not in shared:
+        raise UnknownName("measure", primary, shared, "(of all runs)")
+    return shared, primary
 
 
 def _named_apart(first: Side, second: Side) -> tuple[Side, Side]:

@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from bench.cells.folder import write_manifest, write_task
 from bench.cells.record import Identity, Manifest, TaskResult
-from bench.collections.collection import Collection
+from bench.collections.collection import Collection, Query
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.measures.measure import Count
+from bench.runfiles import read_answers
 from bench.runner.plan import open_task
 from bench.store import slug, write_text
 from bench.tasks import Task
-from bench.tasks.exam import Evaluation
+from bench.tasks.exam import Evaluation, Exam
 from bench.trec import query_name, read_run
 
 
@@ -53,26 +54,47 @@ def score_run(
     system: str,
     task_name: str = "search",
     options: Mapping[str, Any] = MappingProxyType({}),
+    repeats: Literal["refuse", "first"] = "refuse",
 ) -> ImportedRow:
     """Read and measure a run. Raises BenchError, with file and line, for a run that does not fit the collection.
 
     Every question of the task counts; one that the run leaves out counts 0. Answers to other queries of the
-    collection are ignored, but a run that has no others is refused.
+    collection, judged or not, are ignored and counted, but a run that has no others is refused. Of a document that is
+    repeated for a query, `first` keeps the first and counts the others.
     """
     task = open_task(task_name, options)
     exam = task.on(collection)
-    asked = {query.id for query in exam.queries}
-    others = [query for query in collection.queries() if query.id not in asked]
-    answers = read_run(path, [*exam.queries, *others], collection.documents).take(range(len(exam.queries)))
+    others = other_queries(exam)
+    found = read_run(path, [*exam.queries, *others], collection.documents, repeats)
+    answers = found.take(range(len(exam.queries)))
     if not len(answers.rows):
         raise BenchError(
             f"{path} answers none of the {len(exam.queries):,} questions of the task {task_name} on "
             f"{collection.name} (the first is '{exam.queries[0].id}'); choose the task that it answers with --task"
         )
     evaluation = exam.evaluate(answers)
-    counts = [*evaluation.counts, *_left_out(evaluation)]
+    beside = found.lengths[len(exam.queries) :]
+    again = sum(1 for _ in read_answers(path, found.query_ids)) - len(found.rows) if repeats == "first" else 0
+    counts = [*evaluation.counts, *_left_out(evaluation), *_ignored(int((beside > 0).sum()), again)]
     result = TaskResult.of(task_name, task.options(), exam, evaluation, counts=counts)
     return ImportedRow(system, collection.name, collection.fingerprint, result, evaluation)
+
+
+def other_queries(exam: Exam) -> list[Query]:
+    """The queries of the exam's collection that are not asked: of other splits, not judged, without relevant ones."""
+    asked = {query.id for query in exam.queries}
+    every = (query for queries in exam.collection.split_queries.values() for query in queries)
+    return list({query.id: query for query in every if query.id not in asked}.values())
+
+
+def _ignored(others: int, again: int) -> Iterator[Count]:
+    """Answers that do not count."""
+    if others:
+        note = "the run also answers {value} queries that are not asked here; they do not count"
+        yield Count("other queries", others, "queries of the run that are not asked here", note=note)
+    if again:
+        note = "the run repeats documents of an answer; {value} such lines do not count"
+        yield Count("repeated", again, "lines of the run that repeat a document", kind="amount", note=note)
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[Count]:

@@ -22,6 +22,12 @@ def evaluate(
     return {measure: values_of(measure, hits) for measure in measures}
 
 
+def recall(rankings: Rankings, judgements: Judgements) -> np.ndarray:
+    """Shape [queries]: the share of the relevant documents that was found, in any order and at any depth."""
+    whole = Effectiveness("Recall", None)
+    return evaluate(rankings, judgements, [whole])[whole]
+
+
 def tie_bounds(rankings: Rankings, judgements: Judgements, measure: Effectiveness) -> tuple[np.ndarray, np.ndarray]:
     """The worst and the best value of shape [queries] over all orders of documents with equal scores."""
     worst, best = (ordered_by_grade(rankings, judgements, best_first) for best_first in (False, True))

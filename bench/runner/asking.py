@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cells.folder import can_load, index_folder, is_fitted, read
+from bench.cells.stores import CellStore
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Document, Query
 from bench.errors import BenchError
@@ -17,14 +18,17 @@ from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
-from bench.protocols import Embeds, GeneratesIdentifiers, Saves
+from bench.protocols import Embeds, GeneratesIdentifiers, LimitsCodes, can_be_saved, identifier_groups
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
-from bench.runner.local import run_cells
 from bench.runner.plan import Cell, construct, make_plan
 from bench.runner.problems import explain
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def ask(
@@ -32,7 +36,7 @@ def ask(
     dataset: Dataset,
     question: str,
     k: int,
-    out: Path,
+    store: CellStore,
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
@@ -42,7 +46,7 @@ def ask(
         raise BenchError("the question is empty; ask something")
     asked, collection = [Query("question", question)], dataset.collection
     with _in_one_line(suite.systems[0]):
-        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
+        retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
         answers = answers_to(retriever, asked, k, collection.documents)
     ranked = answers.canonical(asked, collection.documents, k)
     return Hits.of(question, ranked, collection)
@@ -61,7 +65,7 @@ def neighbours(
     dataset: Dataset,
     document_id: str,
     k: int,
-    out: Path,
+    store: CellStore,
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
@@ -74,15 +78,40 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
-    with _in_one_line(suite.systems[0]):
-        retriever = _fitted(suite, dataset, out, device, progress, plugin_files)
-        if not isinstance(retriever, GeneratesIdentifiers):
-            name = suite.systems[0].retriever
-            raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
-        docids = retriever.docids()
+    docids = naming(suite, dataset, store, device, progress, plugin_files).docids
     shared = [_shared_beginning(docids[row], docid) for docid in docids]
     order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
     return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
+
+
+class Naming(NamedTuple):
+    """How a system names the documents of a collection, in their order.
+
+    vocabularies: how many codes each level may have, where the system says
+    groups: shape [documents], equal numbers for documents that share an identifier; None where none can
+    """
+
+    docids: Sequence[tuple[str, ...]]
+    vocabularies: Sequence[int] | None
+    groups: "np.ndarray | None"
+
+
+def naming(
+    suite: Suite,
+    dataset: Dataset,
+    store: CellStore,
+    device: str | None = None,
+    progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
+) -> Naming:
+    """The identifiers of the suite's first system. Raises BenchError if it generates none."""
+    with _in_one_line(suite.systems[0]):
+        retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
+        if not isinstance(retriever, GeneratesIdentifiers):
+            name = suite.systems[0].retriever
+            raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi, se_dsi or sid")
+        limits = retriever.vocabularies() if isinstance(retriever, LimitsCodes) else None
+        return Naming(retriever.docids(), limits, identifier_groups(retriever))
 
 
 def _shared_beginning(first: Sequence[str], second: Sequence[str]) -> int:
@@ -118,7 +147,7 @@ class _Quiet:
 def _fitted(
     suite: Suite,
     dataset: Dataset,
-    out: Path,
+    store: CellStore,
     device: str | None,
     progress: Progress,
     plugin_files: Sequence[Path],
@@ -127,17 +156,19 @@ def _fitted(
 
     A measured cell is only read: what is fitted to be asked lies apart, below `asked`.
     """
-    cell = make_plan(suite, [dataset], out, device, plugin_files)[0]
+    cell = make_plan(suite, [dataset], store.folder, device, plugin_files)[0]
     if cell.problem:
         raise BenchError(cell.problem.reason)
     retriever = construct(suite.systems[0], cell.seed, device)
     retriever.report_to(progress)
     bound_threads(len(usable_cores()))
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         fit(retriever, dataset.collection.training_view(), retriever.workplace)
         return retriever
     if not can_load(cell.folder):
-        cell = replace(cell, folder=out / "asked" / cell.folder.name, tasks=())
+        store.fetch([cell.folder.name], whole=True)
+    if not can_load(cell.folder):
+        cell = replace(cell, folder=store.folder / "asked" / cell.folder.name, tasks=())
     if not can_load(cell.folder):
         run_cells([cell], _Quiet(progress), fresh=is_fitted(cell.folder))
         record = read(cell.folder)

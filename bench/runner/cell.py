@@ -19,15 +19,22 @@ from bench.cells.folder import checkpoints_folder, index_folder, write_manifest,
 from bench.cells.record import FitCost, Manifest, Problem, TaskCost, TaskResult
 from bench.cells.sealed import plain
 from bench.collections.collection import Collection, Rules, read_collection
-from bench.errors import BenchError, InvalidOutput, MissingExtra
+from bench.errors import BenchError, InvalidOutput, MissingExtra, RemoteFailure
 from bench.measures.measure import Count
 from bench.progress import Progress
-from bench.protocols import Saves, identifier_groups
+from bench.protocols import (
+    ChoosesCandidates,
+    TimesParts,
+    can_be_saved,
+    computes_elsewhere,
+    identifier_groups,
+)
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from bench.runner.cost import PeakMemory, Stopwatch, measure_latency
+from bench.runner.cost import PartTimes, PeakMemory, Stopwatch, measure_latency
 from bench.runner.first_answers import check_first_answers, keep_first_answers
 from bench.runner.fitting import ask, bound_threads, fit, grow, load
+from bench.runner.parts import CellWorkplace
 from bench.runner.plan import Cell, PlannedTask, open_task
 from bench.runner.problems import problem_of
 from bench.runner.processor import ProcessorWatch
@@ -68,7 +75,7 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]
     _fit(cell, retriever, setting)
     collection = _collection(cell)
     left = [task for task in cell.tasks if not task.done]
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         return _answer_here(cell, retriever, collection, setting)
     if left:
         with suppress(Exception):  # the task's own process meets it again and tells
@@ -92,7 +99,7 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
         ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
     memory = PeakMemory()  # all libraries are there now and count for none
     retriever = _loaded(cell, setting, tell)
-    answered = _answer(planned, exam, retriever, None if retriever.remote else memory, cell.folder)
+    answered = _answer(planned, exam, retriever, None if computes_elsewhere(retriever) else memory, cell.folder)
     _evaluate(cell, answered, retriever, collection, setting)
 
 
@@ -117,7 +124,13 @@ def _collection(cell: Cell) -> Collection:
 
 def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     retriever.progress("fitting", 0, 1)
-    workplace = Workplace(checkpoints_folder(cell.folder), common_folder(setting.threads))
+    workplace = CellWorkplace(
+        checkpoints_folder(cell.folder),
+        common_folder(setting.threads),
+        cells=cell.folder.parent,
+        fingerprint=cell.identity.fingerprint,
+        machine=environment(setting.threads, ()).machine,
+    )
     view = _collection(cell).training_view()  # the test split is not in this process until the fit is done
     memory, watch, processor = PeakMemory(), Stopwatch(), ProcessorWatch()
     fit(retriever, view, workplace)
@@ -126,8 +139,9 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
         reused_seconds=workplace.reused_seconds,
         processor_seconds=processor.seconds,
         others_share=processor.others_share,
-        peak_memory_mb=None if retriever.remote or workplace.reused_seconds else memory.added,
+        peak_memory_mb=None if computes_elsewhere(retriever) or workplace.reused_seconds else memory.added,
         index_bytes=_save(cell, retriever),
+        parts_seconds=dict(retriever.fit_seconds()) if isinstance(retriever, TimesParts) else {},
     )
     manifest = Manifest(
         cell=cell.identity,
@@ -141,13 +155,13 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
 
 def _save(cell: Cell, retriever: Retriever) -> int | None:
     """Keep the index, if it can be; its size in bytes, None for one that is nowhere or elsewhere."""
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         return None
     retriever.progress("saving index", 0, 1)
     index = index_folder(cell.folder)
     with new_folder(index) as draft:
         retriever.save(draft)
-    return None if retriever.remote else folder_bytes(index)
+    return None if computes_elsewhere(retriever) else folder_bytes(index)
 
 
 def _answer_here(cell: Cell, retriever: Retriever, collection: Collection, setting: Setting) -> dict[str, Problem]:
@@ -206,24 +220,28 @@ def _answer(
             check_first_answers(folder, planned.folder.name, first)
         watch = Stopwatch()
         rankings = ask(retriever, exam.queries, exam.reach, documents)
-        seconds, facts = watch.seconds, retriever.answer_facts()
-        cost = TaskCost(queries_per_second=len(exam.queries) / seconds, memory_mb=memory.added if memory else None)
+        rate, facts = len(exam.queries) / watch.seconds, retriever.answer_facts()
+        cost = TaskCost(
+            queries_per_second=None if retriever.recorded else rate, memory_mb=memory.added if memory else None
+        )
         exam.final(rankings)  # what is no answer is refused before it is timed
-    if exam.timed:
+        ceiling = exam.ceiling(retriever.candidates()) if isinstance(retriever, ChoosesCandidates) else []
+    if exam.timed and not retriever.recorded:
         retriever.progress(f"{planned.name}: timing single queries", 0, 1)
-        latency = measure_latency(lambda one: retriever.retrieve(one, exam.reach), exam.queries)
+        parts = PartTimes(retriever)
+        latency = measure_latency(lambda one: parts.watch(retriever.retrieve(one, exam.reach)), exam.queries)
         of_one = {"p50_ms": latency.p50, "p95_ms": latency.p95, "p99_ms": latency.p99, "latency_queries": latency.n}
-        cost = cost.model_copy(update=of_one)
+        cost = cost.model_copy(update=of_one | {"parts_p50_ms": parts.p50_ms(latency.n)})
     cost = cost.model_copy(update={"others_share": processor.others_share})
-    return _Answered(planned, exam, rankings, cost, facts)
+    return _Answered(planned, exam, rankings, cost, facts, ceiling)
 
 
 @contextmanager
 def _refused_answers() -> Iterator[None]:
-    """What is wrong while a system answers is wrong with its answers, but for a package that it lacks."""
+    """What is wrong while a system answers is wrong with its answers, but for a package or a server that it lacks."""
     try:
         yield
-    except MissingExtra:
+    except (MissingExtra, RemoteFailure):
         raise
     except BenchError as error:
         raise InvalidOutput(str(error)) from error
@@ -243,7 +261,7 @@ def _evaluate(
         planned.options,
         exam,
         evaluation,
-        counts=[*evaluation.counts, *answered.counts, *answer_counts(answered.facts)],
+        counts=[*evaluation.counts, *answer_counts(answered.facts), *answered.counts, *parts_counts(answered.cost)],
         cost=answered.cost,
         environment=environment(setting.threads, setting.argv),
     )
@@ -262,4 +280,12 @@ def answer_counts(facts: dict[str, Any]) -> list[Count]:
     return [
         Count(name, float(value), kind="share", needs_scores=True, note=_NOTES.get(name, f"{{value}} {name}"))
         for name, value in facts.items()
+    ]
+
+
+def parts_counts(cost: TaskCost) -> list[Count]:
+    """How long each part of a composed system takes for a single query, for the table's foot."""
+    return [
+        Count(f"ms in {name}", value, kind="amount", needs_scores=True, note=f"{{value}} ms of a query are {name}'s")
+        for name, value in cost.parts_p50_ms.items()
     ]

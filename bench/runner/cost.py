@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 
 from bench.collections.collection import Query
+from bench.protocols import TimesParts
 
 _STATUS = Path("/proc/self/status")
 
@@ -75,6 +76,24 @@ class Latency:
     p95: float
     p99: float
     n: int
+
+
+class PartTimes:
+    """What single queries take in each part of a composed system; of another system, nothing."""
+
+    def __init__(self, retriever: object) -> None:
+        self._retriever = retriever
+        self._seconds: dict[str, list[float]] = {}
+
+    def watch(self, _: object) -> None:
+        """Note how long the last query took."""
+        if isinstance(self._retriever, TimesParts):
+            for name, seconds in self._retriever.answer_seconds().items():
+                self._seconds.setdefault(name, []).append(seconds)
+
+    def p50_ms(self, counted: int) -> dict[str, float]:
+        """Medians over the last `counted` queries, in milliseconds, by the name of the part."""
+        return {name: 1000 * float(np.median(seconds[-counted:])) for name, seconds in self._seconds.items()}
 
 
 def measure_latency(

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BenchError, CannotAdd
-from bench.protocols import Saves, TakesDocuments
+from bench.protocols import TakesDocuments, can_be_saved
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 
@@ -41,7 +41,7 @@ def fit(retriever: Retriever, view: Collection, workplace: "Workplace") -> None:
 
 def load(retriever: Retriever, index: "Path") -> None:
     """Read what a fit saved, whatever ran in this process before. Raises BenchError for a system that cannot."""
-    if not isinstance(retriever, Saves):
+    if not can_be_saved(retriever):
         raise BenchError(f"{type(retriever).__name__} cannot be loaded; give it the methods save and load")
     _seed_global_generators(retriever.seed)
     retriever.load(index)

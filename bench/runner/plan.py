@@ -1,7 +1,7 @@
 """Turns a suite into cells: one system on one collection with one seed, each with a key of all that it depends on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,13 @@ from bench import registry
 from bench.cells.folder import failure_file, is_done, is_fitted
 from bench.cells.key import cell_key_parts, task_key_parts, weights_of
 from bench.cells.record import Identity, OfCell, Problem
+from bench.cells.stores import CELLS
 from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
 from bench.durations import DAY
-from bench.errors import BenchError, UnusableClass
+from bench.errors import BenchError, CannotImport, UnusableClass
+from bench.needs import Needs
+from bench.parts import with_rows
 from bench.retriever import Retriever
 from bench.runner.problems import explain, problem_of
 from bench.store import slug
@@ -45,22 +48,32 @@ class PlannedTask:
 class Cell(OfCell):
     """The unit of caching, failure and parallelism: fit once, then answer all tasks.
 
+    dataset: what opens the collection, on a machine that does not have its folder
     problem: why it cannot run, if that is known before it starts
     time_limit: seconds that the fit, and each task, may take
+    needs: what it is to have of the machine
     """
 
     folder: Path
     tasks: tuple[PlannedTask, ...]
     collection_folder: Path
+    dataset: str = ""
     plugin_files: tuple[Path, ...] = ()
     problem: Problem | None = field(default=None, compare=False)
     time_limit: float = field(default=DAY, compare=False)
+    needs: Needs = field(default=Needs(), compare=False)
 
     @property
     def done(self) -> bool:
         """Whether everything is there as it was written, and nothing went wrong."""
         whole = is_fitted(self.folder) and all(task.done for task in self.tasks)
         return whole and not failure_file(self.folder).is_file()
+
+    def below(self, cells: Path) -> "Cell":
+        """The same cell in another folder of cells."""
+        folder = cells / self.folder.name
+        tasks = (replace(task, folder=folder / task.folder.relative_to(self.folder)) for task in self.tasks)
+        return replace(self, folder=folder, tasks=tuple(tasks))
 
 
 def make_plan(
@@ -74,18 +87,18 @@ def make_plan(
 
     What is given twice is planned once, and a deterministic system with the first seed alone. Raises BenchError if
     nothing is left to run, for two systems or collections that would share a row, for unknown retrievers, tasks and
-    options, and for a task's weights that cannot be found. A retriever that cannot be constructed or whose weights
-    cannot be found, and a dataset that could not be opened, are the problem of their own cells.
+    options, for a system that is a part of itself, and for a task's weights that cannot be found. A retriever that
+    cannot be constructed or whose weights cannot be found, and a dataset that could not be opened, are the problem of
+    their own cells.
     """
     tasks = [_task(entry) for entry in _once(suite.tasks)]
+    systems = with_rows(list(_once(suite.systems)), suite.systems)
     cells = [
         cell
         for dataset in _distinct(datasets)
-        for entry in _once(suite.systems)
+        for entry in systems
         if _can_learn(entry, dataset)
-        for cell in _cells(
-            entry, dataset, tuple(_once(suite.seeds)), tasks, out, device, tuple(plugin_files), suite.time_limit
-        )
+        for cell in _cells(entry, dataset, suite, tasks, out, device, tuple(plugin_files))
     ]
     if not cells:
         raise BenchError(f"nothing to run: {'; '.join(left_out(suite, datasets))}; choose a dataset that has it")
@@ -140,8 +153,18 @@ def _distinct(datasets: Sequence[Dataset | Unopened]) -> list[Dataset | Unopened
 def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retriever:
     """The retriever of a suite's entry, validated and not yet fitted. Raises whatever its class raises."""
     kind: type[Retriever] = registry.find("retriever", entry.retriever).load()
-    placed = {"device": device} if device and "device" in kind.model_fields else {}
-    return kind.from_options(entry.label, {"seed": seed, **placed, **entry.options})
+    retriever = kind.from_options(entry.label, {"seed": seed, **entry.options})
+    if device:
+        _place(retriever, device)
+    return retriever
+
+
+def _place(retriever: Retriever, device: str) -> None:
+    """Have a system and its parts compute there, but those that say where themselves."""
+    if "device" in type(retriever).model_fields and "device" not in retriever.model_fields_set:
+        setattr(retriever, "device", device)  # noqa: B010
+    for part in retriever.components():
+        _place(part, device)
 
 
 def open_task(name: str, options: Mapping[str, Any]) -> Task:
@@ -160,25 +183,26 @@ def _task(entry: TaskEntry) -> PlannedTask:
 def _cells(
     entry: SystemEntry,
     dataset: Dataset | Unopened,
-    seeds: Sequence[int],
+    suite: Suite,
     tasks: Sequence[PlannedTask],
     out: Path,
     device: str | None,
     plugin_files: tuple[Path, ...],
-    time_limit: float,
 ) -> Iterator[Cell]:
-    for seed in seeds:
+    for seed in _once(suite.seeds):
         identity, problem = _identify(entry, dataset, seed, device)
         name = f"{slug(entry.label)}.{slug(identity.collection)}.seed{seed}.{identity.key[:10]}"
-        folder = out / "cells" / name
+        folder = out / CELLS / name
         yield Cell(
             identity=identity,
             folder=folder,
             tasks=tuple(PlannedTask(task.name, task.options, folder / task.folder) for task in tasks),
             collection_folder=Path() if isinstance(dataset, Unopened) else dataset.folder,
+            dataset=dataset.spec,
             plugin_files=plugin_files,
             problem=problem,
-            time_limit=entry.time_limit or time_limit,
+            time_limit=entry.time_limit or suite.time_limit,
+            needs=entry.needs.over(suite.needs),
         )
         if identity.deterministic:
             break
@@ -231,6 +255,8 @@ def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Ret
         return construct(entry, seed, device), None
     except UnusableClass as error:
         return None, Problem("error", f"'{entry.retriever}' cannot be constructed: {error}")
+    except CannotImport as error:  # of a part
+        return None, problem_of(error)
     except BenchError:
         raise
     except Exception as error:

@@ -1,13 +1,25 @@
 """What an error means: its kind, and one line for a person."""
 
 from bench.cells.record import FailureKind, Problem
-from bench.errors import BenchError, Busy, CannotAdd, DiskFull, InvalidOutput, MissingExtra, UnusableClass
+from bench.errors import (
+    BenchError,
+    Busy,
+    CannotAdd,
+    CannotImport,
+    DiskFull,
+    InvalidOutput,
+    MissingExtra,
+    RemoteFailure,
+    UnusableClass,
+)
 from bench.store import is_disk_full
 
 _KINDS: tuple[tuple[type[BaseException], FailureKind], ...] = (
     (SystemExit, "crashed"),
     (MissingExtra, "missing dependency"),
+    (CannotImport, "missing dependency"),
     (ImportError, "missing dependency"),
+    (RemoteFailure, "remote failure"),
     (MemoryError, "out of memory"),
     (InvalidOutput, "invalid output"),
     (CannotAdd, "cannot add"),

@@ -129,6 +129,10 @@ class Exam(ABC):
         figures = [figure_of(name, found, self.units) for name, found in values.items()]
         return Evaluation(rankings, values, figures, counts, self.units)
 
+    def ceiling(self, candidates: Rankings) -> list[Count]:  # noqa: ARG002
+        """What candidates in no particular order leave to be found, where the questions have judgements."""
+        return []
+
     @abstractmethod
     def measured(
         self, rankings: Rankings, groups: np.ndarray | None

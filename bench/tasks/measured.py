@@ -10,7 +10,7 @@ from pydantic import field_validator
 from bench.collections.collection import Collection, Qrels
 from bench.errors import BenchError
 from bench.measures.audit import audited_values
-from bench.measures.effectiveness import tie_bounds, tied_within
+from bench.measures.effectiveness import recall, tie_bounds, tied_within
 from bench.measures.judged import Judgements
 from bench.measures.measure import Count
 from bench.measures.names import Effectiveness
@@ -87,6 +87,11 @@ class MeasuredExam(Exam):
         groups: np.ndarray | None,  # noqa: ARG002
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
         return audited_values(rankings, self.judgements, self.by_name), self._counts(rankings)
+
+    def ceiling(self, candidates: Rankings) -> list[Count]:
+        value = float(recall(candidates, self.judgements).mean())
+        meaning = "recall of the first stage's candidates: no order of them finds more"
+        return [Count("ceiling", value, meaning, "ceiling", kind="share", needs_scores=True)]
 
     def _counts(self, rankings: Rankings) -> list[Count]:
         short = rankings.lengths < np.minimum(self.depth, self.answerable)

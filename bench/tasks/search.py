@@ -59,5 +59,5 @@ class Search(MeasuredTask):
         return (
             f"mean over {asked} judged queries{left_out}, a missing answer counts 0; relevant = grade "
             f"{rules.minimum_relevance} or more, nDCG {_GAINS[rules.gains]}; ties are broken by document id; "
-            f"first {depth} documents"
-        ) + "".join(f"; {name}: {value}" for name, value in collection.notes.items())
+            f"first {depth} documents" + "".join(f"; {name}: {value}" for name, value in collection.notes.items())
+        )

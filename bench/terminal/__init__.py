@@ -2,8 +2,16 @@
 
 from bench.terminal.board import BoardView
 from bench.terminal.console import console, make_printable
-from bench.terminal.hits import docids_table, hits_table, judged_table
-from bench.terminal.listings import card_table, dataset_line, options_table, plan_table, print_names, suite_table
+from bench.terminal.hits import docids_table, hits_table, judged_table, judged_tables
+from bench.terminal.listings import (
+    card_table,
+    dataset_line,
+    facts_table,
+    options_table,
+    plan_table,
+    print_names,
+    suite_table,
+)
 from bench.terminal.progress import ProgressDisplay
 
 __all__ = [
@@ -13,8 +21,10 @@ __all__ = [
     "console",
     "dataset_line",
     "docids_table",
+    "facts_table",
     "hits_table",
     "judged_table",
+    "judged_tables",
     "make_printable",
     "options_table",
     "plan_table",

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.cells.stores import CellStore
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.published import Published, read_published
@@ -68,7 +69,7 @@ def _place(place: str, known: Sequence[str]) -> tuple[str, str]:
     raise UnknownName("collection", place.partition("=")[0], known, "(write --dataset NAME=SOURCE)")
 
 
-def print_references(path: Path | None, data: Path, out: Path) -> bool:
+def print_references(path: Path | None, data: Path, store: CellStore) -> bool:
     """Hold published figures against ours; True if one is out of its tolerance, or its system failed.
 
     What was held before an interruption is printed too.
@@ -78,7 +79,7 @@ def print_references(path: Path | None, data: Path, out: Path) -> bool:
     found: list[Held] = []
     try:
         with ProgressDisplay(screen) as display:
-            for held in hold(references, data, out, display):
+            for held in hold(references, data, store, display):
                 found.append(held)
     finally:
         screen.print(references_table(found))

@@ -1,4 +1,4 @@
-"""Two systems side by side, for the screen."""
+"""Systems side by side, for the screen."""
 
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from bench.visible import plural
 
 if TYPE_CHECKING:
     from bench.leaderboard.compare import Comparisons
+    from bench.leaderboard.compare_many import Pairs
 
 _NUMBERS = ("difference", "95 % interval", "d_z", "p", "wins", "losses", "ties")
 
@@ -37,6 +38,27 @@ def comparison_view(found: "Comparisons") -> RenderableType:
             *(f"{count:,}" for count in (one.wins, one.losses, one.ties)),
         )
     return Group(made, text(_note(found), style="dim"), *_moved(found))
+
+
+def pairs_view(found: "Pairs") -> RenderableType:
+    """Means with the ranks that remain open to them, and every pair."""
+    means = table(("system", found.measure, "95 % interval", "rank"), right=(found.measure, "95 % interval", "rank"))
+    for one in found.systems:
+        rank = f"{one.rank.best}" if one.rank.best == one.rank.worst else f"{one.rank.best} to {one.rank.worst}"
+        add(means, one.name, f"{one.figure.value:.4f}", f"{one.figure.low:.4f} to {one.figure.high:.4f}", rank)
+    headers = ("pair", "difference", "95 % interval", "d_z", "p", "corrected p")
+    pairs = table(headers, right=headers[1:])
+    for test in found.tests:
+        names = f"{found.systems[test.first].name} - {found.systems[test.second].name}"
+        effect = f"{test.effect:+.2f}" if isfinite(test.effect) else "-"
+        interval = f"{test.low:+.4f} to {test.high:+.4f}"
+        add(pairs, names, f"{test.difference:+.4f}", interval, effect, f"{test.p:.4f}", f"{test.corrected:.4f}")
+    note = (
+        f"{found.task}, {plural(found.queries, 'query')}, fingerprint {found.fingerprint[:6]}; p: paired "
+        f"randomisation test, {found.flips:,} sign flips, corrected over {plural(len(found.tests), 'pair')} (Holm); "
+        "rank: those that remain open at level .05"
+    )
+    return Group(means, Text(), pairs, text(note, style="dim"))
 
 
 def _note(found: "Comparisons") -> str:

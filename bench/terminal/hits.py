@@ -57,7 +57,26 @@ def judged_table(row: "ImportedRow") -> RenderableType:
     for figure in result.figures:
         numbers = (f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}") if figure.n else ("–", "–")
         add(made, figure.measure, *numbers, f"{figure.n:,}")
-    return Group(title, made, text(f"{', '.join(map(_named, result.counts))}\n{result.definition}", style="dim"))
+    told = [", ".join(map(_named, result.counts)), *_notes(row), result.definition]
+    return Group(title, made, text("\n".join(told), style="dim"))
+
+
+def judged_tables(rows: Sequence["ImportedRow"]) -> RenderableType:
+    """The figures of several imported runs, a row for each, with what is to be known of each below."""
+    result = rows[0].result
+    title = text(f"{len(rows)} runs on {rows[0].collection}, {result.task} (imported)", style="bold", keep="")
+    made = table(("run", *result.columns), right=result.columns)
+    told = []
+    for row in rows:
+        values = {figure.measure: fraction(figure.value) if figure.n else "–" for figure in row.result.figures}
+        add(made, row.system, *(values.get(measure, "–") for measure in result.columns))
+        told += [f"{row.system}: {note}" for note in _notes(row)]
+    return Group(title, made, text("\n".join([*told, result.definition]), style="dim"))
+
+
+def _notes(row: "ImportedRow") -> list[str]:
+    """What is to be known of a run, in sentences."""
+    return [one.note.replace("{value}", count(one.value)) for one in row.result.counts if one.note and one.value]
 
 
 def _named(one: Count) -> str:

@@ -1,6 +1,6 @@
 """What there is and what a run would do: names, cards, options, suites, the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from bench.visible import plural, visible
 if TYPE_CHECKING:
     from bench.collections.cards import Card
     from bench.collections.catalogue import Dataset
+    from bench.collections.inspection import Fact
     from bench.options import Options
     from bench.registry import Plugin
     from bench.runner.plan import Cell
@@ -77,6 +78,17 @@ def _options(kind: "type[Options]") -> Table:
     made = table(("option", "kind", "default", "allowed", "description"))
     for option in kind.describe_options():
         add(made, *option)
+    return made
+
+
+def facts_table(facts: "Iterable[Fact]") -> Table:
+    """What a collection holds; each part is named once."""
+    made = table(("", "", ""))
+    made.show_header = False
+    last = ""
+    for fact in facts:
+        add(made, fact.part if fact.part != last else "", fact.name, fact.value)
+        last = fact.part
     return made
 
 

@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.cells.folder import read
+from bench.cells.stores import CellStore
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
-from bench.runner.local import Watcher, run_cells
+from bench.runner.events import Watcher
 from bench.runner.plan import make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry, TaskEntry
 
 _COMMITTED = Path(__file__).parents[1] / "references.toml"
@@ -76,7 +78,7 @@ def read_references(path: Path = _COMMITTED) -> list[Reference]:
         raise BenchError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
 
 
-def hold(references: Sequence[Reference], data: Path, out: Path, watcher: Watcher) -> Iterator[Held]:
+def hold(references: Sequence[Reference], data: Path, store: CellStore, watcher: Watcher) -> Iterator[Held]:
     """Run what can be run here, one reference after the other; finished cells are reused."""
     for reference in references:
         try:
@@ -85,7 +87,7 @@ def hold(references: Sequence[Reference], data: Path, out: Path, watcher: Watche
             yield Held(reference, problem=str(error))
             continue
         try:
-            yield Held(reference, dataset.spec, _figure(reference, dataset, out, watcher))
+            yield Held(reference, dataset.spec, _figure(reference, dataset, store, watcher))
         except BenchError as error:
             yield Held(reference, dataset.spec, problem=str(error))
 
@@ -101,15 +103,16 @@ def _open(reference: Reference, data: Path) -> Dataset:
     raise BenchError("; ".join(problems))
 
 
-def _figure(reference: Reference, dataset: Dataset, out: Path, watcher: Watcher) -> float:
+def _figure(reference: Reference, dataset: Dataset, store: CellStore, watcher: Watcher) -> float:
     suite = Suite(
         name="references",
         datasets=[dataset.spec],
         systems=[SystemEntry(retriever=reference.retriever, options=reference.options)],
         tasks=[TaskEntry(task=reference.task, options=reference.task_options)],
     )
-    cells = make_plan(suite, [dataset], out)
-    run_cells(cells, watcher)
+    cells = make_plan(suite, [dataset], store.folder)
+    store.fetch([cells[0].folder.name])
+    run_cells(cells, watcher, store=store)
     record = read(cells[0].folder)
     if record.failure:
         raise BenchError(record.failure.problem)

@@ -4,17 +4,18 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.models import MINILM, open_model
+from bench.models import MINILM, find_weights, open_model
 from bench.rankings import Rankings
 from retrievers.dense import ann
 from retrievers.dense.ann import IndexOptions
+from retrievers.dense.pooling import Pooling, Similarity, missing_prompts, set_pooling
 from retrievers.encoding import (
     DistinctTexts,
     FullWindows,
@@ -28,23 +29,29 @@ from retrievers.encoding import (
 )
 from retrievers.learning.finetuning import FineTuned
 from retrievers.learning.options import FineTuningOptions
-from retrievers.scoring import Scoring
+from retrievers.sharding import Hits, Sharded, even_blocks, whole_unless_exact
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
     from retrievers.learning.contrastive import Method
 
 
-class SBERT(Scoring, FineTuned):
+class SBERT(Sharded, FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
-    Prompts, pooling and similarity (cosine or dot product) are the model's own. Search is exact, or approximate
-    with a faiss index. `finetuning` trains the model first, by the softmax of a query's relevant document against the
-    batch's other ones (Henderson et al. 2017, section 4.4), mined ones included with `hard-negatives`.
+    Prompts, pooling and similarity (cosine or dot product) are the model's own, or chosen: a plain Hugging Face
+    folder says nothing of them, and is read with the mean and cosine. Search is exact, or approximate with a faiss
+    index. `finetuning` trains the model first, by the softmax of a query's relevant document against the batch's
+    other ones (Henderson et al. 2017, section 4.4), mined ones included with `hard-negatives`.
     """
 
     family = "dense"
+
+    block: ClassVar[int] = 2**15
+    """Texts that are compared with a batch of queries at once."""
+    cells: ClassVar[int] = 2**25
 
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
@@ -52,7 +59,11 @@ class SBERT(Scoring, FineTuned):
     max_tokens: int = Field(0, ge=0, description="texts are cut after this many tokens; 0: as the model does")
     query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
     document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
+    pooling: Pooling = Field("auto", description="of token vectors; auto: as the model does, mean if it does not say")
+    similarity: Similarity = Field("auto", description="auto: as the model does, cosine if it does not say")
     index: IndexOptions = Field(default_factory=IndexOptions, description="how the nearest vectors are found")
+
+    _whole = field_validator("index")(whole_unless_exact)
 
     @field_validator("finetuning")
     @classmethod
@@ -74,6 +85,9 @@ class SBERT(Scoring, FineTuned):
         from sentence_transformers import SentenceTransformer
 
         encoder = open_model(SentenceTransformer, name, self)
+        self._pooled = set_pooling(encoder, find_weights(name).folder, self.pooling, name)
+        if self.similarity != "auto":
+            encoder.similarity_fn_name = self.similarity
         if encoder.similarity_fn_name not in ("cosine", "dot"):
             raise BenchError(
                 f"model '{name}' compares by {encoder.similarity_fn_name} distance; choose one that was "
@@ -101,8 +115,8 @@ class SBERT(Scoring, FineTuned):
             self._finetune(collection, texts)
         self._holders = Holders(texts.place)
         full, dimension = FullWindows(), self._dimension
-        with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
-            vectors = texts.vectors(self._encode_documents, dimension, self.encoding_batch, self.progress)
+        with self._document_encoder(texts, full) as encode:
+            vectors = texts.vectors(encode, dimension, self.encoding_batch, self.progress)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
         return self
@@ -156,12 +170,48 @@ class SBERT(Scoring, FineTuned):
         """A vector of each query."""
         return self._encode_queries([query.text for query in queries])
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return even_blocks(len(self._vectors) if self.index.exact else self.documents, self.block)
+
+    def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
         """Inner products, with torch: a second library's threads would wait for its own."""
         import torch
 
-        products = torch.from_numpy(vectors).to(self._vectors.device) @ self._vectors.T
-        return self._holders.spread(products.cpu().numpy())
+        texts = self._vectors[self.blocks[number]]
+        return (torch.from_numpy(vectors).to(texts.device) @ texts.T).cpu().numpy()
+
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
+
+    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        vectors = self.read(queries)
+        return [self._similarities(vector, some) for vector, some in zip(vectors, rows, strict=True)]
+
+    def _similarities(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Of some documents; equal texts are compared once, so that they tie."""
+        import torch
+
+        texts, places = np.unique(self._holders.place[rows], return_inverse=True)
+        query = torch.from_numpy(vector).to(self.encoder.device)
+        return (self._vectors_of(texts) @ query).cpu().numpy()[places]
+
+    def _vectors_of(self, texts: np.ndarray) -> "torch.Tensor":
+        if not self.index.exact:
+            raise BenchError("sbert keeps no exact vectors with an approximate index; take index.kind=flat")
+        import torch
+
+        return self._vectors[torch.from_numpy(texts).to(self._vectors.device)]
+
+    def query_vectors(self, queries: Sequence[Query]) -> np.ndarray:
+        return self.read(queries)
+
+    def document_vectors(self, rows: np.ndarray) -> np.ndarray:
+        vectors: np.ndarray = self._vectors_of(self._holders.place[rows]).cpu().numpy()
+        return vectors
+
+    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
+        return self.retrieve_read(queries, np.stack(vectors).astype(np.float32), k)
 
     def answer(self, queries: Sequence[Query], vectors: np.ndarray, k: int) -> Rankings:
         if self.index.exact:
@@ -187,12 +237,21 @@ class SBERT(Scoring, FineTuned):
         return _unit(vectors) if self.encoder.similarity_fn_name == "cosine" else vectors.astype(np.float32)
 
     @property
+    def _document_limit(self) -> int | None:
+        return token_limit(self.encoder)
+
+    @property
     def _query_prompt(self) -> str:
         return prompt_of(self.encoder, self.query_prompt, "query")
 
     @property
     def _document_prompt(self) -> str:
         return prompt_of(self.encoder, self.document_prompt, "document", "passage", "corpus")
+
+    @cached_property
+    def _missing_prompts(self) -> str:
+        folder = find_weights(self.model).folder
+        return missing_prompts(self.model, folder, (self._query_prompt, self._document_prompt))
 
     @property
     def _dimension(self) -> int:
@@ -224,10 +283,12 @@ class SBERT(Scoring, FineTuned):
             "device": str(self.encoder.device),
             "precision": str(self.encoder.dtype).removeprefix("torch."),
             "similarity": self.encoder.similarity_fn_name,
+            "pooling": self._pooled,
             "dimension": self._dimension,
             "max_tokens": token_limit(self.encoder),
             "query_prompt": self._query_prompt,
             "document_prompt": self._document_prompt,
+            **({"prompts": self._missing_prompts} if self._missing_prompts else {}),
             "search": "exact" if self.index.exact else "approximate",
             "scores": "approximate" if self.index.kind == "ivf-pq" else "exact",
             **self._counts,

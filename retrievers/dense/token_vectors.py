@@ -1,18 +1,19 @@
 """Where the vectors of a text's tokens come from: a word file, a model's word pieces, or one of its layers."""
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import regex
 
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
+from bench.words import WORD
 from retrievers.encoding import open_array
-from retrievers.late_interaction.ragged import flatten
+from retrievers.ragged import flatten
 
 
 class TokenVectors(ABC):
@@ -71,7 +72,7 @@ class _StaticVectors(TokenVectors):
 class Words(_StaticVectors):
     """Words of a file. A word is looked up as it is written and then in lower case; others have no vector."""
 
-    _split = re.compile(r"\w+").findall
+    _split = regex.compile(WORD).findall
 
     def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
         super().__init__(vectors)

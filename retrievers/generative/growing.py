@@ -61,15 +61,27 @@ def _paths(trie: Trie, tokens: np.ndarray) -> np.ndarray:
     return trie.on("cpu").paths(torch.from_numpy(tokens)).numpy()
 
 
+def turned(vectors: np.ndarray, turn: Tensor | None) -> np.ndarray:
+    """The vectors, of shape [documents, dimension], after the map that the old ones went through, of length 1."""
+    if turn is None:
+        return vectors
+    mapped = vectors @ turn.cpu().numpy().T
+    found: np.ndarray = mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12)
+    return found
+
+
 @torch.no_grad()
 def take_over(weights: Mapping[str, Tensor], learned: Mapping[str, Tensor], places: np.ndarray) -> None:
     """Write what a model has learned into the weights of a grown one.
 
     A weight with a row for each state but the root has the rows of the states that were there moved to where `places`
-    has them; one with a row for each token keeps its first rows.
+    has them; one with a row for each token keeps its first rows. How far clusters spread (`factors`) stays as it was
+    measured over all documents.
     """
     moved = torch.from_numpy(places[1:] - 1)
     for name, weight in weights.items():
+        if name.endswith("factors"):
+            continue
         old = learned[name]
         if weight.shape == old.shape:
             weight.copy_(old)

@@ -1,19 +1,21 @@
 """BM25 (Robertson and Zaragoza 2009) with the variants that the field uses."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, CannotAdd
+from bench.words import WORD
 from retrievers.encoding import refuse_textless
 from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
-from retrievers.lexical.terms import Analyser, Vocabulary
-from retrievers.scoring import Scoring
+from retrievers.lexical.terms import Analyser, Vocabulary, stemmer_for, stop_words_for
+from retrievers.ragged import Ragged
+from retrievers.sharding import Sharded
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-class BM25(Scoring):
+class BM25(Sharded):
     """BM25: sums idf times saturated term frequency over the terms of the query.
 
     The defaults are Lucene's: its formula, k1 = 1.2 and b = 0.75 (Anserini takes 0.9 and 0.4). Only documents that
@@ -49,8 +51,19 @@ class BM25(Scoring):
     stop_words: str = Field(AUTO, description="language of the stop words, none, or auto for the collection's")
     stemmer: str = Field(AUTO, description="language of the Snowball stemmer, none, or auto for the collection's")
     token_pattern: str = Field(
-        r"(?u)\b\w+\b", description=r"regular expression of a word; (?u)\b\w\w+\b drops words of one letter"
+        WORD,
+        description=r"regular expression of a word, as the library regex reads it; \w\w+ drops words of one letter",
     )
+    ngram: int = Field(
+        2, ge=1, description="scripts without blanks (Chinese, Japanese, Thai, ...): runs of up to so many characters"
+    )
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_has_parts(cls, engine: str, info: ValidationInfo) -> str:
+        if engine == "rank-bm25" and info.data.get("shards", 1) > 1:
+            raise ValueError("rank-bm25 scores all documents together; leave shards at 1, or take bm25s")
+        return engine
 
     @field_validator("variant")
     @classmethod
@@ -64,8 +77,8 @@ class BM25(Scoring):
     @classmethod
     def _pattern_finds_words(cls, pattern: str) -> str:
         try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
+            groups = regex.compile(pattern).groups
+        except regex.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
         if groups > 1:
             raise ValueError("more than one group; write (?:...) for those that are not the word")
@@ -74,7 +87,7 @@ class BM25(Scoring):
     def fit(self, collection: Collection) -> Self:
         refuse_textless(collection)
         self._start(collection.rules.language, Vocabulary())
-        documents: list[list[int]] = []
+        documents = Ragged()
         for text in collection.texts():
             documents.append(self._vocabulary.add(self._analyser.terms(text)))
             if len(documents) % 1000 == 0:
@@ -100,12 +113,12 @@ class BM25(Scoring):
     def _start(self, language: str, vocabulary: Vocabulary) -> None:
         self._language = language
         self._vocabulary = vocabulary
-        self._analyser = Analyser(self.token_pattern, self._resolve(self.stop_words), self._resolve(self.stemmer))
+        self._stops = stop_words_for(language) if self.stop_words == AUTO else self.stop_words
+        self._stems = stemmer_for(language) if self.stemmer == AUTO else self.stemmer
+        self._analyser = Analyser(self.token_pattern, language, self._stops, self._stems, self.ngram)
         delta = self.delta or (1.0 if self.variant == "bm25+" else 0.5)
-        self._index: Engine = ENGINES[self.engine](Formula(self.variant, self.k1, self.b, delta, self.epsilon))
-
-    def _resolve(self, language: str) -> str:
-        return self._language if language == AUTO else language
+        formula = Formula(self.variant, self.k1, self.b, delta, self.epsilon)
+        self._index: Engine = ENGINES[self.engine](formula, self.shards)
 
     @property
     def deterministic(self) -> bool:
@@ -119,8 +132,12 @@ class BM25(Scoring):
         """The known terms of each query."""
         return [self._vocabulary.known(self._analyser.terms(query.text)) for query in queries]
 
-    def scores(self, terms: Sequence[Terms]) -> "csr_array":
-        return self._index.scores(terms)
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return self._index.blocks
+
+    def block_scores(self, terms: Sequence[Terms], number: int) -> "csr_array":
+        return self._index.scores(terms, number)
 
     def save(self, folder: Path) -> None:
         self._index.save(folder)
@@ -134,7 +151,7 @@ class BM25(Scoring):
 
     def facts(self) -> dict[str, Any]:
         return {
-            "stop_words": self._resolve(self.stop_words),
-            "stemmer": self._resolve(self.stemmer),
+            "stop_words": self._stops,
+            "stemmer": self._stems,
             "terms": len(self._vocabulary),
         }

@@ -127,7 +127,10 @@ def test_a_digest_of_another_source_says_nothing(tmp_path: Path, folder: Path) -
 def test_unknown_names_get_near_ones(shelf: Path, folder: Path) -> None:
     write_card(shelf / "ores.toml", folder)
     cards.cache_clear()
-    with pytest.raises(UnknownName, match=r"unknown dataset 'roes': did you mean ores\? \(or give a source: beir:"):
+    with pytest.raises(
+        UnknownName,
+        match=r"unknown dataset 'roes': did you mean ores\? \(or give a folder, a \.zip, or a source, as beir:",
+    ):
         open_dataset("roes")
     with pytest.raises(UnknownName, match="unknown source 'bier': did you mean beir"):
         open_dataset(f"bier:{folder}")
@@ -136,11 +139,9 @@ def test_unknown_names_get_near_ones(shelf: Path, folder: Path) -> None:
 def test_a_path_that_is_no_folder_is_no_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"^there is no folder .*/absent; correct the path"):
         open_dataset(str(tmp_path / "absent"))
-    archive = tmp_path / "ores.zip"
+    archive = tmp_path / "ores.tar"
     archive.touch()
-    with pytest.raises(
-        BenchError, match=r"ores\.zip is a file; give the folder of a dataset \(an archive unpacked\)"
-    ):
+    with pytest.raises(BenchError, match=r"ores\.tar is a file; give the folder of a dataset, a \.zip of one"):
         open_dataset(str(archive))
 
 

@@ -125,7 +125,7 @@ def test_a_collection_may_come_in_many_batches(
     texts = {f"d{number}": f"Page {number} of the ledger." for number in range(30)}
     qrels = {"q": {f"d{number}": number % 3 for number in range(30)}}
     whole = make_collection(texts, {"q": "which page"}, qrels)
-    monkeypatch.setattr("bench.collections.writer._Table._BATCH", 4)
+    monkeypatch.setattr("bench.collections.writer._BATCH", 4)
     parts = make_collection(texts, {"q": "which page"}, qrels)
     assert parts.digest == whole.digest
     assert parts.documents[5:25] == whole.documents[5:25]

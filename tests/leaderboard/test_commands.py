@@ -74,6 +74,23 @@ def test_compare_prints_the_difference_and_what_moved(finished: Finished) -> Non
     assert "against" in done.output
 
 
+def test_several_runs_are_scored_on_judgements_alone(tmp_path: Path) -> None:
+    (tmp_path / "qrels.txt").write_text("q1 0 d1 2\nq2 0 d2 1\n")
+    (tmp_path / "good.trec").write_text("q1 Q0 d1 1 2 x\nq2 Q0 d2 1 2 x\n")
+    (tmp_path / "half.json").write_text('{"q1": {"d1": 1.0}}')
+    runs = (tmp_path / "good.trec", tmp_path / "half.json")
+    done = bench(
+        "score", *runs, "--qrels", f"{tmp_path / 'qrels.txt'}?gains=exponential", "--json", tmp_path / "f.json"
+    )
+    assert done.exit_code == 0, done.output
+    assert re.search(r"good\.trec +1\.000", done.output)
+    assert re.search(r"half\.json +\.500", done.output)
+    assert "half.json: the run leaves out 1 of 2 questions" in done.output.replace("\n", " ")
+    assert {row["system"] for row in json.loads((tmp_path / "f.json").read_text())} == {"good.trec", "half.json"}
+    for options in ((), ("--qrels", tmp_path / "qrels.txt", "--dataset", "limit")):
+        assert "--qrels FILE for judgements alone" in str(bench("score", *runs, *options).exception)
+
+
 def test_systems_are_compared_by_their_names(finished: Finished) -> None:
     by_path, other = finished.cell("bm25").folder, finished.cell(SPECIAL).folder
     given = bench("compare", "bm25", other, "--from", finished.out)
@@ -183,7 +200,7 @@ def test_data_that_are_not_at_hand_are_no_failure_but_a_system_that_fails_on_the
         (("verify", "absent"), "give a folder that `bench publish` wrote"),
         (("verify", "--published", "--references", "absent.toml"), "absent.toml cannot be read"),
         (("export", "absent", "mtep", "--to", "x"), "did you mean mteb"),
-        (("compare", "one"), "1 run given; `bench compare` takes exactly two, `bench publish` tests all pairs"),
+        (("compare", "one"), "1 run given; `bench compare` takes two or more"),
         (("compare", "one.trec", "two.trec"), "name it with --dataset"),
     ],
 )

@@ -13,7 +13,9 @@ from rich.console import Console
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.leaderboard.compare import compare, dataset_of, read_side
-from bench.terminal.comparison import comparison_view
+from bench.leaderboard.compare_many import compare_many
+from bench.measures.significance import compare_all, rank_intervals
+from bench.terminal.comparison import comparison_view, pairs_view
 
 
 def shown(found: object) -> str:
@@ -128,3 +130,26 @@ def test_it_says_how_many_sign_flips_were_really_tried(finished: Finished) -> No
         for side in sides
     ]
     assert compare(*few).measures[0].flips == 15
+
+
+def test_several_are_compared_pair_by_pair_with_one_correction(finished: Finished) -> None:
+    names = ("tf-idf", "bm25", SPECIAL)
+    sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in names]
+    found = compare_many(sides)
+    means = [system.figure.value for system in found.systems]
+    assert means == sorted(means, reverse=True)
+    by_name = {side.name: side.values["nDCG@10"] for side in sides}
+    expected = compare_all(np.stack([by_name[system.name] for system in found.systems]))
+    assert list(found.tests) == expected
+    assert [system.rank for system in found.systems] == rank_intervals(3, expected)
+    text = shown(pairs_view(found))
+    assert all(f"{mean:.4f}" in text for mean in means)
+    assert "corrected over 3 pairs (Holm)" in " ".join(text.split())
+
+
+def test_those_of_one_name_are_told_apart_by_their_paths(finished: Finished) -> None:
+    paths = [finished.cell("bm25").folder, run_file(finished, "bm25"), run_file(finished, "tf-idf")]
+    found = compare_many([read_side(path, "search", finished.dataset) for path in paths])
+    assert len({system.name for system in found.systems}) == 3
+    same = next(one for one in found.tests if one.difference == 0)
+    assert same.p == same.corrected == 1

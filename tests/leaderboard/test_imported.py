@@ -1,6 +1,8 @@
 """A third party's run as a row beside the suite's own."""
 
 import gzip
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,12 @@ import pytest
 from finished_cells import Finished
 
 from bench.cells.folder import read_all
+from bench.collections.bare import bare_collection
+from bench.collections.collection import Collection, Rules
 from bench.errors import BenchError
 from bench.leaderboard.build import build_board
 from bench.leaderboard.columns import known_costs, notes
-from bench.leaderboard.imported import keep_run, score_run
+from bench.leaderboard.imported import ImportedRow, keep_run, score_run
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
 from bench.leaderboard.selection import select
@@ -142,3 +146,49 @@ def test_a_run_that_leaves_questions_out_says_so_below_the_table(finished: Finis
     block = build_board(chosen.request, chosen.cells, chosen.collections).collections[0].blocks[0]
     asked = block.queries
     assert f"lazy: the run leaves out {asked - 1} of {asked} questions, and each counts 0" in notes(block, [])
+
+
+HARBOUR = {"d1": "the harbour pilot", "d2": "a cold greenhouse", "d3": "bread with rye flour"}
+ASKED = {"q1": "harbour", "q2": "greenhouse", "q3": "bread", "q4": "nobody judged this"}
+JUDGED = {"q1": {"d1": 2}, "q2": {"d2": 1}, "q3": {"d3": 0}}
+
+
+@pytest.fixture
+def harbour(make_collection: Callable[..., Collection]) -> Collection:
+    return make_collection(HARBOUR, ASKED, JUDGED)
+
+
+def noted(row: ImportedRow) -> dict[str, float]:
+    return {count.name: count.value for count in row.result.counts if count.note}
+
+
+def test_queries_that_are_not_asked_are_ignored_and_counted(harbour: Collection, tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("".join(f"q{i} Q0 d{i % 3 + 1} 1 1 x\n" for i in range(1, 5)))
+    assert noted(score_run(tmp_path / "run.trec", harbour, "mine")) == {"other queries": 2}
+
+
+def test_a_run_that_repeats_a_document_is_refused_or_its_first_is_kept(harbour: Collection, tmp_path: Path) -> None:
+    path = tmp_path / "run.trec"
+    path.write_text("q1 Q0 d2 1 5 x\nq1 Q0 d1 2 4 x\nq1 Q0 d2 3 1 x\n")
+    with pytest.raises(BenchError, match=r"3: 'd2' again for query 'q1'; .*bench score --repeats first"):
+        score_run(path, harbour, "mine")
+    row = score_run(path, harbour, "mine", repeats="first")
+    assert noted(row) == {"left out": 1, "repeated": 1}
+    assert row.evaluation.values["MRR@10"].tolist() == [0.5, 0]
+
+
+def test_a_run_names_its_queries_by_number(make_collection: Callable[..., Collection], tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("51 Q0 d1 1 5 x\n")
+    row = score_run(tmp_path / "run.trec", make_collection(HARBOUR, {"051": "harbour"}, {"051": {"d1": 1}}), "mine")
+    assert row.evaluation.values["MRR@10"].tolist() == [1]
+
+
+def test_judgements_alone_give_the_figures_of_the_collection(harbour: Collection, tmp_path: Path) -> None:
+    qrels, run = tmp_path / "qrels.txt", tmp_path / "run.json"
+    qrels.write_text("".join(f"{q} 0 {d} {grade}\n" for q, found in JUDGED.items() for d, grade in found.items()))
+    run.write_text(json.dumps({"q1": {"d2": 2.0, "d1": 1.0}, "q2": {"d2": 1.0}, "q4": {"d3": 1.0}}))
+    bare = bare_collection(qrels, [run], Rules(minimum_relevance=1))
+    assert (bare.documents.ids(), bare.splits) == (["d1", "d2", "d3"], ["test", "unjudged"])
+    alone, with_texts = score_run(run, bare, "mine"), score_run(run, harbour, "mine")
+    assert alone.result.figures == with_texts.result.figures
+    assert noted(alone) == {"other queries": 1}

@@ -17,10 +17,12 @@ def learnable(docstrings: dict[str, tuple[str, str]], tmp_path_factory: pytest.T
     """Thirty docstrings without their summaries, which are the queries: twenty to learn from, ten to be asked."""
     chosen = {name: pair for name, pair in docstrings.items() if len(pair[0].split()) > 2}
     folder = tmp_path_factory.mktemp("learnable")
+    pairs = list(chosen.items())[:30]
+    splits = ["train" if number % 3 else "test" for number in range(30)]
     with CollectionWriter(folder) as writer:
-        for number, (name, (summary, text)) in enumerate(list(chosen.items())[:30]):
-            split = "train" if number % 3 else "test"
+        for name, (_, text) in pairs:
             writer.document(Document(name, "", text[:400]), "documents")
+        for split, (name, (summary, _)) in zip(splits, pairs, strict=True):
             writer.query(split, f"q {name}", summary, "queries")
             writer.judgement(split, f"q {name}", name, 1, "judgements")
     return read_collection(folder, "learnable", Rules())

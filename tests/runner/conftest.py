@@ -10,8 +10,8 @@ from bench import registry
 from bench.cells.folder import read
 from bench.cells.record import CellRecord
 from bench.collections.catalogue import open_dataset
-from bench.runner.local import run_cells
 from bench.runner.plan import Cell, make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry, TaskEntry
 
 PLUGINS = Path(__file__).parents[1] / "plugins.py"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import PLUGINS, MakeCells, ledger_of, run, suite_of
 
+from bench.cells.stores import FolderStore
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.runner.asking import ask
@@ -13,7 +14,9 @@ from bench.runner.asking import ask
 def _ask(beir_folder: Path, out: Path, system: str, **options: str) -> list[str]:
     suite = suite_of(beir_folder, system, **options)
     dataset = open_dataset(suite.datasets[0])
-    return [hit.document for hit in ask(suite, dataset, "join two paths", 3, out, plugin_files=[PLUGINS])]
+    return [
+        hit.document for hit in ask(suite, dataset, "join two paths", 3, FolderStore(out), plugin_files=[PLUGINS])
+    ]
 
 
 @pytest.mark.parametrize("system", ["saved", "random-order"])

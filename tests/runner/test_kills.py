@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from bench import registry
 from bench.collections.catalogue import open_dataset
-from bench.runner.local import run_cells
+from bench.runner.run import run_cells
 from bench.runner.plan import make_plan
 from bench.suite import Suite, SystemEntry, TaskEntry
 

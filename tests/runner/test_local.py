@@ -11,8 +11,9 @@ from conftest import PLUGINS, PROBES, MakeCells, Notes, ledger_of, run
 
 from bench.cells.record import CellRecord
 from bench.collections.catalogue import open_dataset
-from bench.runner.local import run_cells
+from bench.runner.executors.local import LocalExecutor
 from bench.runner.plan import Cell, make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
 
 
@@ -198,13 +199,32 @@ def test_a_damaged_index_is_fitted_again(make_cells: MakeCells, tmp_path: Path) 
     run(cells)
     (cells[0].folder / "index" / "size").write_text("1")
     (cells[0].tasks[0].folder / "result.json").unlink()
+    (_, line) = run_cells(cells, Notes())
+    assert (
+        line
+        == f"{cells[0].folder / 'index' / 'size'} is not as it was written; run the cell again, which writes it anew"
+    )
     (record,), _ = run(cells)
     assert record.done
     assert ledger_of(ledger) == "fit\nfit\n"
 
 
+def test_shared_work_that_was_damaged_is_told_by_the_run(make_cells: MakeCells, own_cache: Path) -> None:
+    cells = make_cells("needs-memory", megabytes=1)
+    assert run_cells(cells, Notes()) == []
+    (states,) = (path for path in own_cache.glob("shared/*/*/states.npy") if '"states": 1}' in _key(path))
+    states.write_bytes(states.read_bytes()[:-1] + b"x")
+    (line,) = run_cells(cells, Notes(), fresh=True)
+    assert line == f"{states.parent} was damaged (states.npy has changed) and is made again"
+    assert "was damaged" in (cells[0].folder / "log.txt").read_text()
+
+
+def _key(path: Path) -> str:
+    return path.with_name("key.json").read_text()
+
+
 def test_cells_run_side_by_side(make_cells: MakeCells) -> None:
-    records, notes = run(make_cells("tf-idf", "random-order"), jobs=2)
+    records, notes = run(make_cells("tf-idf", "random-order"), executor=LocalExecutor(jobs=2))
     assert all(record.done for record in records)
     assert notes.heard[:2] == ["started tf-idf", "started random-order"]
 

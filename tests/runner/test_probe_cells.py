@@ -12,8 +12,8 @@ from bench.cells.folder import read
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY, find_weights
-from bench.runner.local import run_cells
 from bench.runner.plan import Cell, make_plan
+from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry, TaskEntry, read_suite
 
 

@@ -3,17 +3,18 @@
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
-from conftest import PLUGINS, MakeCells, Notes, run
+from conftest import PLUGINS, MakeCells, Notes, ledger_of, run
 
 from bench.cells.folder import read
-from bench.errors import BenchError
-from bench.runner import local
-from bench.runner.local import run_cells
+from bench.cells.stores import FolderStore
+from bench.runner import life
 from bench.runner.plan import Cell
+from bench.runner.run import run_cells
 from bench.store import locked
 
 RUN = """
@@ -21,11 +22,11 @@ import sys
 from pathlib import Path
 from bench import registry
 from bench.collections.catalogue import open_dataset
-from bench.runner.local import run_cells
+from bench.runner.run import run_cells
 from bench.runner.plan import make_plan
 from bench.suite import Suite, SystemEntry
 
-folder, out, plugins, system = sys.argv[1:]
+folder, out, plugins, system, *ledger = sys.argv[1:]
 
 class Tells:
     def started(self, cell): pass
@@ -34,7 +35,8 @@ class Tells:
 
 if __name__ == "__main__":
     registry.load_files([Path(plugins)])
-    suite = Suite(name="t", datasets=[f"beir:{folder}"], systems=[SystemEntry(retriever=system)])
+    entry = SystemEntry(retriever=system, options={"ledger": ledger[0]} if ledger else {})
+    suite = Suite(name="t", datasets=[f"beir:{folder}"], systems=[entry])
     cells = make_plan(suite, [open_dataset(suite.datasets[0])], Path(out), plugin_files=[Path(plugins)])
     run_cells(cells, Tells())
 """
@@ -77,7 +79,7 @@ class Interrupts:
 def test_an_interrupted_run_ends_even_where_a_cell_does_not_want_to(
     make_cells: MakeCells, monkeypatch: pytest.MonkeyPatch, system: str, grace: float
 ) -> None:
-    monkeypatch.setattr(local, "GRACE", grace)
+    monkeypatch.setattr(life, "GRACE", grace)
     cells, watcher = make_cells(system), Interrupts()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -118,11 +120,52 @@ def test_two_processes_are_never_in_one_folder(make_cells: MakeCells) -> None:
     assert "another run is writing" in record.problem
 
 
-def test_a_second_run_on_one_store_is_refused_before_it_does_anything(make_cells: MakeCells) -> None:
-    cells = make_cells("tf-idf")
-    with (
-        locked(cells[0].folder.parent),
-        pytest.raises(BenchError, match="another run is writing .*cells; wait"),
-    ):
-        run_cells(cells, Interrupts())
-    assert not cells[0].folder.exists()
+class Frees(Notes):
+    """A watcher whose other run ends when this one waits for it."""
+
+    def __init__(self, other: ExitStack) -> None:
+        super().__init__()
+        self._other = other
+
+    def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None:
+        super().progressed(cell, phase, done, total)
+        if phase == "another run works on it":
+            self._other.close()
+
+
+def test_a_cell_that_another_run_works_on_is_waited_for_and_others_go_on(make_cells: MakeCells) -> None:
+    first, second = make_cells("tf-idf", "random-order")
+    with ExitStack() as other:
+        other.enter_context(FolderStore(first.folder.parents[1]).claim(first.folder))
+        watcher = Frees(other)
+        run_cells([first, second], watcher)
+    assert watcher.heard[:3] == ["started tf-idf", "another run works on it", "started random-order"]
+    assert read(first.folder).done
+    assert read(second.folder).done
+
+
+def test_what_another_run_has_finished_meanwhile_is_not_made_again(make_cells: MakeCells, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    cells = make_cells("counts-fits", ledger=str(ledger))
+
+    class Finishes(Frees):
+        def progressed(self, cell: Cell, phase: str, done: int, total: int) -> None:
+            if phase == "another run works on it":
+                self._other.close()
+                run_cells(cells, Notes())
+            super().progressed(cell, phase, done, total)
+
+    with ExitStack() as other:
+        other.enter_context(FolderStore(tmp_path / "out").claim(cells[0].folder))
+        run_cells(cells, Finishes(other))
+    assert read(cells[0].folder).done
+    assert ledger_of(ledger) == "fit\n"
+
+
+def test_two_runs_at_once_make_each_cell_once(beir_folder: Path, tmp_path: Path) -> None:
+    script, ledger = tmp_path / "run.py", tmp_path / "ledger"
+    script.write_text(RUN)
+    command = [sys.executable, str(script), str(beir_folder), str(tmp_path / "out"), str(PLUGINS), "learns-in-steps"]
+    runs = [subprocess.Popen([*command, str(ledger)]) for _ in range(2)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert len(ledger.read_text().split()) == 40

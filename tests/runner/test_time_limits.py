@@ -6,13 +6,14 @@ import psutil
 import pytest
 from conftest import MakeCells, Notes, run
 
-from bench.runner import local
+from bench.runner import life
 from bench.runner.plan import Cell
+from bench.runner.run import run_cells
 
 
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "GRACE", 0.3)
+    monkeypatch.setattr(life, "GRACE", 0.3)
 
 
 def _limited(cells: list[Cell], seconds: float) -> list[Cell]:
@@ -62,7 +63,7 @@ class _SeesProcesses(Notes):
 
 def test_what_it_has_started_ends_with_it(make_cells: MakeCells) -> None:
     watcher = _SeesProcesses()
-    local.run_cells(_limited(make_cells("starts-process"), 5.0), watcher)
+    run_cells(_limited(make_cells("starts-process"), 5.0), watcher)
     _, alive = psutil.wait_procs(watcher.sleeping, timeout=5)
     assert watcher.sleeping
     assert alive == []

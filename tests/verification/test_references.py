@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from finished_cells import Finished, Silent
 
+from bench.cells.stores import FolderStore
 from bench.errors import BenchError
 from bench.verification.references import Reference, hold, read_references
 
@@ -27,7 +28,7 @@ def test_every_committed_reference_names_its_source_and_a_known_system() -> None
 def test_our_figure_stands_beside_the_published_one(finished: Finished, beir_folder: Path, tmp_path: Path) -> None:
     ours = finished.task("bm25").values["nDCG@10"].mean()
     asked = [reference(value=ours + 0.0005), reference(value=ours - 0.1), reference(measure="nDCG@7")]
-    near, far, wrong = list(hold(asked, beir_folder, tmp_path, Silent()))
+    near, far, wrong = list(hold(asked, beir_folder, FolderStore(tmp_path), Silent()))
     assert (near.ours, near.verdict) == (pytest.approx(ours), "OK")
     assert near.difference == pytest.approx(-0.0005)
     assert far.verdict == "FAIL"
@@ -36,14 +37,14 @@ def test_our_figure_stands_beside_the_published_one(finished: Finished, beir_fol
 
 def test_what_cannot_be_run_here_says_why(beir_folder: Path, tmp_path: Path) -> None:
     absent = reference(datasets=["beir:no/such/folder", "nowhere"])
-    (found,) = hold([absent], beir_folder, tmp_path, Silent())
+    (found,) = hold([absent], beir_folder, FolderStore(tmp_path), Silent())
     assert found.verdict == "not run"
     assert "no/such/folder" in found.problem
 
 
 def test_a_system_without_a_figure_on_data_at_hand_has_failed(beir_folder: Path, tmp_path: Path) -> None:
     unknown, unmeasured = reference(retriever="bm52"), reference(measure="nDCG@7")
-    found = list(hold([unknown, unmeasured], beir_folder, tmp_path, Silent()))
+    found = list(hold([unknown, unmeasured], beir_folder, FolderStore(tmp_path), Silent()))
     assert [one.verdict for one in found] == ["failed"] * 2
     assert "did you mean bm25" in found[0].problem
     assert "no nDCG@7 among nDCG@10" in found[1].problem

@@ -1,6 +1,6 @@
 """Folders in the format of BEIR (Thakur et al. 2021)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,78 +8,89 @@ from typing import Any
 from pydantic import Field
 
 from bench.collections.collection import Document
-from bench.collections.sources import Source
+from bench.collections.sources.texts import Asked, Judged, TextSource, document_of, query_of
 from bench.collections.writer import CollectionWriter
 from bench.errors import BadLine, BenchError
 from bench.progress import Progress
-from bench.textfiles import file_state, find_file, parse_grade, read_json_lines, read_rows, text_of
+from bench.textfiles import file_state, find_file, parse_grade, read_json_lines, read_rows
 
 _COLUMNS = ["query-id", "corpus-id", "score"]
-_LAYOUT = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, each as it is or as .gz"
+_OF_THE_HUB = ("qrels/*.jsonl", "qrels/*.parquet", "default/*", "qrels.jsonl", "qrels.parquet")
+"""Judgements as they lie beside a corpus.jsonl that is of the Hugging Face hub."""
+
+_LAYOUT = (
+    "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, each as it is or as .gz; other files are "
+    "named by corpus=, queries=, qrels="
+)
 
 
-class Beir(Source):
+class Beir(TextSource):
     """A folder in BEIR's format: corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, plain or .gz.
 
-    Every file of qrels is a split; its queries are those that occur in it, in the order of queries.jsonl.
+    Every file of qrels is a split; its queries are those that occur in it, in the order of queries.jsonl. Queries
+    that occur in none are in the split "unjudged". Ids may be numbers, and a text null.
     """
 
     argument = "folder"
     layout = _LAYOUT
 
-    folder: Path = Field(description="folder that holds corpus.jsonl, queries.jsonl and qrels/")
+    folder: Path | None = Field(None, description="folder that holds corpus.jsonl, queries.jsonl and qrels/")
+    corpus: Path | None = Field(None, description="file of documents, instead of the folder's")
+    queries: Path | None = Field(None, description="file of queries, instead of the folder's")
+    qrels: Path | None = Field(None, description="file of judgements, whose name is the split, or folder of such")
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        return any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
+        others = any(next(folder.glob(pattern), None) for pattern in _OF_THE_HUB)
+        return not others and any((folder / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz"))
 
     def state(self) -> dict[str, Any]:
-        paths = [self._find("corpus.jsonl"), self._find("queries.jsonl"), *self._qrels().values()]
-        return {"files": [file_state(path) for path in paths]}
+        return {"files": [file_state(path) for path in (self._corpus(), self._queries(), *self._qrels().values())]}
 
-    def read(self, writer: CollectionWriter, progress: Progress) -> None:
-        self._read_documents(writer, progress)
-        self._read_queries(writer, progress)
-        for split, path in self._qrels().items():
-            for line, query_id, document_id, grade in _judgements(path):
-                writer.judgement(split, query_id, document_id, grade, f"{path}:{line}")
-
-    def _read_documents(self, writer: CollectionWriter, progress: Progress) -> None:
-        path = self._find("corpus.jsonl")
+    def documents_of(self, writer: CollectionWriter, progress: Progress) -> Iterator[tuple[str, Document]]:
+        path = self._corpus()
         for line, record in read_json_lines(path, partial(progress, "reading documents")):
-            document = Document(
-                id=text_of(record, "_id", path, line),
-                title=text_of(record, "title", path, line, default=""),
-                body=text_of(record, "text", path, line),
-            )
-            writer.document(document, f"{path}:{line}")
+            yield document_of(record, ("_id", "title", "text"), path, line, writer)
 
-    def _read_queries(self, writer: CollectionWriter, progress: Progress) -> None:
-        judged = {split: {query_id for _, query_id, *_ in _judgements(path)} for split, path in self._qrels().items()}
-        path = self._find("queries.jsonl")
+    def queries_of(self, writer: CollectionWriter, progress: Progress) -> Iterator[Asked]:
+        path = self._queries()
         for line, record in read_json_lines(path, partial(progress, "reading queries")):
-            query_id, text = text_of(record, "_id", path, line), text_of(record, "text", path, line)
-            for split, query_ids in judged.items():
-                if query_id in query_ids:
-                    writer.query(split, query_id, text, f"{path}:{line}")
+            yield query_of(record, ("_id", "text"), path, line, writer)
+
+    def judgements_of(self) -> Mapping[str, Callable[[], Iterator[Judged]]]:
+        return {split: partial(_judgements, path) for split, path in self._qrels().items()}
+
+    def _corpus(self) -> Path:
+        return self.corpus or self._find("corpus.jsonl")
+
+    def _queries(self) -> Path:
+        return self.queries or self._find("queries.jsonl")
 
     def _find(self, name: str) -> Path:
+        if self.folder is None:
+            raise BenchError(f"beir: no folder and no file to take {name}'s place; {_LAYOUT}")
         return find_file(self.folder, name, _LAYOUT)
 
     def _qrels(self) -> dict[str, Path]:
         """File by split; where a split has both, the plain file goes before the compressed one."""
-        paths = [*self.folder.glob("qrels/*.tsv.gz"), *self.folder.glob("qrels/*.tsv")]
+        if self.qrels is not None and not self.qrels.is_dir():
+            return {_split(self.qrels): self.qrels}
+        folder = self.qrels or (self.folder or self._find("qrels")) / "qrels"
+        paths = [*folder.glob("*.tsv.gz"), *folder.glob("*.tsv")]
         if not paths:
-            raise BenchError(f"{self.folder} lacks qrels/SPLIT.tsv; {_LAYOUT}")
-        found = {path.name.removesuffix(".gz").removesuffix(".tsv"): path for path in paths}
-        return dict(sorted(found.items()))
+            raise BenchError(f"{self.qrels or self.folder} lacks qrels/SPLIT.tsv; {_LAYOUT}")
+        return dict(sorted((_split(path), path) for path in paths))
 
 
-def _judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
-    """(line, query id, document id, grade) of each judgement, below the header."""
+def _split(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".tsv")
+
+
+def _judgements(path: Path) -> Iterator[Judged]:
+    """Each judgement, below the header."""
     rows = read_rows(path, _COLUMNS, "\t")
     line, header = next(rows, (1, []))
     if header != _COLUMNS:
         raise BadLine(path, line, "no header", "the tab-separated header " + " ".join(_COLUMNS))
     for line, (query_id, document_id, grade) in rows:
-        yield line, query_id, document_id, parse_grade(grade, path, line)
+        yield Judged(f"{path}:{line}", query_id, document_id, parse_grade(grade, path, line))

@@ -25,7 +25,8 @@ from bench.collections.sources.packages import (
     python_files,
     stable_hash,
 )
-from bench.collections.sources.sequences import SPLITS, Item, SequenceSource, core_of
+from bench.collections.sources.protocols import SPLITS
+from bench.collections.sources.sequences import Item, SequenceSource, core_of
 from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.machine import usable_cores

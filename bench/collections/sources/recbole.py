@@ -1,43 +1,60 @@
-"""Folders of RecBole's atomic files (Zhao et al. 2021): interactions and items, tab-separated with typed columns."""
+"""Folders of RecBole's atomic files: interactions with their times, items and users."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from reprlib import repr as short
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Document
+from bench.collections.sources.atomic_files import (
+    LAYOUT,
+    PARTS,
+    fill,
+    find,
+    header,
+    marks,
+    needed,
+    parse_time,
+    rows,
+)
 from bench.collections.sources.packages import stable_hash
+from bench.collections.sources.protocols import (
+    Asked,
+    CutOffs,
+    Time,
+    are_positions,
+    leaks,
+    leave_one_out,
+    split_by_time,
+)
+from bench.collections.sources.ready_splits import read_parts
 from bench.collections.sources.sequences import Item, SequenceSource, core, ties
 from bench.collections.writer import CollectionWriter
 from bench.errors import BadLine, BenchError
 from bench.progress import Progress
-from bench.textfiles import Watch, file_state, parse_number, read_lines, unwatched
-
-_LAYOUT = "a folder of RecBole's holds one NAME.inter and one NAME.item, each as it is or as .gz"
-_TYPES = ("token", "token_seq", "float", "float_seq")
-_COLUMN = re.compile(rf"([^:]+):({'|'.join(_TYPES)})")
-_MARK = re.compile(r"\{([^{}]+)\}")
+from bench.textfiles import file_state
 
 _ORDERS = {
     "file": "as in the file",
     "item": "by item id",
     "random": "at random",
 }
+_UNREAD = ("kg", "link", "net")
 
 
 class _Interactions(NamedTuple):
-    """Columns of equal length: numbers of user and item, and times; with the ids that the numbers stand for."""
+    """Columns of equal length: numbers of user, item and time; with the ids and times that the numbers stand for."""
 
     users: np.ndarray
     items: np.ndarray
     times: np.ndarray
     user_ids: Sequence[str]
     item_ids: Sequence[str]
+    clock: Sequence[Time]
+    """From the first on: a later time has a higher number."""
 
     def take(self, chosen: np.ndarray) -> "_Interactions":
         """Some of them, by mask or by position."""
@@ -45,22 +62,36 @@ class _Interactions(NamedTuple):
 
 
 class RecBole(SequenceSource):
-    """A folder of RecBole's atomic files, NAME.inter and NAME.item, plain or .gz; each user asks for the next item.
+    """A folder of RecBole's atomic files, plain or .gz: NAME.inter, and where items have texts NAME.item.
 
-    The header names and types the columns: `user_id:token`, `title:token_seq`. A file of users is not read. Of what
-    follows, repeats are dropped first, then what is below the k-core, then users beyond the sample.
+    The header names and types the columns: `user_id:token`, `title:token_seq`. Of what follows, repeats are dropped
+    first, then what is below the k-core, then users beyond the sample. Files that hold the splits already
+    (NAME.train.inter, NAME.valid.inter and NAME.test.inter, RecBole's benchmark_filename) are taken as they are.
     """
 
     argument = "folder"
-    layout = _LAYOUT
+    layout = LAYOUT
 
-    folder: Path = Field(description="folder that holds NAME.inter and NAME.item")
-    user: str = Field("user_id", min_length=1, description="column of .inter with the user")
+    folder: Path = Field(description="folder that holds NAME.inter, and NAME.item where items have texts")
+    user: str = Field("user_id", min_length=1, description="column of .inter and .user with the user")
     item: str = Field("item_id", min_length=1, description="column of .inter and .item with the item")
     time: str = Field("timestamp", description="column of .inter with the time, a number; empty: order of the file")
     item_title: str = Field("title", description="column of .item with the item's name; empty: none")
     item_text: str = Field(
         "", description="rest of the item's text, e.g. {brand} {categories}; empty: all other text columns"
+    )
+    user_text: str = Field(
+        "", description="what a question in words says of the user, of columns of .user, e.g. {age} {gender}"
+    )
+    protocol: Literal["leave-one-out", "time"] = Field(
+        "leave-one-out",
+        description="what is asked: each user's last item, or the first from a point in time on, the same for all",
+    )
+    valid_from: int | float | None = Field(
+        None, description="protocol=time: from when on nothing is fitted; none: a tenth of all lies up to test_from"
+    )
+    test_from: int | float | None = Field(
+        None, description="protocol=time: from when on it is asked; none: when the last tenth of all begins"
     )
     tie_order: Literal["file", "item", "random"] = Field(
         "file", description="order of a user's interactions with equal times: as in the file, by item id, at random"
@@ -69,6 +100,9 @@ class RecBole(SequenceSource):
     repeats: Literal["keep", "drop"] = Field(
         "keep", description="drop: of a user's interactions with one item only the first stays"
     )
+    incomplete: Literal["refuse", "drop"] = Field(
+        "refuse", description="interactions without user, item or time (or NaN as the time): an error, or left out"
+    )
     maximum_users: int = Field(0, ge=0, description="number of users, chosen by a hash of their ids; 0 for all")
 
     @classmethod
@@ -76,48 +110,111 @@ class RecBole(SequenceSource):
         return any(next(folder.glob(f"*.inter{end}"), None) for end in ("", ".gz"))
 
     def state(self) -> dict[str, Any]:
-        return {"files": [file_state(self._find(kind)) for kind in ("inter", "item")]}
+        """Of every file that is read. Raises BenchError where there are no interactions."""
+        kinds = [f"{part}.inter" for part in PARTS] if self._in_parts() else ["inter"]
+        paths = [needed(self.folder, kind) for kind in kinds]
+        paths += [path for kind in ("item", "user") if (path := find(self.folder, kind))]
+        return {"files": [file_state(path) for path in paths]}
+
+    def _in_parts(self) -> bool:
+        return find(self.folder, "inter") is None and find(self.folder, "train.inter") is not None
 
     def read(self, writer: CollectionWriter, progress: Progress) -> None:
-        interactions = self._read_interactions(progress)
+        in_parts = self._in_parts()
+        if in_parts:
+            self._refuse_filters()
+            asked = read_parts(self.folder, self.user, self.item, self.time)
+        else:
+            asked = self._asked(progress)
+        self.ask(writer, self._items(progress), asked, self._users(asked, writer, progress))
+        kinds = _UNREAD if in_parts else (*_UNREAD, *(f"{part}.inter" for part in PARTS))
+        unread = [path.name for kind in kinds if (path := find(self.folder, kind))]
+        if unread:
+            writer.note("files that are not read", ", ".join(unread))
+
+    def _refuse_filters(self) -> None:
+        for name in ("minimum_interactions", "repeats", "maximum_users", "protocol", "incomplete"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise BenchError(
+                    f"{self.folder} holds splits that somebody made, which are taken as they are; leave out ?{name}="
+                )
+
+    def _asked(self, progress: Progress) -> Asked:
+        interactions, incomplete = self._read_interactions(progress)
         ordered = self._ordered(interactions)
+        shared_clock = bool(self.time) and not are_positions(_by_user(ordered)[1].values())
         filtered = self._filtered(ordered)
-        self.write(writer, self._items(progress), _sequences(self._sampled(filtered)))
+        sequences, times = _by_user(self._sampled(filtered))
+        asked = self._by_protocol(sequences, times, shared_clock)
+        notes = dict(asked.notes)
         if self.maximum_users:
-            writer.note("users drawn by a hash of their ids from", len(np.unique(filtered.users)))
+            notes["users drawn by a hash of their ids from"] = len(np.unique(filtered.users))
+        if incomplete:
+            notes["interactions left out (no user, item or time)"] = incomplete
         if self.time:
             tied = ties(interactions.users, interactions.times)
-            writer.note("order of a user's equal times", f"{_ORDERS[self.tie_order]} ({tied:,} interactions)")
+            notes["order of a user's equal times"] = f"{_ORDERS[self.tie_order]} ({tied:,} interactions)"
         else:
-            writer.note("order of a user's interactions", _ORDERS[self.tie_order])
-        writer.note("repeated interactions", {"keep": "kept", "drop": "dropped"}[self.repeats])
+            notes["order of a user's interactions"] = _ORDERS[self.tie_order]
+        notes["repeated interactions"] = {"keep": "kept", "drop": "dropped"}[self.repeats]
+        return Asked(asked.questions, notes)
 
-    def _find(self, kind: str) -> Path:
-        found = sorted([*self.folder.glob(f"*.{kind}"), *self.folder.glob(f"*.{kind}.gz")])
-        if len(found) != 1:
-            names = ", ".join(path.name for path in found)
-            problem = f"holds {names}" if found else f"lacks NAME.{kind}"
-            raise BenchError(f"{self.folder} {problem if self.folder.is_dir() else 'is not a folder'}; {_LAYOUT}")
-        return found[0]
+    def _by_protocol(
+        self, sequences: Mapping[str, Sequence[str]], times: Mapping[str, Sequence[Time]], shared_clock: bool
+    ) -> Asked:
+        if self.protocol == "time":
+            if not shared_clock:
+                problem = "positions in each user's own sequence" if self.time else "not read (?time= is empty)"
+                raise BenchError(
+                    f"{self.folder}: a split by time needs times that all users share, and they are {problem}; take "
+                    "?protocol=leave-one-out"
+                )
+            return split_by_time(sequences, times, CutOffs.of(times.values(), self.valid_from, self.test_from))
+        for name in ("valid_from", "test_from"):
+            if getattr(self, name) is not None:
+                raise BenchError(f"?{name}= is for ?protocol=time; give both, or neither")
+        asked = leave_one_out(sequences)
+        told = leaks(list(times.values())) if shared_clock else "not known, times are positions in each sequence"
+        later = {"later than the question": told} if self.time else {}
+        return Asked(asked.questions, {**asked.notes, **later})
 
-    def _read_interactions(self, progress: Progress) -> _Interactions:
-        path = self._find("inter")
+    def _read_interactions(self, progress: Progress) -> tuple[_Interactions, int]:
+        """The interactions as they are in the file, and how many were left out."""
+        path = needed(self.folder, "inter")
         roles = [self.user, self.item] + ([self.time] if self.time else [])
-        users, items, times = _Numbering(), _Numbering(), list[float]()
-        for line, fields in _read(path, roles, partial(progress, "reading interactions")):
-            user, item = fields[self.user], fields[self.item]
-            if not user or not item:
-                raise BadLine(path, line, f"no {self.item if user else self.user}", "the id of a user and of an item")
-            users.add(user)
-            items.add(item)
-            times.append(parse_number(fields[self.time], path, line, self.time) if self.time else 0.0)
-        return _Interactions(
-            np.array(users.column, dtype=np.int64),
-            np.array(items.column, dtype=np.int64),
-            np.array(times),
-            list(users.numbers),
-            list(items.numbers),
+        users, items, times = _Numbering(), _Numbering(), list[Time]()
+        left_out = 0
+        for line, fields in rows(path, roles, partial(progress, "reading interactions")):
+            lacking = self._lacking(roles, fields)
+            if lacking and self.incomplete == "refuse":
+                complete = "the id of a user and of an item" + (", and a time" if self.time else "")
+                raise BadLine(
+                    path, line, lacking, f"{complete}; ?incomplete=drop leaves such lines out and counts them"
+                )
+            if lacking:
+                left_out += 1
+                continue
+            users.add(fields[self.user])
+            items.add(fields[self.item])
+            times.append(parse_time(fields[self.time], path, line, self.time) if self.time else 0)
+        clock = sorted(set(times))
+        numbers = {time: number for number, time in enumerate(clock)}
+        read = _Interactions(
+            users=np.array(users.column, dtype=np.int64),
+            items=np.array(items.column, dtype=np.int64),
+            times=np.array([numbers[time] for time in times], dtype=np.int64),
+            user_ids=list(users.numbers),
+            item_ids=list(items.numbers),
+            clock=clock,
         )
+        return read, left_out
+
+    def _lacking(self, roles: Sequence[str], fields: Mapping[str, str]) -> str:
+        """Which value an interaction has not, in words; an id may be any text, also NaN."""
+        empty = [f"no {role}" for role in roles if not fields[role]]
+        if not empty and self.time and fields[self.time].lower() == "nan":
+            empty = [f"the {self.time} is '{fields[self.time]}'"]
+        return empty[0] if empty else ""
 
     def _ordered(self, interactions: _Interactions) -> _Interactions:
         """By user, then by time, then as `tie_order` says."""
@@ -144,24 +241,34 @@ class RecBole(SequenceSource):
         return interactions.take(np.isin(interactions.users, chosen))
 
     def _items(self, progress: Progress) -> Iterator[Item]:
-        path = self._find("item")
-        columns = _header(path)
-        wanted = [self.item, *([self.item_title] if self.item_title else []), *_MARK.findall(self.item_text)]
+        path = find(self.folder, "item")
+        if path is None:
+            return
+        columns = header(path)
+        wanted = [self.item, *([self.item_title] if self.item_title else []), *marks(self.item_text)]
         template = self.item_text or " ".join(
             f"{{{name}}}"
             for name, kind in columns.items()
             if kind in ("token", "token_seq") and name not in (self.item, self.item_title)
         )
-        for line, fields in _read(path, wanted, partial(progress, "reading items")):
+        for line, fields in rows(path, wanted, partial(progress, "reading items")):
             if not fields[self.item]:
                 raise BadLine(path, line, f"no {self.item}", "the id of an item")
             title = fields[self.item_title].strip() if self.item_title else ""
-            yield Item(Document(fields[self.item], title, _fill(template, fields)), f"{path}:{line}")
+            yield Item(Document(fields[self.item], title, fill(template, fields)), f"{path}:{line}")
 
-
-def _fill(template: str, fields: Mapping[str, str]) -> str:
-    """The template with each {column} replaced by its field."""
-    return _MARK.sub(lambda mark: fields[mark[1]], template).strip()
+    def _users(self, asked: Asked, writer: CollectionWriter, progress: Progress) -> dict[str, str]:
+        """What a question says of its user, by user; nothing where that was not asked for."""
+        if not self.user_text:
+            return {}
+        path = needed(self.folder, "user")
+        wanted = [self.user, *marks(self.user_text)]
+        texts = {
+            fields[self.user]: fill(self.user_text, fields)
+            for _, fields in rows(path, wanted, partial(progress, "reading users"))
+        }
+        writer.note("users that .user does not describe", len({one.name for one in asked.questions} - texts.keys()))
+        return texts
 
 
 class _Numbering:
@@ -175,44 +282,12 @@ class _Numbering:
         self.column.append(self.numbers.setdefault(name, len(self.numbers)))
 
 
-def _sequences(interactions: _Interactions) -> dict[str, list[str]]:
-    """Item ids of each user, in the order of the interactions."""
+def _by_user(interactions: _Interactions) -> tuple[dict[str, list[str]], dict[str, list[Time]]]:
+    """Item ids and times of each user, in the order of the interactions."""
     sequences: dict[str, list[str]] = {}
-    for user, item in zip(interactions.users.tolist(), interactions.items.tolist(), strict=True):
+    times: dict[str, list[Time]] = {}
+    columns = (interactions.users.tolist(), interactions.items.tolist(), interactions.times.tolist())
+    for user, item, time in zip(*columns, strict=True):
         sequences.setdefault(interactions.user_ids[user], []).append(interactions.item_ids[item])
-    return sequences
-
-
-def _header(path: Path) -> dict[str, str]:
-    """Type by name of the columns that the first line declares."""
-    line, text = next(read_lines(path), (1, ""))
-    found = [_COLUMN.fullmatch(cell) for cell in text.split("\t")]
-    columns = {match[1]: match[2] for match in found if match}
-    if None in found or len(columns) != len(found):
-        expected = (
-            f"a tab-separated header of different names, each with its type ({', '.join(_TYPES)}): user_id:token"
-        )
-        raise BadLine(path, line, f"the header is {short(text)}", expected)
-    return columns
-
-
-def _read(path: Path, wanted: Sequence[str], watch: Watch = unwatched) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The fields below the header by column, with the line's number; blank lines are left out.
-
-    Raises BadLine for a line that does not fit the header, and BenchError for a wanted column that is not there.
-    """
-    columns = _header(path)
-    for name in wanted:
-        if name not in columns:
-            raise BenchError(
-                f"{path} has no column '{name}': it has {', '.join(columns)}; say which one it is with "
-                "?user=, ?item=, ?time=, ?item_title= or ?item_text="
-            )
-    for line, text in read_lines(path, watch):
-        if line == 1 or not text.strip():
-            continue
-        fields = text.split("\t")
-        if len(fields) != len(columns):
-            expected = f"{len(columns)} tab-separated fields: {' '.join(columns)}"
-            raise BadLine(path, line, f"{len(fields)} fields in {short(text)}", expected)
-        yield line, dict(zip(columns, fields, strict=True))
+        times.setdefault(interactions.user_ids[user], []).append(interactions.clock[time])
+    return sequences, times

@@ -1,19 +1,17 @@
-"""What sources of recommendation data share: filtering interactions, leave-one-out, questions in words."""
+"""What sources of recommendation data share: filtering interactions, questions in words, what is counted."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Document
 from bench.collections.sources import Source
+from bench.collections.sources.protocols import Asked, leave_one_out
 from bench.collections.writer import CollectionWriter
-from bench.errors import BenchError
-
-SPLITS = ("test", "valid", "train")
-"""Each asks for one item of a user's sequence: the last, the last but one, the one before that."""
 
 
 class Item(NamedTuple):
@@ -24,10 +22,10 @@ class Item(NamedTuple):
 
 
 class SequenceSource(Source):
-    """A source of sequences: each user asks for the next item, leave-one-out.
+    """A source of sequences: each user asks for the next item.
 
-    The collection has the items of the users who stay. A user with fewer than three items cannot be asked and is
-    left out; an item without text stays, and so does one that is a target only. All three are counted.
+    The collection has the items of the users who are asked. An item without text stays, and so does one that is a
+    target only; both are counted.
     """
 
     minimum_interactions: int = Field(
@@ -38,40 +36,41 @@ class SequenceSource(Source):
     )
 
     def write(self, writer: CollectionWriter, items: Iterable[Item], sequences: Mapping[str, Sequence[str]]) -> None:
-        """Write items and questions. `sequences` has every user's item ids, oldest first; `items` may hold more.
+        """Write items and questions, leave-one-out. `sequences` has every user's item ids, oldest first.
 
         Raises BenchError when no user is left.
         """
-        kept = {user: ids for user, ids in sequences.items() if len(ids) >= len(SPLITS)}
-        if not kept:
-            raise BenchError(
-                f"none of {len(sequences)} users has {len(SPLITS)} interactions or more; leave-one-out needs them: "
-                "lower ?minimum_interactions= or give longer sequences"
-            )
-        titles = _write_items(writer, items, dict.fromkeys(item for ids in kept.values() for item in ids))
-        for user, ids in kept.items():
-            for place, split in enumerate(SPLITS, start=1):
-                history = ids[:-place]
-                latest = [titles[item] for item in history[: -self.history_titles - 1 : -1]]
-                writer.query(split, user, "; ".join(filter(None, latest)), f"user {user}", history)
-        for user, ids in kept.items():
-            for place, split in enumerate(SPLITS, start=1):
-                writer.judgement(split, user, ids[-place], 1, f"user {user}")
-        for name, value in self._notes(sequences, kept, titles).items():
-            writer.note(name, value)
+        self.ask(writer, items, leave_one_out(sequences))
 
-    def _notes(
-        self, sequences: Mapping[str, Sequence[str]], kept: Mapping[str, Sequence[str]], titles: Mapping[str, str]
-    ) -> dict[str, Any]:
-        fitted = {item for ids in kept.values() for item in ids[:-2]}
-        return {
-            "users": len(kept),
-            "users left out (fewer than 3 interactions)": len(sequences) - len(kept),
-            "interactions": sum(map(len, kept.values())),
+    def ask(
+        self,
+        writer: CollectionWriter,
+        items: Iterable[Item],
+        asked: Asked,
+        users: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Write the items that occur in the questions, then these. `items` may hold more, and lack some.
+
+        `users` has texts that a question in words begins with, by the name of the question.
+        """
+        questions = asked.questions
+        wanted = dict.fromkeys(item for one in questions for item in (*one.history, one.target))
+        titles = _write_items(writer, items, wanted)
+        for split, name, history, _ in questions:
+            latest = [titles[item] for item in history[: -self.history_titles - 1 : -1]]
+            words = "; ".join(filter(None, (users.get(name, ""), *latest)))
+            writer.query(split, name, words, f"user {name}", history)
+        for split, name, _, target in questions:
+            writer.judgement(split, name, target, 1, f"user {name}")
+        fitted = {item for one in questions if one.split == "train" for item in (*one.history, one.target)}
+        notes = {
+            **asked.notes,
             "k-core": self.minimum_interactions or "none",
             "items without text": sum(not title for title in titles.values()),
             "items that occur only as targets": len(titles.keys() - fitted),
         }
+        for note, value in notes.items():
+            writer.note(note, value)
 
 
 def _write_items(writer: CollectionWriter, items: Iterable[Item], wanted: dict[str, None]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from bench.collections.sources.beir import Beir
 from bench.collections.writer import CollectionWriter
 from bench.errors import BadLine, BenchError
 from bench.progress import no_progress
+from bench.tasks.search import Search
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 DOCUMENTS = [
@@ -53,10 +54,13 @@ def _write_lines(path: Path, records: Sequence[Any]) -> None:
 
 
 def read_beir(folder: Path) -> Collection:
-    target = folder.with_name(f"{folder.name}-read")
+    return read_options(folder.with_name(f"{folder.name}-read"), folder=folder)
+
+
+def read_options(target: Path, **options: Any) -> Collection:
     target.mkdir(exist_ok=True)
     with CollectionWriter(target) as writer:
-        Beir(folder=folder).read(writer, no_progress)
+        Beir(**options).read(writer, no_progress)
     return read_collection(target, "beir", Rules())
 
 
@@ -107,9 +111,10 @@ def test_an_absent_title_is_empty(tmp_path: Path, title: dict[str, Any]) -> None
     ("record", "complaint"),
     [
         ({"text": "Felt."}, "no '_id'; expected a JSON string as '_id'"),
-        ({"_id": 4, "text": "Felt."}, "'_id' is 4; expected a JSON string as '_id'"),
+        ({"_id": 4.5, "text": "Felt."}, "'_id' is 4.5; expected a JSON string as '_id'"),
+        ({"_id": True, "text": "Felt."}, "'_id' is True; expected a JSON string as '_id'"),
         ({"_id": "4"}, "no 'text'; expected a JSON string as 'text'"),
-        ({"_id": "4", "text": None}, "'text' is None; expected"),
+        ({"_id": "4", "text": 4}, "'text' is 4; expected"),
         ({"_id": "4", "text": "Felt.", "title": ["Felt"]}, r"'title' is \['Felt'\]; expected"),
         ({"_id": "", "text": "Felt."}, "a document without an id"),
         ({"_id": "d1", "text": "Felt."}, "document id 'd1' occurs twice"),
@@ -132,7 +137,7 @@ def test_a_bad_document_is_refused_with_its_line(tmp_path: Path, record: dict[st
         ("q1 d2 1", "1 fields in .*; expected 3 tab-separated fields"),
         ("q1\td9\t1", "a judgement on the unknown document 'd9'"),
         ("q9\td1\t1", "a judgement on the unknown query 'q9'"),
-        ("q1\td1\t1", "document 'd1' is judged twice for query 'q1'"),
+        ("q1\td1\t1", "document 'd1' is judged twice for query 'q1'; keep one of the two lines"),
     ],
 )
 def test_a_bad_judgement_is_refused_with_its_line(tmp_path: Path, row: str, complaint: str) -> None:
@@ -177,6 +182,46 @@ def test_state_covers_every_file(tmp_path: Path) -> None:
     folder = write_beir(tmp_path / "fabrics")
     seen = {Path(file["path"]).name for file in Beir(folder=folder).state()["files"]}
     assert seen == {"corpus.jsonl", "queries.jsonl", "test.tsv", "train.tsv"}
+
+
+def test_numbers_as_ids_and_null_texts_are_taken_with_a_word(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "fabrics")
+    _write_lines(folder / "corpus.jsonl", [{"_id": 1, "title": "Felt", "text": None}, {"_id": 2, "text": "Wool."}])
+    _write_lines(folder / "queries.jsonl", [{"_id": 7, "text": "what is felt"}])
+    (folder / "qrels" / "test.tsv").write_text(HEADER + "7\t1\t1\n")
+    (folder / "qrels" / "train.tsv").unlink()
+    collection = read_beir(folder)
+    assert list(collection.documents) == [Document("1", "Felt", ""), Document("2", "", "Wool.")]
+    assert judgements(collection, "test") == [("7", "1", 1)]
+    assert collection.notes == {
+        "document ids that are numbers, taken as text": 2,
+        "documents whose text is null, taken as empty": 1,
+        "query ids that are numbers, taken as text": 1,
+    }
+
+
+def test_queries_that_nobody_judged_are_in_a_split_of_their_own(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "fabrics", queries={**QUERIES, "q9": "What is felt?"})
+    collection = read_beir(folder)
+    assert {query.id for query in collection.queries("unjudged")} == {"q9"}
+    assert {query.id for query in collection.queries("test")} == {"q1", "q2"}
+
+
+def test_files_are_named_one_by_one(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "fabrics")
+    named = {"corpus": folder / "corpus.jsonl", "queries": folder / "queries.jsonl"}
+    every = read_options(tmp_path / "every", **named, qrels=folder / "qrels")
+    assert every.digest == read_beir(folder).digest
+    one = read_options(tmp_path / "one", folder=folder, qrels=folder / "qrels" / "train.tsv")
+    assert one.splits == ["train", "unjudged"]
+    with pytest.raises(BenchError, match=r"no folder and no file to take corpus\.jsonl's place"):
+        Beir(queries=folder / "queries.jsonl").state()
+
+
+def test_dropped_judgements_are_counted_at_the_foot(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "fabrics", qrels={"test": [*QRELS["test"], ("q1", "d99", 1), ("q2", "d98", 1)]})
+    collection = open_dataset(f"beir:{folder}?unknown_judgements=drop").collection
+    assert "; judgements on unknown documents or queries: 2 dropped" in Search().on(collection).definition
 
 
 any_text = st.text(st.characters(codec="utf-8"), max_size=20)

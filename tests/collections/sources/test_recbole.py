@@ -204,9 +204,9 @@ def test_a_folder_without_one_file_of_each_kind_is_refused(shop: Path) -> None:
     (shop / "train.inter").write_text(INTER)
     with pytest.raises(BenchError, match=r"holds shop\.inter, train\.inter; a folder"):
         read(shop)
-    (shop / "shop.item").unlink()
+    (shop / "shop.inter").unlink()
     (shop / "train.inter").unlink()
-    with pytest.raises(BenchError, match=r"lacks NAME\.item"):
+    with pytest.raises(BenchError, match=r"lacks NAME\.inter"):
         read(shop)
 
 

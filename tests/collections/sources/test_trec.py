@@ -14,6 +14,7 @@ from bench.collections.sources.trec import Trec
 from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.progress import no_progress
+from bench.tasks.search import Search
 
 DOCUMENTS = """\
 <DOC>
@@ -125,6 +126,112 @@ def test_compressed_files_read_the_same(tmp_path: Path, folder: Path) -> None:
     assert read_trec(tmp_path, folder=folder).digest == plain
 
 
+PILOT = "the quick harbour pilot guides large ships through fog"
+
+
+def with_documents(folder: Path, content: str, encoding: str = "utf-8") -> None:
+    ids = "\n".join(f"<DOC>\n<DOCNO>{name}</DOCNO>\n</DOC>" for name in ("FT-1", "FT-2"))
+    (folder / "documents.trec").write_bytes(f"{content}\n{ids}\n".encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("content", "document"),
+    [
+        (
+            "<DOC>\n<DOCNO> d1 </DOCNO>\n<HL> Pilot fog </HL>\n<DD> 05/12/88 </DD>\n"
+            "<LP>\nthe quick harbour pilot\n</LP>\n<TEXT>\nguides large ships through fog\n</TEXT>\n</DOC>",
+            Document("d1", "Pilot fog", "the quick harbour pilot\nguides large ships through fog"),
+        ),
+        (f"<DOC>\n<DOCNO>d1</DOCNO>\n{PILOT}\n</DOC>", Document("d1", "", PILOT)),
+        ("<DOC>\n<DOCNO>d1</DOCNO>\n</DOC>", Document("d1", "", "")),
+        (f'<DOC><DOCNO>d1</DOCNO><TEXT lang="en">\n{PILOT}\n</TEXT></DOC>', Document("d1", "", PILOT)),
+        (
+            f'<DOC id="d1" type="story" >\n<HEADLINE>\nPilot\n</HEADLINE>\n'
+            f"<TEXT>\n<P>\n{PILOT}\n</P>\n</TEXT>\n</DOC>",
+            Document("d1", "Pilot", PILOT),
+        ),
+        ("<DOC><DOCNO>d1</DOCNO><P>one<P>two 1 < 2</DOC>", Document("d1", "", "one two 1 < 2")),
+        (f'<?xml version="1.0"?>\n<docs>\n<DOC>\n<DOCNO>d1</DOCNO>{PILOT}</DOC>\n</docs>', Document("d1", "", PILOT)),
+    ],
+)
+def test_documents_are_read_as_they_are_on_disk(
+    tmp_path: Path, folder: Path, content: str, document: Document
+) -> None:
+    with_documents(folder, content)
+    assert read_trec(tmp_path, folder=folder).documents[0] == document
+
+
+def test_what_is_left_out_is_told_and_may_be_chosen(tmp_path: Path, folder: Path) -> None:
+    wsj = "<DOC><DOCNO>d1</DOCNO><HL>Pilot</HL><DD>05/12/88</DD><LP>the quick</LP><TEXT>ships</TEXT></DOC>"
+    with_documents(folder, wsj)
+    whole = read_trec(tmp_path, folder=folder)
+    assert (whole.notes["<DD> left out"], next(iter(whole.texts()))) == (1, "Pilot the quick\nships")
+    assert "; <DD> left out: 1" in Search().on(whole).definition
+    chosen = read_trec(tmp_path, folder=folder, fields="HL,DD")
+    assert next(iter(chosen.texts())) == "Pilot 05/12/88"
+    assert (chosen.notes["<LP> left out"], chosen.notes["<TEXT> left out"]) == (1, 1)
+
+
+def test_other_encodings_are_named(tmp_path: Path, folder: Path) -> None:
+    with_documents(folder, "<DOC><DOCNO>d1</DOCNO><TEXT>São Paulo</TEXT></DOC>", "latin-1")
+    assert read_trec(tmp_path, folder=folder, encoding="latin-1").documents[0].body == "São Paulo"
+    with pytest.raises(BenchError, match=r"documents\.trec:1: byte 30 .* is not UTF-8; .*\?encoding=latin-1"):
+        read_trec(tmp_path, folder=folder)
+    with pytest.raises(BenchError, match="give utf-8, latin-1"):
+        Trec.from_options("source trec", {"folder": folder, "encoding": "utf-16"})
+
+
+@pytest.mark.parametrize(
+    ("topics", "field", "asks"),
+    [
+        ("<topics>\n<topic number='51'>\nharbour &amp; ships\n</topic>\n</topics>", "title", "harbour & ships"),
+        (
+            '<?xml version="1.0"?>\n<topics>\n<topic number="51">\n<query>origin</query>\n'
+            "<question>whence</question>\n<narrative>all</narrative>\n</topic>\n</topics>",
+            "desc",
+            "whence",
+        ),
+        ("<topic><identifier>51</identifier><title>ships</title></topic>", "title", "ships"),
+        (
+            "<top>\n<head> Tipster\n<num> Number: 51\n<dom> Domain: Sea\n<title> Topic: ships\n</top>",
+            "title",
+            "ships",
+        ),
+        ('<top lang="en">\n<num> 51 </num>\n<title> ships </title>\n</top>', "title", "ships"),
+    ],
+)
+def test_topics_of_other_tracks_are_read(tmp_path: Path, folder: Path, topics: str, field: str, asks: str) -> None:
+    (folder / "topics.trec").write_text(topics)
+    (folder / "qrels.txt").write_text("51 0 FT-1 1\n")
+    assert asked(read_trec(tmp_path, folder=folder, topic_field=field)) == {"51": asks}
+
+
+@pytest.mark.parametrize(("written", "judged"), [("051", "51"), ("51", "051")])
+def test_topics_are_numbered_as_in_the_judgements(tmp_path: Path, folder: Path, written: str, judged: str) -> None:
+    (folder / "topics.trec").write_text(f"<top><num>{written}<title>tides</top><top><num>52<title>neap</top>")
+    (folder / "qrels.txt").write_text(f"{judged} 0 FT-1 1\n")
+    collection = read_trec(tmp_path, folder=folder)
+    assert list(asked(collection)) == [judged, "52"]
+    assert collection.qrels("test").with_relevant(1).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("# made by hand\n051\tFT-1\t2\n051\tFT-2\t1\n", "without iteration"),
+        ("051\tFT-1\n051\tFT-2\n", "without grades, each is 1"),
+        ("051 FT-1 1 0 0.5\n051 FT-2 0 1 1.0\n", "prels, without their probabilities"),
+        ("query-id\tcorpus-id\tscore\n051\tFT-1\t2\n051\tFT-2\t1\n", "without iteration"),
+    ],
+)
+def test_judgements_are_read_in_every_form(tmp_path: Path, folder: Path, content: str, told: str) -> None:
+    (folder / "qrels.txt").write_text(content)
+    collection = read_trec(tmp_path, folder=folder)
+    assert collection.notes["judgements"] == told
+    rows, grades = collection.qrels("test").of(0)
+    assert (rows.tolist(), grades.tolist()[0]) == ([0, 1], 2 if "\t2" in content else 1)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
@@ -134,7 +241,6 @@ def test_compressed_files_read_the_same(tmp_path: Path, folder: Path) -> None:
             "<DOC><DOCNO>1</DOCNO><DOCNO>2</DOCNO><TEXT></TEXT></DOC>",
             "1: a document with 2 <DOCNO>",
         ),
-        ("documents.trec", "<DOC><DOCNO>1</DOCNO>\nloose words</DOC>", "1: document '1' has no <TEXT>"),
         ("documents.trec", "<DOC><DOCNO>1</DOCNO>\n<TEXT>a</DOC>", "1: <TEXT> and </TEXT> of this document do not"),
         ("documents.trec", "<DOC><DOCNO> </DOCNO><TEXT>a</TEXT></DOC>", "1: a document without an id"),
         ("documents.trec", "<DOC>\n\n<DOC></DOC>", "3: <DOC> within the <DOC> of line 1"),
@@ -142,18 +248,20 @@ def test_compressed_files_read_the_same(tmp_path: Path, folder: Path) -> None:
         ("documents.trec", "\n</DOC>", "2: text outside <DOC>"),
         ("documents.trec", "some plain text", "1: text outside <DOC>; expected <DOC> ... </DOC>"),
         ("topics.trec", "\n<top><title> tides</top>", "2: a topic with 0 <num>"),
-        ("topics.trec", "<top><num> 1 <desc> tides</top>", "1: a topic with 0 <title>; expected one <title> in each"),
+        ("topics.trec", "<top><num> 1 <desc> tides</top>", "1: a topic with 0 <title>.*\\?topic_field=desc"),
         ("topics.trec", "<top><num>1<title>a<title>b</top>", "1: a topic with 2 <title>"),
         ("topics.trec", "<top><num>1<title> </top>", "1: query '1' has no text"),
         ("topics.trec", "<top><num>1<title>a", "1: <top> is never closed"),
         (
             "qrels.txt",
-            "051 FT-1 2",
-            "1: 3 fields .*; expected 4 blank-separated fields: topic iteration document grade",
+            "051 0 FT-1 2\n051 FT-1 2",
+            "2: 3 fields .*; expected 4 blank-separated fields: topic iteration",
         ),
+        ("qrels.txt", "051", "1: 1 fields .*; expected 4 blank-separated fields: topic iteration document grade"),
+        ("qrels.txt", "051 0 FT-1 1\n051 0 FT-1 1", "2: .*judged twice for query '051'; keep one of the two lines"),
         ("qrels.txt", "051 0 FT-1 high", "1: the grade is 'high'; expected an integer"),
         ("qrels.txt", "051 0 FT-9 1", "1: a judgement on the unknown document 'FT-9'"),
-        ("qrels.txt", "51 0 FT-1 1", "1: a judgement on the unknown query '51'"),
+        ("qrels.txt", "53 0 FT-1 1", "1: a judgement on the unknown query '53'"),
     ],
 )
 def test_malformed_files_are_refused_with_their_line(

@@ -7,9 +7,10 @@ from typing import Any
 import ir_measures
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+from transformers import AutoModel, AutoTokenizer, RobertaConfig, RobertaModel
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
@@ -204,6 +205,74 @@ def test_prompts_are_the_models_unless_chosen(
     ).numpy()
     for (_, rows, scores), line in zip(answer(retriever, collection, questions), expected, strict=True):
         np.testing.assert_allclose(scores, line[rows], atol=1e-5)
+
+
+@pytest.fixture
+def plain_folder(tmp_path: Path) -> Path:
+    """MiniLM as transformers saves it, which says nothing of pooling, similarity or prompts."""
+    folder = tmp_path / "contriever"
+    for part in (AutoModel, AutoTokenizer):
+        part.from_pretrained(str(find_weights(MINILM).folder)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken", "max"])
+def test_pooling_and_similarity_are_as_chosen(
+    collection: Collection, questions: list[Query], plain_folder: Path, pooling: Any, similarity: Any
+) -> None:
+    model, tokenizer = AutoModel.from_pretrained(plain_folder), AutoTokenizer.from_pretrained(plain_folder)
+
+    def vectors(texts: Sequence[str]) -> np.ndarray:
+        read = tokenizer(list(texts), padding=True, truncation=True, max_length=512, return_tensors="pt")
+        with torch.no_grad():
+            states = model(**read).last_hidden_state
+        tokens = [states[i, : int(length)] for i, length in enumerate(read["attention_mask"].sum(1))]
+        pooled = {
+            "mean": lambda t: t.mean(0),
+            "cls": lambda t: t[0],
+            "lasttoken": lambda t: t[-1],
+            "max": lambda t: t.amax(0),
+        }
+        found = np.stack([pooled[pooling](text).numpy() for text in tokens])
+        return found / np.linalg.norm(found, axis=1, keepdims=True) if similarity == "cosine" else found
+
+    retriever = fitted(collection, model=str(plain_folder), pooling=pooling, similarity=similarity)
+    expected = vectors([query.text for query in questions]) @ vectors(list(collection.texts())).T
+    for (_, rows, scores), line in zip(answer(retriever, collection, questions), expected, strict=True):
+        np.testing.assert_allclose(scores, line[rows], rtol=1e-4, atol=1e-4)
+    assert (retriever.facts()["pooling"], retriever.facts()["similarity"]) == (pooling, similarity)
+
+
+def test_a_folder_that_does_not_say_how_it_pools_is_told(
+    collection: Collection, plain_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts = fitted(collection, model=str(plain_folder)).facts()
+    assert (facts["pooling"], facts["similarity"]) == ("mean (not said by the model)", "cosine")
+    assert "says nothing of pooling; mean is taken" in caplog.text
+    assert fitted(collection).facts()["pooling"] == "mean"
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "told"),
+    [("e5-small-v2", "", True), ("e5-small-v2", "query: ", False), ("some5-model", "", False), ("minilm", "", False)],
+)
+def test_prompts_that_a_model_needs_and_lacks_are_told(
+    collection: Collection, plain_folder: Path, name: str, prompt: str, told: bool
+) -> None:
+    facts = fitted(
+        collection, model=str(plain_folder.rename(plain_folder.with_name(name))), query_prompt=prompt
+    ).facts()
+    assert ("trained with 'query: ' and 'passage: '" in facts.get("prompts", "")) == told
+
+
+def test_what_lies_beside_the_weights_and_is_not_loaded_matters_nothing(
+    collection: Collection, tmp_path: Path
+) -> None:
+    folder = changed_copy(tmp_path, "config_sentence_transformers.json")
+    (folder / "openvino").mkdir()
+    (folder / "openvino" / "openvino_model.bin").write_bytes(b"weights of another library")
+    fitted(collection, model=str(folder))
 
 
 def test_dot_product_is_taken_where_the_model_says_so(

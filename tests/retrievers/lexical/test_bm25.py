@@ -92,7 +92,7 @@ def test_scores_are_those_of_the_published_formula(
     numbers = {term: i for i, term in enumerate(dict.fromkeys(term for terms in documents for term in terms))}
     engine = Bm25sEngine(Formula(variant, k1, b, delta=0.7, epsilon=0))
     engine.index([[numbers[term] for term in terms] for terms in documents], len(numbers))
-    found = engine.scores([[numbers[term] for term in query if term in numbers]])
+    found = engine.scores([[numbers[term] for term in query if term in numbers]], 0)
     expected = by_hand(documents, query, variant, k1=k1, b=b, delta=0.7)
     assert dict(zip(found.indices.tolist(), found.data.tolist(), strict=True)) == pytest.approx(expected, abs=1e-5)
 
@@ -104,7 +104,7 @@ def test_ten_best_scores_are_those_of_calling_bm25s_by_hand(
     collection = make_collection({name: rest for name, (_, rest) in docstrings.items()})
     summaries = [summary for summary, _ in docstrings.values()]
     english: dict[str, Any] = {"stopwords": "en", "stemmer": Stemmer.Stemmer("english"), "show_progress": False}
-    english["token_pattern"] = BM25().token_pattern
+    english["token_pattern"] = r"(?u)\b\w+\b"
     library = bm25s.BM25(k1=1.2, b=0.75, delta=0.5, method=variant)
     library.index(bm25s.tokenize(list(collection.texts()), **english), show_progress=False)
     _, scores = library.retrieve(bm25s.tokenize(summaries, **english), k=10, show_progress=False)
@@ -236,13 +236,103 @@ def test_stop_words_and_stemmer_follow_the_language_of_the_collection(make_colle
     assert set(ask(fitted(german, stop_words="none", stemmer="none"), german, "und die")[0]) == {"haus"}
 
 
+HINDI = {
+    "h1": "भारत की राजधानी दिल्ली है",
+    "h2": "हिन्दी भाषा का साहित्य बहुत पुराना है",
+    "h3": "नदी के किनारे बसा हुआ गाँव",
+    "h4": "किताब पढ़ना अच्छी आदत है",
+    "h6": "हनद दलल",
+    "h7": "नद",
+    "h8": "कताब",
+}
+ARABIC = {
+    "a1": "كَتَبَ الوَلَدُ الدَّرْسَ",
+    "a2": "المدينة القديمة جميلة",
+    "a3": "البحر هادئ اليوم",
+    "a4": "ذهب الولد إلى المدرسة",
+    "a5": "كتب المعلم على السبورة",
+}
+CHINESE = {
+    "z1": "床前明月光，疑是地上霜",
+    "z2": "举头望明月，低头思故乡",
+    "z4": "夜来风雨声，花落知多少",
+    "z5": "红豆生南国",
+}
+JAPANESE = {"j1": "東京タワーはとても高い塔です", "j2": "京都のお寺を見ました", "j3": "コーヒーを飲みます"}
+THAI = {"t1": "กรุงเทพเป็นเมืองหลวงของประเทศไทย", "t2": "แม่น้ำเจ้าพระยาไหลผ่านเมือง", "t3": "ข้าวผัดอร่อยมาก"}
+KHMER = {"k1": "ភ្នំពេញជារាជធានីនៃកម្ពុជា", "k2": "ទន្លេមេគង្គហូរកាត់ទីក្រុង"}
+
+
+@pytest.mark.parametrize("language", ["english", "its own"])
+@pytest.mark.parametrize(
+    ("own", "texts", "question", "found"),
+    [
+        ("hindi", HINDI, "हिन्दी", "h2"),
+        ("hindi", HINDI, "दिल्ली", "h1"),
+        ("arabic", ARABIC, "الدرس", "a1"),
+        ("arabic", ARABIC, "البَحْر", "a3"),
+        ("chinese", CHINESE, "明月 故乡", "z2"),
+        ("chinese", CHINESE, "风雨", "z4"),
+        ("chinese", CHINESE, "红豆", "z5"),
+        ("japanese", JAPANESE, "東京", "j1"),
+        ("japanese", JAPANESE, "ｺｰﾋｰ", "j3"),
+        ("thai", THAI, "แม่น้ำ", "t2"),
+        ("thai", THAI, "ข้าวผัด", "t3"),
+        ("khmer", KHMER, "ទន្លេ", "k2"),
+    ],
+)
+def test_words_are_found_in_every_script(
+    language: str, own: str, texts: Mapping[str, str], question: str, found: str, make_collection: MakeCollection
+) -> None:
+    collection = make_collection(texts, language=own if language == "its own" else language)
+    (answer,) = ask(fitted(collection), collection, question)
+    assert next(iter(answer)) == found
+
+
+def test_marks_part_no_words(make_collection: MakeCollection) -> None:
+    collection = make_collection(HINDI)
+    assert [set(answer) for answer in ask(fitted(collection), collection, "नदी", "नद")] == [{"h3"}, {"h7"}]
+
+
+def test_single_characters_and_longer_runs_are_an_option(make_collection: MakeCollection) -> None:
+    collection = make_collection(CHINESE)
+    by_characters, by_pairs = (
+        [a["z2"] for a in ask(fitted(collection, ngram=n), collection, "明月", "月明")] for n in (1, 2)
+    )
+    assert by_characters[0] == by_characters[1]
+    assert by_pairs[0] > by_pairs[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "stop_words", "stemmer"),
+    [
+        ("finnish", "none", "finnish"),
+        ("hindi", "none", "hindi"),
+        ("arabic", "none", "arabic"),
+        ("chinese", "chinese", "none"),
+        ("thai", "none", "none"),
+        ("none", "none", "none"),
+    ],
+)
+def test_what_a_language_lacks_is_left_out_and_told(
+    language: str, stop_words: str, stemmer: str, make_collection: MakeCollection
+) -> None:
+    facts = fitted(make_collection(RECIPES, language=language)).facts()
+    assert (facts["stop_words"], facts["stemmer"]) == (stop_words, stemmer)
+
+
+def test_stop_words_are_written_like_the_texts(make_collection: MakeCollection) -> None:
+    german = make_collection({"a": "Daß der Fluß groß ist", "b": "das Schloß"}, language="german")
+    assert [set(answer) for answer in ask(fitted(german), german, "daß", "SCHLOSS", "fluss")] == [set(), {"b"}, {"a"}]
+
+
 @pytest.mark.parametrize(
     ("options", "language", "message"),
     [
-        ({}, "englsih", "unknown language of stop words 'englsih': did you mean english"),
-        ({}, "finnish", "set stop_words=none"),
-        ({}, "chinese", "unknown language of the stemmer 'chinese'.*set stemmer=none"),
+        ({}, "englsih", "unknown language 'englsih': did you mean english.*language=none: words as they stand"),
         ({"stop_words": "klingon"}, "english", "unknown language of stop words 'klingon'"),
+        ({"stop_words": "hindi"}, "hindi", "unknown language of stop words 'hindi'.*set stop_words=none"),
+        ({"stemmer": "chinese"}, "chinese", "unknown language of the stemmer 'chinese'.*set stemmer=none"),
     ],
 )
 def test_an_unknown_language_is_refused_with_the_remedy(
@@ -281,9 +371,9 @@ def test_terms_are_those_of_bm25s(docstrings: Docstrings) -> None:
     from retrievers.lexical.terms import Analyser
 
     texts = [rest for _, rest in docstrings.values()]
-    for pattern in (BM25().token_pattern, r"(?u)\b\w\w+\b"):
-        analyser = Analyser(pattern, "english", "english")
-        options = {"stemmer": Stemmer.Stemmer("english"), "token_pattern": pattern, "return_ids": False}
+    for pattern, theirs in ((BM25().token_pattern, r"(?u)\b\w+\b"), (r"\w\w+", r"(?u)\b\w\w+\b")):
+        analyser = Analyser(pattern, "english", "english", "english", ngram=2)
+        options = {"stemmer": Stemmer.Stemmer("english"), "token_pattern": theirs, "return_ids": False}
         expected = bm25s.tokenize(texts, **options, show_progress=False)
         assert [analyser.terms(text) for text in texts] == expected
     assert not re.search(r"\bthe\b", " ".join(analyser.terms(texts[0])))

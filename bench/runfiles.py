@@ -1,0 +1,146 @@
+"""The forms in which the field's tools write a run: TREC's, MS MARCO's, JSON, ranx's and MTEB's."""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any, NamedTuple
+
+from bench.errors import BadLine, BenchError
+from bench.textfiles import parse_number, read_lines
+
+HEADER = ("# ir_metadata.start", "# ir_metadata.end")
+"""Lines around a description of the run that may stand before its answers (Breuer, Keller and Schaer 2022)."""
+
+_TREC = ("query", "Q0", "document", "rank", "score", "tag")
+_MARCO = ("query", "document", "rank or score")
+_COLBERT = ("query", "document", "rank", "score")
+_JSON = "{query: {document: score}}, as ranx and BEIR write it, or MTEB's predictions"
+
+
+class Answer(NamedTuple):
+    """A document that a run gives for a query; `line` is 0 in a file without lines."""
+
+    line: int
+    query: str
+    document: str
+    score: float
+
+
+def is_of_lines(path: Path) -> bool:
+    """Whether a run is of lines, where blanks part fields and so none stands in an id."""
+    return not path.name.removesuffix(".gz").endswith((".json", ".lz4"))
+
+
+def read_answers(path: Path, asked: Collection[str] = ()) -> Iterator[Answer]:
+    """All answers of a run, in the file's order; by its ending it is JSON (.json), ranx's (.lz4), or lines.
+
+    Of MTEB's predictions the subset and split with most of the queries `asked` is read. Raises BenchError for a file
+    in no known form, and a score that is not a finite number.
+    """
+    if is_of_lines(path):
+        return _of_lines(path)
+    return _of_mapping(path, _mapping(path), asked)
+
+
+def _of_lines(path: Path) -> Iterator[Answer]:
+    """The lines below the header, if there is one; the first one tells their form."""
+    ranked: list[Answer] = []
+    columns: tuple[str, ...] = ()
+    for number, line in _lines(path):
+        fields = line.split()
+        columns = columns or {3: _MARCO, 4: _COLBERT}.get(len(fields), _TREC)
+        _refuse_fields(fields, columns, path, number, line)
+        score = parse_number(fields[columns.index("score") if "score" in columns else 2], path, number, "score")
+        answer = Answer(number, fields[0], fields[2 if columns is _TREC else 1], score)
+        if columns is _MARCO:
+            ranked.append(answer)
+        else:
+            yield answer
+    yield from _by_rank(ranked) if _are_ranks(ranked) else ranked
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    in_header = False
+    for number, line in read_lines(path):
+        text = line.strip()
+        in_header = text == HEADER[0] or (in_header and text != HEADER[1])
+        if text and not in_header and text != HEADER[1]:
+            yield number, line
+
+
+def _refuse_fields(fields: list[str], columns: tuple[str, ...], path: Path, number: int, line: str) -> None:
+    """TREC's last column, the tag, may be of several words, and other columns may follow."""
+    expected = f"{len(columns)} blank-separated fields: {' '.join(columns)}"
+    if len(fields) < len(columns) or (len(fields) > len(columns) and columns is not _TREC):
+        raise BadLine(path, number, f"{len(fields)} fields in {short(line)}", expected)
+    if len(fields) > len(columns) and not fields[3].isdigit():
+        expected += "; write a blank within an id as %20"
+        raise BadLine(path, number, f"{len(fields)} fields in {short(line)}, and the rank is {fields[3]}", expected)
+
+
+def _are_ranks(answers: list[Answer]) -> bool:
+    """Whether what stands for the score counts the documents of each query, from 1 or from 0."""
+    counted: dict[str, float] = {}
+    for answer in answers:
+        before = counted.get(answer.query)
+        if answer.score not in ((0, 1) if before is None else (before + 1,)):
+            return False
+        counted[answer.query] = answer.score
+    return len(answers) > len(counted)
+
+
+def _by_rank(answers: list[Answer]) -> Iterator[Answer]:
+    for answer in answers:
+        yield answer._replace(score=-answer.score)
+
+
+def _mapping(path: Path) -> Any:
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".lz4":
+            from lz4.frame import decompress
+
+            data = decompress(data)
+        return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror or error}; check the path") from None
+    except (ValueError, RuntimeError, EOFError, RecursionError, zlib.error) as error:
+        raise BenchError(f"{path} is not JSON, packed as its ending says ({error}); expected {_JSON}") from None
+
+
+def _of_mapping(path: Path, data: Any, asked: Collection[str]) -> Iterator[Answer]:
+    for query, answer in _run_within(path, data, asked).items():
+        if not isinstance(answer, Mapping):
+            raise BadLine(path, 0, f"the answer to query '{query}' is {short(answer)}", _JSON)
+        for document, score in answer.items():
+            known = isinstance(score, int | float) and not isinstance(score, bool)
+            if not known or not math.isfinite(score):
+                problem = f"the score of '{document}' for query '{query}' is {short(score)}"
+                raise BadLine(path, 0, problem, "a finite number")
+            yield Answer(0, query, document, float(score))
+
+
+def _run_within(path: Path, data: Any, asked: Collection[str]) -> Mapping[str, Any]:
+    """The run itself; of MTEB's predictions, which hold one for each subset and split, the one that is asked."""
+    if not isinstance(data, Mapping):
+        raise BadLine(path, 0, f"{type(data).__name__} {short(data)}", _JSON)
+    subsets = {name: part for name, part in data.items() if name != "mteb_model_meta"}
+    if len(subsets) == len(data) and not _holds_runs(data):
+        return data
+    runs = [run for splits in subsets.values() if isinstance(splits, Mapping) for run in splits.values()]
+    found = [run for run in runs if isinstance(run, Mapping)]
+    if not found:
+        raise BadLine(path, 0, "no run in any subset and split", _JSON)
+    return max(found, key=lambda run: len(run.keys() & set(asked)))
+
+
+def _holds_runs(data: Mapping[str, Any]) -> bool:
+    """Whether it is {subset: {split: {query: {document: score}}}}."""
+    part: Any = data
+    for _ in range(3):
+        part = next(iter(part.values()), None) if isinstance(part, Mapping) else None
+    return isinstance(part, Mapping)

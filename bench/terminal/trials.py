@@ -1,0 +1,89 @@
+"""A search for options at work, and what it found."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.terminal.console import add, table, text
+from bench.tuning.trials import Trial
+from bench.visible import visible
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+class TrialsDisplay:
+    """A live line for the trial at work; what became of a trial stays on the screen."""
+
+    def __init__(self, screen: Console, system: str, trials: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._screen, self._system, self._trials = screen, system, trials
+        self._progress = Progress(
+            TextColumn("{task.fields[trial]}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=screen,
+            transient=True,
+        )
+        self._line: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, number: int, options: Mapping[str, Any]) -> None:
+        """A line for the trial."""
+        self._name = visible(f"{self._system} {number + 1}/{self._trials}: {chosen(options)}")
+        self._line = self._progress.add_task("starting", total=None, trial=self._name)
+
+    def progressed(self, phase: str, done: int, total: int) -> None:
+        """What the trial is at, and how far."""
+        if self._line is not None:
+            countable = total > 1
+            self._progress.update(
+                self._line,
+                description=visible(f"{phase} {done:,}/{total:,}" if countable else phase),
+                completed=done if countable else 0,
+                total=total if countable else None,
+            )
+
+    def finished(self, trial: Trial) -> None:
+        """What became of the trial stays on the screen."""
+        if self._line is not None:
+            self._progress.remove_task(self._line)
+        self._screen.print(Text(self._name), outcome(trial), Text(f"{trial.seconds:.1f} s", style="dim"))
+
+
+def chosen(options: Mapping[str, Any]) -> str:
+    """A trial's options in words."""
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "as it stands"
+
+
+def outcome(trial: Trial) -> Text:
+    """What a trial came to."""
+    if trial.outcome == "done":
+        measure, value = next(iter(trial.figures.items()))
+        return text(f"{measure} {value:.4f}", style="green")
+    if trial.outcome == "stopped":
+        return text("stopped: the time is up", style="yellow")
+    return text(f"failed: {trial.problem}", style="red")
+
+
+def trials_table(ranked: Sequence[Trial], measure: str, most: int = 10) -> Table:
+    """The best trials."""
+    made = table(("trial", "options", measure, "seconds"), right=("trial", measure, "seconds"))
+    for trial in ranked[:most]:
+        figure, seconds = f"{trial.figures[measure]:.4f}", f"{trial.seconds:.1f}"
+        add(made, trial.number + 1, chosen(trial.options), figure, seconds)
+    return made

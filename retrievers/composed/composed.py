@@ -1,0 +1,122 @@
+"""What all systems that are composed of others share: their parts are fitted, asked, timed, saved and loaded."""
+
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Self
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from bench.collections.collection import Collection, Query
+from bench.parts import named_parts, part_options, with_default
+from bench.protocols import Saves
+from bench.rankings import Rankings, as_rankings
+from bench.retriever import Retriever
+from bench.workplace import FittedPart
+from retrievers.known_ids import load_ids, save_ids
+
+
+class Composed(Retriever):
+    """A system whose options are systems.
+
+    Each part has a name and the seed of the whole, is fitted on the same view, and is asked live, so that the whole
+    costs what its parts cost.
+    """
+
+    family = "composed"
+
+    @abstractmethod
+    def named(self) -> Mapping[str, Retriever]:
+        """The parts by name."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reads_parts(cls, given: Any, info: ValidationInfo) -> Any:
+        name = str(info.field_name)
+        several = part_options(cls).get(name)
+        default = cls.model_fields[name].default
+        if several is None:
+            return given
+        return named_parts(given, default) if several else with_default(given, default)
+
+    @model_validator(mode="after")
+    def _hands_its_seed_down(self) -> Self:
+        """To parts that the seed changes; a part that is fitted stays as it is."""
+        for part in self.components():
+            if not (part.deterministic or part.fitted):
+                part.seed = self.seed
+        return self
+
+    def components(self) -> Sequence[Retriever]:
+        return list(self.named().values())
+
+    @property
+    def deterministic(self) -> bool:
+        return all(part.deterministic for part in self.components())
+
+    @property
+    def trained(self) -> bool:
+        return any(part.trained for part in self.components())
+
+    def fit(self, collection: Collection) -> Self:
+        self._documents = collection.documents
+        self._fits: dict[str, FittedPart] = {}
+        for name, part in self.named().items():
+            part.report_to(self.progress)
+            self._fits[name] = self.workplace.fit_part(name, part, collection)
+        return self
+
+    def asked(self, name: str, queries: Sequence[Query], k: int) -> Rankings:
+        """The k best documents of a part for each query, in the canonical order."""
+        with self.timed(name):
+            answers = as_rankings(self.named()[name].retrieve(queries, k), queries, self._documents)
+        return answers.canonical(queries, self._documents, k)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """What runs in the block is a part's share of the answer."""
+        start = perf_counter()
+        yield
+        spent = self._spent
+        spent[name] = spent.get(name, 0.0) + perf_counter() - start
+
+    def begin(self) -> None:
+        """An answer begins: what the parts spend is counted anew."""
+        self._spent: dict[str, float] = {}
+
+    def fit_seconds(self) -> Mapping[str, float]:
+        return {name: fit.seconds for name, fit in self._fits.items()}
+
+    def answer_seconds(self) -> Mapping[str, float]:
+        return self._spent
+
+    def save(self, folder: Path) -> None:
+        save_ids(folder, self._documents)
+        for name, part in self.named().items():
+            index = self._fits[name].index
+            if index:
+                shutil.copytree(index, folder / name, copy_function=_link)
+            elif isinstance(part, Saves):
+                (folder / name).mkdir()
+                part.save(folder / name)
+
+    def load(self, folder: Path) -> None:
+        self._documents = load_ids(folder)
+        for name, part in self.named().items():
+            if isinstance(part, Saves):
+                part.load(folder / name)
+
+    def facts(self) -> dict[str, Any]:
+        return {"parts": {name: part.facts() for name, part in self.named().items()}}
+
+
+def _link(source: str, target: str) -> None:
+    """The same file under another name, which takes no room; a copy where the disk is another."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

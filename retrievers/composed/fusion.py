@@ -1,0 +1,50 @@
+"""Fusion of ranked lists: one score for each document of several lists.
+
+A document that a list lacks gets nothing from it: no reciprocal rank, and a score of 0. Normalised scores are at
+least 0 for nearly every document, so that a missing one counts as the last of the list or worse.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+Method = Literal["rrf", "sum", "min-max", "dbsf"]
+Hits = tuple[np.ndarray, np.ndarray]
+"""Rows and scores of a list, the best first."""
+
+
+def fuse(lists: Sequence[Hits], weights: Sequence[float], method: Method, constant: float = 60) -> Hits:
+    """The rows of all lists, each once, and their fused scores; in no particular order."""
+    rows, places = np.unique(np.concatenate([rows for rows, _ in lists]), return_inverse=True)
+    values = [weight * _shares(scores, method, constant) for (_, scores), weight in zip(lists, weights, strict=True)]
+    return rows, np.bincount(places, np.concatenate(values), minlength=len(rows))
+
+
+def _shares(scores: np.ndarray, method: Method, constant: float) -> np.ndarray:
+    """What a list gives each of its documents."""
+    if method == "rrf":
+        return 1 / (constant + np.arange(1, len(scores) + 1))
+    return _NORMALISED[method](scores) if len(scores) else scores
+
+
+def min_max(scores: np.ndarray) -> np.ndarray:
+    """From 0 for the last of a list to 1 for the first; 1 for all of a list of equal scores, which were found."""
+    span = np.ptp(scores)
+    return (scores - scores.min()) / span if span > 0 else np.ones(len(scores))
+
+
+def distribution_based(scores: np.ndarray) -> np.ndarray:
+    """The place of a score between three standard deviations below the list's mean (0) and three above it (1).
+
+    Mazzeschi 2023, as Qdrant has it: scores beyond are not cut, and a list of equal scores gives 1/2 to all.
+    """
+    spread = 6 * scores.std()
+    return (scores - scores.mean()) / spread + 0.5 if spread > 0 else np.full(len(scores), 0.5)
+
+
+_NORMALISED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sum": lambda scores: scores,
+    "min-max": min_max,
+    "dbsf": distribution_based,
+}

@@ -1,0 +1,224 @@
+"""Guided Query Refinement (Uzan et al. 2025): a second system's scores move the first one's query vectors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+from bench.parts import Part
+from bench.protocols import ScoresDocuments, SearchesVectors
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+from retrievers.composed.composed import Composed
+
+if TYPE_CHECKING:
+    import torch
+
+_DEV_SPLITS = ("dev", "valid", "validation", "train")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the dev split chooses: the guide's share of the target, the temperature, and the steps of descent."""
+
+    alpha: float
+    temperature: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One query: candidate rows, the primary's vectors, and the guide's scores, -inf where it did not match."""
+
+    rows: np.ndarray
+    query: np.ndarray
+    documents: Sequence[np.ndarray]
+    guide: np.ndarray
+
+
+class GQR(Composed):
+    """The candidates of both systems in the order of the primary's scores for a query that the guide has moved.
+
+    With p(z) the softmax of the primary's scores over the candidates for query vectors z, and g that of the guide's,
+    the target (1 - alpha) p(z0) + alpha g is fixed, and Adam minimises KL(target || p(z)) over z. Both scores are
+    scaled to a standard deviation of 1 over the candidates at z0 and divided by the temperature first, since cosines
+    and BM25 have no common unit. A list option is a grid; its best setting is chosen by MRR@10 on the dev split.
+    """
+
+    primary: Part = Field("sbert", description="dense or late-interaction system whose query vectors move")
+    guide: Part = Field("bm25", description="system whose scores guide them")
+    depth: int = Field(100, ge=2, description="candidates taken of each; more where more are asked for")
+    alpha: list[float] = Field([0.3, 0.5, 0.7], min_length=1, description="shares of the guide in the target")
+    temperature: list[float] = Field([1.0], min_length=1, description="divisors of the scaled scores")
+    steps: list[int] = Field([10, 40], min_length=1, description="steps of Adam")
+    learning_rate: float = Field(5e-3, gt=0, description="of Adam, times the root mean square of the query's numbers")
+    dev_queries: int = Field(100, ge=1, description="most queries of the dev split that choose")
+
+    @model_validator(mode="after")
+    def _can_be_guided(self) -> Self:
+        if not isinstance(self.primary, SearchesVectors):
+            raise ValueError(f"primary: {type(self.primary).__name__} has no query vectors; take sbert or colbert")
+        if not isinstance(self.guide, ScoresDocuments):
+            raise ValueError(f"guide: {type(self.guide).__name__} cannot score documents that another system found")
+        for name, values, low in (
+            ("alpha", self.alpha, 0),
+            ("temperature", self.temperature, 1e-9),
+            ("steps", self.steps, 1),
+        ):
+            if min(values) < low or (name == "alpha" and max(values) > 1):
+                raise ValueError(f"{name}: {values} is out of range")
+        return self
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The grid, in the order of the options."""
+        return [Setting(*values) for values in product(self.alpha, self.temperature, self.steps)]
+
+    @property
+    def deterministic(self) -> bool:
+        """The seed draws the dev queries that choose."""
+        return super().deterministic and len(self.settings) == 1
+
+    @property
+    def trained(self) -> bool:
+        return super().trained or len(self.settings) > 1
+
+    def named(self) -> Mapping[str, Retriever]:
+        return {"primary": self.primary, "guide": self.guide}
+
+    def fit(self, collection: Collection) -> Self:
+        super().fit(collection)
+        self._dev: dict[str, Any] = {}
+        self._chosen = self.settings[0]
+        if len(self.settings) > 1:
+            self._choose(collection)
+        return self
+
+    def _choose(self, collection: Collection) -> None:
+        split = next((split for split in _DEV_SPLITS if split in collection.splits), "")
+        if not split:
+            raise BenchError(
+                f"{collection.name} has no split to choose gqr's {len(self.settings)} settings on (it has "
+                f"{', '.join(collection.splits) or 'none'} to fit on); give one alpha, temperature and steps"
+            )
+        judged = [(query, rows) for query, rows in collection.relevant(split) if len(rows)]
+        picked = np.random.default_rng(self.seed).permutation(len(judged))[: self.dev_queries]
+        queries, relevant = [judged[i][0] for i in picked], [judged[i][1] for i in picked]
+        self.begin()
+        cases = self._cases(queries, self.depth)
+        for number, setting in enumerate(self.settings, start=1):
+            scored = (self._refined(case, setting) for case in cases)
+            gained = [
+                _reciprocal_rank(case.rows, scores, wanted)
+                for case, scores, wanted in zip(cases, scored, relevant, strict=True)
+            ]
+            self._dev[f"{setting}"] = float(np.mean(gained))
+            self.progress("choosing on the dev split", number, len(self.settings))
+        self._chosen = max(self.settings, key=lambda setting: self._dev[f"{setting}"])
+        self._dev_split = split
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        self.begin()
+        cases = self._cases(queries, max(k, self.depth))
+        with self.timed("refinement"):
+            return Rankings.from_hits(queries, [(case.rows, self._refined(case, self._chosen)) for case in cases])
+
+    def _cases(self, queries: Sequence[Query], depth: int) -> list[_Case]:
+        found = [self.asked(name, queries, depth) for name in self.named()]
+        rows = [np.union1d(*(one.of(position)[0] for one in found)) for position in range(len(queries))]
+        with self.timed("guide"):
+            guided = self.guide.score(queries, rows)
+        with self.timed("primary"):
+            vectors = self.primary.query_vectors(queries)
+            documents = [self.primary.document_vectors(some) for some in rows]
+        return [_Case(*parts) for parts in zip(rows, vectors, documents, guided, strict=True)]
+
+    def _refined(self, case: _Case, setting: Setting) -> np.ndarray:
+        """The primary's scores of the candidates for the query that has moved."""
+        import torch
+
+        if len(case.rows) < 2:
+            return np.zeros(len(case.rows))
+        start = torch.from_numpy(np.asarray(case.query, dtype=np.float32))
+        documents = _Documents.of(case.documents)
+        first = documents.scores(start)
+        divisor = setting.temperature * first.std().clamp_min(1e-12)
+        target = (1 - setting.alpha) * torch.softmax(first / divisor, 0)
+        target += setting.alpha * torch.from_numpy(_softmax(case.guide, setting.temperature))
+        moved = start.clone().requires_grad_(True)
+        rate = self.learning_rate * float(start.square().mean().sqrt())
+        optimiser = torch.optim.Adam([moved], lr=rate)
+        for _ in range(setting.steps):
+            optimiser.zero_grad()
+            loss = -(target * torch.log_softmax(documents.scores(moved) / divisor, 0)).sum()
+            loss.backward()
+            optimiser.step()
+        with torch.no_grad():
+            scores: np.ndarray = documents.scores(moved).numpy()
+        return scores
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        chosen = [self._chosen.alpha, self._chosen.temperature, self._chosen.steps]
+        np.save(folder / "chosen.npy", np.array(chosen))
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        alpha, temperature, steps = np.load(folder / "chosen.npy", allow_pickle=False).tolist()
+        self._chosen = Setting(alpha, temperature, int(steps))
+
+    def facts(self) -> dict[str, Any]:
+        chosen = {"alpha": self._chosen.alpha, "temperature": self._chosen.temperature, "steps": self._chosen.steps}
+        return {"chosen": chosen, "dev_mrr": self._dev, **super().facts()}
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """Vectors of the candidates: one each, shape [documents, dimension], or `owners` of each of their tokens."""
+
+    vectors: "torch.Tensor"
+    lengths: "torch.Tensor | None"
+
+    @classmethod
+    def of(cls, documents: Sequence[np.ndarray]) -> "_Documents":
+        import torch
+
+        if documents[0].ndim == 1:
+            return cls(torch.from_numpy(np.stack(documents)), None)
+        lengths = torch.tensor([len(one) for one in documents])
+        return cls(
+            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one) for one in documents], batch_first=True), lengths
+        )
+
+    def scores(self, query: "torch.Tensor") -> "torch.Tensor":
+        """Shape [documents]: inner products, or MaxSim."""
+        import torch
+
+        if self.lengths is None:
+            return self.vectors @ query
+        similarities = self.vectors @ query.T
+        padding = torch.arange(similarities.shape[1])[None, :, None] >= self.lengths[:, None, None]
+        return similarities.masked_fill(padding, -torch.inf).amax(dim=1).sum(dim=1)
+
+
+def _softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """Of scores scaled to a standard deviation of 1; 0 for what did not match, and equal shares where nothing did."""
+    matched = np.isfinite(scores)
+    if not matched.any():
+        return np.full(len(scores), 1 / len(scores), dtype=np.float32)
+    spread = scores[matched].std() or 1.0
+    shares = np.zeros(len(scores))
+    shares[matched] = np.exp((scores[matched] - scores[matched].max()) / (spread * temperature))
+    return (shares / shares.sum()).astype(np.float32)
+
+
+def _reciprocal_rank(rows: np.ndarray, scores: np.ndarray, relevant: np.ndarray) -> float:
+    ranked = rows[np.argsort(-scores, kind="stable")][:10]
+    places = np.flatnonzero(np.isin(ranked, relevant))
+    return 1 / (int(places[0]) + 1) if len(places) else 0.0

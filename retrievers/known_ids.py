@@ -1,0 +1,20 @@
+"""The ids of a collection's documents, kept in an index: by them answers of others are read and ties are broken."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.collections.collection import Documents
+
+_FILE = "ids.parquet"
+
+
+def save_ids(folder: Path, documents: Documents) -> None:
+    """Write the ids, in the collection's order."""
+    pq.write_table(pa.table({"id": pa.array(documents.ids(), pa.string())}), folder / _FILE)
+
+
+def load_ids(folder: Path) -> Documents:
+    """Documents of which nothing but the id is known."""
+    return Documents(pq.read_table(folder / _FILE, memory_map=True))

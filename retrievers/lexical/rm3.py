@@ -1,0 +1,116 @@
+"""BM25 whose queries are expanded with the words of their first answers (RM3)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
+
+from bench.collections.collection import Collection, Query
+from bench.rankings import Rankings
+from retrievers.known_ids import load_ids, save_ids
+from retrievers.lexical.bm25 import BM25
+from retrievers.lexical.engines import Variant
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_VARIANTS = ("lucene", "robertson", "atire")
+
+
+class RM3(BM25):
+    """BM25, asked again with a mixture of the query and of a relevance model of its first answers.
+
+    The relevance model (Lavrenko and Croft 2001, RM1) is P(w|R), proportional to the sum over the feedback documents
+    of P(w|d) = tf(w, d) / |d|, weighted by their shares of the first scores. Its most probable terms, scaled to a sum
+    of 1, are mixed with the query's own distribution (Abdul-Jaleel et al. 2004): (1 - weight) P(w|q) + weight P(w|R).
+    The defaults are Anserini's.
+    """
+
+    feedback_documents: int = Field(10, ge=1, description="first answers whose words are read")
+    feedback_terms: int = Field(10, ge=1, description="terms of highest probability that are added")
+    feedback_weight: float = Field(0.5, ge=0, le=1, description="share of the relevance model in the new query")
+
+    @field_validator("variant")
+    @classmethod
+    def _is_a_plain_sum(cls, variant: Variant, info: ValidationInfo) -> Variant:  # noqa: ARG003
+        if variant not in _VARIANTS:
+            raise ValueError(f"queries with weights need one of {', '.join(_VARIANTS)}")
+        return variant
+
+    def fit(self, collection: Collection) -> Self:
+        super().fit(collection)
+        self._documents = collection.documents
+        self._terms = self._counted(
+            [self._vocabulary.known(self._analyser.terms(text)) for text in collection.texts()]
+        )
+        return self
+
+    def _counted(self, texts: Sequence[Sequence[int]]) -> "csr_array":
+        """Shape [texts, terms]: how often each term occurs."""
+        from scipy.sparse import csr_array
+
+        offsets = np.cumsum([0, *map(len, texts)])
+        terms = np.fromiter((term for text in texts for term in text), np.int64, offsets[-1])
+        counts = csr_array((np.ones(len(terms)), terms, offsets), shape=(len(texts), len(self._vocabulary)))
+        counts.sum_duplicates()
+        return counts
+
+    def answer(self, queries: Sequence[Query], read: Sequence[Sequence[int]], k: int) -> Rankings:
+        first = super().answer(queries, read, self.feedback_documents)
+        first = first.canonical(queries, self._documents, self.feedback_documents)
+        asked = _distributions(self._counted(read))
+        lists = [self._expanded(asked[[line]], *first.of(line)) for line in range(len(queries))]
+        return Rankings.concatenate(
+            [
+                Rankings.from_scores([query], self._weighted_scores(*weighted), k)
+                for query, weighted in zip(queries, lists, strict=True)
+            ]
+        )
+
+    def _expanded(self, query: "csr_array", rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The terms of the new query, each once, and their weights."""
+        if not len(rows) or scores.sum() <= 0:
+            return query.indices, query.data
+        model = (scores / scores.sum()) @ _distributions(self._terms[rows])
+        best = np.lexsort((np.arange(len(model)), -model))[: self.feedback_terms]
+        best = best[model[best] > 0]
+        mixed = np.zeros(len(model))
+        mixed[best] = self.feedback_weight * model[best] / model[best].sum()
+        mixed[query.indices] += (1 - self.feedback_weight) * query.data
+        terms = np.flatnonzero(mixed)
+        return terms, mixed[terms]
+
+    def _weighted_scores(self, terms: np.ndarray, weights: np.ndarray) -> "csr_array":
+        """Shape [1, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
+        from scipy.sparse import csr_array, hstack
+
+        if not len(terms):
+            return csr_array((1, self.documents))
+        single = [[term] for term in terms.tolist()]
+        blocks = [self._index.scores(single, number) for number in range(len(self._index.blocks))]
+        return csr_array(weights[None, :]) @ hstack(blocks, format="csr")
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        save_ids(folder, self._documents)
+        for name in ("data", "indices", "indptr"):
+            np.save(folder / f"forward-{name}.npy", getattr(self._terms, name))
+
+    def load(self, folder: Path) -> None:
+        from scipy.sparse import csr_array
+
+        super().load(folder)
+        self._documents = load_ids(folder)
+        parts = (
+            np.load(folder / f"forward-{name}.npy", allow_pickle=False) for name in ("data", "indices", "indptr")
+        )
+        self._terms = csr_array(tuple(parts), shape=(len(self._documents), len(self._vocabulary)))
+
+
+def _distributions(counts: "csr_array") -> "csr_array":
+    """Rows scaled to a sum of 1; a row without any stays so."""
+    from scipy.sparse import diags_array
+
+    return diags_array(1 / np.maximum(counts.sum(axis=1), 1)).tocsr() @ counts

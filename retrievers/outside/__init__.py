@@ -1,0 +1,1 @@
+"""Systems that answer elsewhere: files, functions, servers and other libraries."""

@@ -1,0 +1,77 @@
+"""RM3 is the formula of the papers, term by term."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+from retrievers.lexical.bm25 import BM25
+from retrievers.lexical.rm3 import RM3
+
+
+def naive(collection: Collection, query: Query, documents: int, terms: int, weight: float) -> dict[str, float]:
+    """Scores by document id: Lavrenko and Croft's relevance model, mixed as Abdul-Jaleel et al. do."""
+    bm25 = BM25().fit(collection)
+    read = [bm25._analyser.terms(text) for text in collection.texts()]
+    known = {term for words in read for term in words}
+    first = bm25.rankings([query], documents)
+    model: Counter[str] = Counter()
+    for row, score in zip(first.rows.tolist(), first.scores.tolist(), strict=True):
+        for term, count in Counter(read[row]).items():
+            model[term] += score / first.scores.sum() * count / len(read[row])
+    order = bm25._vocabulary.known
+    best = sorted(model, key=lambda term: (-model[term], order([term])))[:terms]
+    mass = sum(model[term] for term in best)
+    asked = Counter(term for term in bm25._analyser.terms(query.text) if term in known)
+    mixed: Counter[str] = Counter()
+    for term in best:
+        mixed[term] += weight * model[term] / mass
+    for term, count in asked.items():
+        mixed[term] += (1 - weight) * count / asked.total()
+    scores: Counter[str] = Counter()
+    for term, share in (+mixed).items():
+        single = bm25._index.scores([order([term])])
+        for row, value in zip(single.indices.tolist(), single.data.tolist(), strict=True):
+            scores[collection.documents[row].id] += share * value
+    return scores
+
+
+@pytest.mark.parametrize(("documents", "terms", "weight"), [(3, 5, 0.5), (10, 10, 0.8), (1, 3, 1.0)])
+def test_scores_are_those_of_the_formula(learnable: Collection, documents: int, terms: int, weight: float) -> None:
+    rm3 = RM3(feedback_documents=documents, feedback_terms=terms, feedback_weight=weight).fit(learnable)
+    for query in learnable.queries()[:5]:
+        expected = naive(learnable, query, documents, terms, weight)
+        found = rm3.rankings([query], len(learnable))
+        scores = dict(zip(learnable.documents.ids(found.rows), found.scores.tolist(), strict=True))
+        assert scores == pytest.approx(expected)
+
+
+def test_without_feedback_the_order_is_that_of_bm25(learnable: Collection) -> None:
+    queries = learnable.queries()
+    plain, fed = (one.fit(learnable).rankings(queries, 20) for one in (BM25(), RM3(feedback_weight=0)))
+    assert plain.rows.tolist() == fed.rows.tolist()
+
+
+def test_it_finds_what_shares_no_word_with_the_query(learnable: Collection) -> None:
+    queries = learnable.queries()
+    plain, fed = (one.fit(learnable).rankings(queries, 30) for one in (BM25(), RM3()))
+    assert fed.lengths.sum() > plain.lengths.sum()
+
+
+def test_a_query_of_unknown_words_has_no_answer(learnable: Collection) -> None:
+    assert len(RM3().fit(learnable).rankings(["qwertyuiop"]).rows) == 0
+
+
+def test_it_answers_alike_from_its_saved_index(learnable: Collection, tmp_path: Path) -> None:
+    rm3, loaded = RM3().fit(learnable), RM3()
+    rm3.save(tmp_path)
+    loaded.load(tmp_path)
+    before, after = (one.retrieve(learnable.queries(), 10) for one in (rm3, loaded))
+    assert before.scores.tolist() == after.scores.tolist()
+
+
+def test_variants_that_are_no_plain_sum_are_refused() -> None:
+    with pytest.raises(BenchError, match="queries with weights need one of lucene, robertson, atire"):
+        RM3(variant="bm25+")

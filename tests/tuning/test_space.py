@@ -1,0 +1,98 @@
+"""The space of a search: how it is written, and how its points are spread."""
+
+from collections import Counter
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from bench.errors import BenchError
+from bench.options import Options
+from bench.tuning.space import Choice, Range, parse_space, points
+
+
+class Training(Options):
+    rate: float = Field(1e-3, gt=0)
+
+
+class System(Options):
+    seed: int = 0
+    depth: int = 1
+    weight: float = 0.5
+    loss: Literal["square", "hinge"] = "square"
+    training: Training = Field(default_factory=Training)
+
+
+def test_a_space_has_ranges_and_choices() -> None:
+    written = ["depth=1..4", "weight=0..1", "training.rate=1e-4..1e-2:log", "loss=square,hinge"]
+    assert parse_space(System, written) == {
+        "depth": Range(1, 4, log=False, whole=True),
+        "weight": Range(0, 1, log=False, whole=False),
+        "training.rate": Range(1e-4, 1e-2, log=True, whole=False),
+        "loss": Choice(("square", "hinge")),
+    }
+    assert parse_space(System, {"depth": "1..4"}) == parse_space(System, written[:1])
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ([], "there is nothing to search; give --space OPTION=LOW..HIGH"),
+        (["depths=1..4"], "unknown option 'depths': did you mean depth?"),
+        (["training=1..4"], "unknown option 'training'"),
+        (["depth"], "--space depth: write OPTION=LOW..HIGH"),
+        (["depth=4..1"], "--space depth=4..1: a range needs a lower end below the upper one"),
+        (["weight=0..1:log"], "a range needs a lower end above 0 and below the upper one"),
+        (["depth=1..2.5"], "the option takes whole numbers; give whole ends"),
+        (["weight=1"], "--space weight=1: write OPTION=LOW..HIGH"),
+        (["loss=square,square"], "--space loss=square,square: write"),
+        (["weight=1..x"], "--space weight=1..x: write"),
+        (["depth=1..2", "depth=1,2"], "--space depth is given twice"),
+        (["seed=0..9"], "a seed is no choice"),
+    ],
+)
+def test_what_is_no_space_is_told_in_a_line(written: list[str], told: str) -> None:
+    with pytest.raises(BenchError) as error:
+        parse_space(System, written)
+    assert told in str(error.value)
+
+
+@given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.floats(0, 1, exclude_max=True))
+def test_every_draw_lies_in_its_range(low: float, factor: float, log: bool, share: float) -> None:
+    one = Range(low, low * factor, log, whole=False)
+    assert low * 0.999 <= one.at(share) <= low * factor * 1.001
+
+
+def test_whole_numbers_are_equally_likely_at_both_ends() -> None:
+    drawn = Counter(Range(1, 4, log=False, whole=True).at(share) for share in (np.arange(400) + 0.5) / 400)
+    assert drawn == {1: 100, 2: 100, 3: 100, 4: 100}
+
+
+def test_a_logarithmic_range_has_its_geometric_mean_in_the_middle() -> None:
+    assert Range(1e-4, 1e-2, log=True, whole=False).at(0.5) == 1e-3
+    assert Range(16, 256, log=True, whole=True).at(0.5) == 63
+
+
+def test_points_cover_every_option_evenly() -> None:
+    space = {"weight": Range(0, 1, log=False, whole=False), "loss": Choice(("square", "hinge"))}
+    drawn = list(islice(points(space, 0), 16))
+    quarters = Counter(int(4 * point["weight"]) for point in drawn)
+    assert set(quarters.values()) == {4}
+    assert set(Counter(point["loss"] for point in drawn).values()) == {8}
+
+
+def test_the_seed_decides_the_points_and_more_begin_with_the_same() -> None:
+    space = {"weight": Range(0, 1, log=False, whole=False), "depth": Range(1, 4, log=False, whole=True)}
+    few, more, other = (list(islice(points(space, seed), size)) for seed, size in ((1, 5), (1, 9), (2, 5)))
+    assert more[:5] == few
+    assert other != few
+
+
+def test_a_small_space_is_tried_once_through() -> None:
+    space = {"depth": Range(1, 3, log=False, whole=True), "loss": Choice(("square", "hinge"))}
+    drawn = [tuple(point.values()) for point in points(space, 0)]
+    assert sorted(drawn) == [(depth, loss) for depth in (1, 2, 3) for loss in ("hinge", "square")]
