@@ -104,7 +104,7 @@ class SequenceTrainingOptions(TrainingOptions):
     updates: int = Field(
         0,
         ge=0,
-        description="in place of `epochs`: as many passes as make so many training steps, at least; 0: `epochs`",
+        description="in place of `epochs`: as many passes as make so many training steps; 0: none",
     )
     patience: int = Field(
         0, ge=0, description="passes without a better validation MRR@10 after which training stops; 0: it does not"
