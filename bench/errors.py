@@ -48,6 +48,10 @@ class InvalidOutput(BenchError):
     """What a system gave as an answer and is none."""
 
 
+class CannotAdd(BenchError):
+    """Documents for a system that takes none after its fit."""
+
+
 class Busy(BenchError):
     """What another run holds."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from bench.collections.collection import Query
+from bench.collections.collection import Collection, Query
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +62,18 @@ class ScoresDocuments(Protocol):
 
     def score(self, queries: Sequence[Query], rows: "Sequence[np.ndarray]") -> "Sequence[np.ndarray]":
         """For each query the scores of the documents in its array of collection rows, in that order."""
+
+
+@runtime_checkable
+class TakesDocuments(Protocol):
+    """It takes new documents after its fit."""
+
+    def add(self, documents: Collection) -> None:
+        """Take more documents, whose rows go on after those that it has; they come without queries.
+
+        What it has learned stays: only what the documents themselves say may be added. Raises CannotAdd where its
+        options, or an index that was loaded, leave no way to.
+        """
 
 
 @runtime_checkable

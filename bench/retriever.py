@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, PrivateAttr
 
 from bench import registry
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Query, with_more
 from bench.errors import BenchError, NotFittedError, UnknownName
 from bench.hits import Hits
 from bench.options import Options
@@ -233,7 +233,21 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+def _grows(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def add(self: Retriever, documents: Collection) -> None:
+        with self._inside() as outermost:
+            if outermost and not self._fitted:
+                raise NotFittedError(type(self).__name__)
+            if outermost and self._fitted_on is not None:
+                self._fitted_on = with_more(self._fitted_on, documents)
+            method(self, documents)
+
+    return add
+
+
 _GUARDS = {
+    "add": _grows,
     "fit": _fits,
     "load": _loads,
     **dict.fromkeys(("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers),

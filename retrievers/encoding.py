@@ -135,6 +135,13 @@ class DistinctTexts:
         return vectors
 
 
+def numbered(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The different texts in the order of their first occurrence, and the number of each text's; for few of them."""
+    numbers: dict[str, int] = {}
+    place = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return list(numbers), np.array(place, dtype=np.int64)
+
+
 class Holders:
     """Which documents hold each distinct text. `place`, of shape [documents], has the text of each document."""
 
@@ -142,6 +149,15 @@ class Holders:
         self.place = place
         self._documents = np.argsort(place, kind="stable")
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
+
+    @property
+    def texts(self) -> int:
+        """How many distinct texts there are."""
+        return len(self._starts) - 1
+
+    def and_then(self, place: np.ndarray) -> "Holders":
+        """With further documents, whose texts are numbered from 0 behind the texts that are there."""
+        return Holders(np.concatenate([self.place, place + self.texts]))
 
     def hits(self, texts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The documents that hold the found texts, with their scores."""

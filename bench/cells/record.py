@@ -125,6 +125,7 @@ FailureKind = Literal[
     "crashed",
     "invalid output",
     "interrupted",
+    "cannot add",
     "bad input",
     "error",
 ]

@@ -7,7 +7,7 @@ not become eight million Python objects. `bench.collections.writer` makes such a
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
@@ -170,6 +170,14 @@ class Documents(Sequence[Document]):
         column = self._table.column("id")
         return (column if rows is None else column.take(pa.array(rows, type=pa.int64()))).to_pylist()
 
+    def take(self, rows: np.ndarray) -> "Documents":
+        """Some of them, in the order of `rows`."""
+        return Documents(self._table.take(pa.array(rows, type=pa.int64())))
+
+    def and_then(self, others: "Documents") -> "Documents":
+        """These, and after them the others."""
+        return Documents(pa.concat_tables([self._table, others._table]))
+
     @cached_property
     def rows(self) -> Mapping[str, int]:
         """Row by document id: a dictionary, which is fastest, unless there are too many for one."""
@@ -279,6 +287,43 @@ class Collection:
             split_qrels={s: q for s, q in self.split_qrels.items() if s not in hidden},
             notes=self.notes,
         )
+
+
+def part_of(collection: Collection, rows: np.ndarray, *, asked: bool) -> Collection:
+    """Some documents, in the order of `rows`; if `asked`, with the queries that have a relevant one among them."""
+    places = np.full(len(collection), -1, dtype=np.int64)
+    places[rows] = np.arange(len(rows))
+    queries: dict[str, Sequence[Query]] = {}
+    qrels: dict[str, Qrels] = {}
+    for split in collection.splits if asked else ():
+        every = collection.qrels(split)
+        owners = np.repeat(np.arange(len(every.query_ids)), np.diff(every.offsets))
+        kept = places[every.rows] >= 0
+        relevant = kept & (every.grades >= collection.rules.minimum_relevance)
+        positions = np.unique(owners[relevant])
+        inside = kept & np.isin(owners, positions)
+        counts = np.bincount(np.searchsorted(positions, owners[inside]), minlength=len(positions))
+        queries[split] = [collection.queries(split)[position] for position in positions]
+        qrels[split] = Qrels(
+            query_ids=[query.id for query in queries[split]],
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            rows=places[every.rows[inside]],
+            grades=every.grades[inside],
+        )
+    return Collection(
+        name=collection.name,
+        documents=collection.documents.take(rows),
+        rules=collection.rules,
+        digest=digest_data({"of": collection.digest, "rows": rows.tolist(), "asked": asked}),
+        split_queries=queries,
+        split_qrels=qrels,
+    )
+
+
+def with_more(collection: Collection, more: Collection) -> Collection:
+    """A collection with the documents of another after its own, and its own queries."""
+    documents = collection.documents.and_then(more.documents)
+    return replace(collection, documents=documents, digest=digest_data([collection.digest, more.digest]))
 
 
 def read_collection(folder: Path, name: str, rules: Rules) -> Collection:

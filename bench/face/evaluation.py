@@ -18,13 +18,14 @@ from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.imported import other_queries
 from bench.protocols import identifier_groups
 from bench.rankings import Rankings, as_rankings
-from bench.runner.fitting import ask
+from bench.runner.fitting import ask, grow
 from bench.runner.plan import open_task
 from bench.settings import parse_query
 from bench.suite import TaskEntry
 from bench.tasks import Task
 from bench.tasks.exam import Evaluation, Exam
 from bench.trec import read_run
+from bench.workplace import Workplace
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,11 @@ def _identity(entrant: Entrant, collection: Collection) -> Identity:
 def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
     if entrant.system is None:
         return exam.evaluate(_answers(entrant.answers, exam))
-    answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
+    if exam.stages:
+        anew = type(entrant.system).from_options(entrant.name, entrant.system.options())
+        answers = grow(anew, exam, Workplace.temporary()).rankings
+    else:
+        answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
     found = exam.evaluate(answers, identifier_groups(entrant.system))
     return found.without(exam.barred(entrant.system.family, weights_of(entrant.system).values()))
 

@@ -33,14 +33,14 @@ from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.runner.cost import PartTimes, PeakMemory, Stopwatch, measure_latency
 from bench.runner.first_answers import check_first_answers, keep_first_answers
-from bench.runner.fitting import ask, bound_threads, fit, load
+from bench.runner.fitting import ask, bound_threads, fit, grow, load
 from bench.runner.parts import CellWorkplace
 from bench.runner.plan import Cell, PlannedTask, open_task
 from bench.runner.problems import problem_of
 from bench.runner.processor import ProcessorWatch
 from bench.store import folder_bytes, new_folder
 from bench.tasks.exam import Exam
-from bench.workplace import common_folder
+from bench.workplace import Workplace, common_folder
 
 _FEW = 8
 """Questions that are asked before any is counted."""
@@ -63,7 +63,7 @@ class _Answered:
     rankings: Rankings
     cost: TaskCost
     facts: dict[str, Any] = field(default_factory=dict)
-    ceiling: Sequence[Count] = ()
+    counts: Sequence[Count] = ()
 
 
 def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]:
@@ -80,8 +80,9 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]
     if left:
         with suppress(Exception):  # the task's own process meets it again and tells
             exam = open_task(left[0].name, left[0].options).on(collection)
-            answers = ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
-            keep_first_answers(cell.folder, left[0].folder.name, answers)
+            if not exam.stages:
+                answers = ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
+                keep_first_answers(cell.folder, left[0].folder.name, answers)
     return {}
 
 
@@ -89,6 +90,10 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
     """Load the system, answer one task, and write what that was worth. Raises whatever the retriever raises."""
     collection = _collection(cell)
     exam = open_task(planned.name, planned.options).on(collection)
+    if exam.stages:
+        retriever = _constructed(cell, setting, tell)
+        _evaluate(cell, _grow(planned, exam, retriever, cell, setting), retriever, collection, setting)
+        return
     tell("loading index", 0, 1)
     with _refused_answers():
         ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
@@ -166,7 +171,11 @@ def _answer_here(cell: Cell, retriever: Retriever, collection: Collection, setti
     for planned in (task for task in cell.tasks if not task.done):
         try:
             exam = open_task(planned.name, planned.options).on(collection)
-            answered.append(_answer(planned, exam, retriever, None, None))
+            if exam.stages:
+                anew = type(retriever).from_options(cell.system, cell.identity.options)
+                answered.append(_grow(planned, exam, anew, cell, setting))
+            else:
+                answered.append(_answer(planned, exam, retriever, None, None))
         except Exception as error:
             traceback.print_exc()
             problems[planned.name] = problem_of(error)
@@ -177,6 +186,25 @@ def _answer_here(cell: Cell, retriever: Retriever, collection: Collection, setti
             traceback.print_exc()
             problems[one.planned.name] = problem_of(error)
     return problems
+
+
+def _grow(planned: PlannedTask, exam: Exam, retriever: Retriever, cell: Cell, setting: Setting) -> _Answered:
+    """Have a system that is not yet fitted answer an exam whose collection it is given in parts."""
+    retriever.progress(f"{planned.name}: fitting a part", 0, 1)
+    processor = ProcessorWatch()
+    workplace = Workplace(checkpoints_folder(cell.folder), common_folder(setting.threads))
+    grown = grow(retriever, exam, workplace)
+    shutil.rmtree(workplace.checkpoints, ignore_errors=True)
+    seconds = Count(
+        "milliseconds to add a document",
+        grown.seconds_per_document * 1000,
+        "milliseconds that a document took to be added",
+        "ms / added document",
+        kind="amount",
+        needs_scores=True,
+    )
+    cost = TaskCost(others_share=processor.others_share)
+    return _Answered(planned, exam, grown.rankings, cost, counts=[seconds])
 
 
 def _answer(
@@ -233,7 +261,7 @@ def _evaluate(
         planned.options,
         exam,
         evaluation,
-        counts=[*evaluation.counts, *answer_counts(answered.facts), *answered.ceiling, *parts_counts(answered.cost)],
+        counts=[*evaluation.counts, *answer_counts(answered.facts), *answered.counts, *parts_counts(answered.cost)],
         cost=answered.cost,
         environment=environment(setting.threads, setting.argv),
     )

@@ -4,6 +4,7 @@ from bench.cells.record import FailureKind, Problem
 from bench.errors import (
     BenchError,
     Busy,
+    CannotAdd,
     CannotImport,
     DiskFull,
     InvalidOutput,
@@ -21,6 +22,7 @@ _KINDS: tuple[tuple[type[BaseException], FailureKind], ...] = (
     (RemoteFailure, "remote failure"),
     (MemoryError, "out of memory"),
     (InvalidOutput, "invalid output"),
+    (CannotAdd, "cannot add"),
     (Busy, "error"),
     (DiskFull, "error"),
     (UnusableClass, "error"),

@@ -6,10 +6,25 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Documents, Query
 from bench.measures.interval import figure_of
 from bench.measures.measure import Count, Figure, Instrument, Measure
 from bench.rankings import Rankings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a collection that a system is given before it is asked some of an exam's questions.
+
+    given: for the first stage what the system is fitted on, with training queries; later only documents
+    documents: all that the system has by then, in its order
+    asked: which of the exam's questions are asked then
+    """
+
+    given: Collection
+    documents: Documents
+    asked: slice
+
 
 _BARRED = "it is the judge of {value} measures itself and has no figures of them"
 
@@ -60,6 +75,7 @@ class Exam(ABC):
     instrument: what the primary measure is measured with, if anything
     second_instrument: another that is measured with beside it
     units: what questions have in common, as in `Evaluation`
+    stages: parts of the collection that a system is given one after the other; empty for the whole at once
     """
 
     collection: Collection
@@ -73,6 +89,7 @@ class Exam(ABC):
     instrument: Instrument | None = None
     second_instrument: Instrument | None = None
     units: Sequence[str] | None = field(default=None, repr=False)
+    stages: Sequence[Stage] = field(default=(), repr=False)
 
     @property
     def primary(self) -> Measure:

@@ -21,6 +21,7 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
+    numbered,
     open_array,
     prompt_of,
     refuse_textless,
@@ -119,6 +120,17 @@ class SBERT(Sharded, FineTuned):
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
         return self
+
+    def add(self, documents: Collection) -> None:
+        """Encode the documents and append their vectors; the encoder stays."""
+        texts, place = numbered(documents.texts())
+        vectors = self._encode_documents(texts)
+        self._holders = self._holders.and_then(place)
+        self._counts["distinct_texts"] += len(texts)
+        if self.index.exact:
+            self._hold(np.concatenate([self._vectors.cpu().numpy(), vectors]))
+        else:
+            self._neighbours.add(vectors)
 
     def _method(self, model: "SentenceTransformer") -> "Method":
         from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator

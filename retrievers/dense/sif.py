@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
 from retrievers.dense.token_vectors import Layer, TokenVectors, WordPieces, Words
 from retrievers.dense.word_files import read_counts, read_vectors
-from retrievers.encoding import DistinctTexts, Holders, open_array, refuse_textless
+from retrievers.encoding import DistinctTexts, Holders, numbered, open_array, refuse_textless
 from retrievers.sharding import Hits, Sharded, even_blocks
 
 CORPUS = "corpus"
@@ -93,6 +93,12 @@ class SIF(ModelOptions, Sharded):
                 f"is left without {self.remove} singular vectors; change sif.vectors or sif.remove"
             )
         return self
+
+    def add(self, documents: Collection) -> None:
+        """Append the documents' vectors; frequencies and common components stay those of the fit."""
+        texts, place = numbered(documents.texts())
+        vectors = np.concatenate([self._vectors, self.embed(texts)])
+        self._set_documents(vectors, self._holders.and_then(place).place)
 
     def _open_model(self) -> TokenVectors:
         if self.vectors == PIECES:

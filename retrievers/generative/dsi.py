@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection
+from bench.errors import CannotAdd
 from retrievers.generative.docids import atomic, naive, semantic
 from retrievers.generative.naming import Named
 from retrievers.generative.retriever import GenerativeRetriever
@@ -29,3 +30,22 @@ class DSI(GenerativeRetriever):
         if self.docid == "naive":
             return Named(naive(len(collection), self.seed))
         return Named(semantic(vectors, self.branch, self.leaf_size, self.max_levels, self.seed))
+
+    def add(self, documents: Collection) -> None:
+        """Name the documents by what was learned, without training: the clusters stay, and each gets an output row.
+
+        Raises CannotAdd for naive identifiers, and where the documents' vectors are not known (an index was loaded).
+        """
+        from retrievers.generative.encoders import mean_vectors
+        from retrievers.generative.growing import more_atomic, more_semantic, same_states, take_over, turned
+
+        if self.docid == "naive":
+            raise CannotAdd("dsi cannot name more documents by naive numbers; take docid=semantic or atomic")
+        if self._vectors is None:
+            raise CannotAdd("dsi does not know its documents' vectors once it is loaded; fit it again")
+        before, learned = self._named.identifiers, self._model.learned()
+        new = turned(mean_vectors(self.encoder, documents, self.workplace, self.progress), self._turn)
+        more = more_atomic(before, len(new)) if self.docid == "atomic" else more_semantic(before, self._vectors, new)
+        self._hold(Named(more), np.concatenate([self._vectors, new]), self._turn)
+        take_over(self._model.learned(), learned, same_states(before, more))
+        self._model.eval()

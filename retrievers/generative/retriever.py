@@ -205,7 +205,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.heads import prefix_start
         from retrievers.generative.model import IdentifierModel, is_tuned
 
-        self._named = named
+        self._named, self._vectors, self._turn = named, vectors, turn
         trie = named.identifiers.trie()
         rank = self.spread_rank if self.start == "second-order" else 0
         starts = self.decoder.head == "prefix" and self.start != "random" and not self.encoder.generates

@@ -5,6 +5,7 @@ import string
 import tempfile
 from collections.abc import Sequence
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -23,6 +24,7 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
+    numbered,
     open_array,
     prompt_of,
     refuse_textless,
@@ -191,6 +193,23 @@ class ColBERT(Sharded, FineTuned):
             self.progress("indexing", 0, 1)
             self._token_index = ann.ivf_bytes(self._vectors, self.index.lists, self.seed)
             self.progress("indexing", 1, 1)
+
+    def add(self, documents: Collection) -> None:
+        """Encode the documents and sort their vectors in among the others, by length."""
+        texts, place = numbered(documents.texts())
+        markers = len(self._encode_documents([""])[0])
+        new = [one if len(one) > markers else one[:0] for one in self._encode_documents(texts)]
+        there = [self._vectors[first:last] for first, last in pairwise(self._offsets.tolist())]
+        every = [*there, *(one.astype(self.storage) for one in new)]
+        lengths = np.array(list(map(len, every)))
+        order = np.argsort(lengths, kind="stable")
+        position = np.empty(len(order), dtype=np.int64)
+        position[order] = np.arange(len(order))
+        self._vectors = np.concatenate([every[text] for text in order])
+        self._divide(np.concatenate([[0], np.cumsum(lengths[order])]))
+        self._holders = Holders(position[self._holders.and_then(place).place])
+        self._counts["distinct_texts"] += len(texts)
+        self._index_candidates()
 
     @property
     def documents(self) -> int:

@@ -9,7 +9,7 @@ import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
-from bench.errors import BenchError
+from bench.errors import BenchError, CannotAdd
 from bench.words import WORD
 from retrievers.encoding import refuse_textless
 from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
@@ -100,6 +100,15 @@ class BM25(Sharded):
         self._index.index(documents, len(self._vocabulary))
         self.progress("indexing", 1, 1)
         return self
+
+    def add(self, documents: Collection) -> None:  # noqa: ARG002
+        """As if fitted on all: a document's share of each term follows idf, so that the index is made anew.
+
+        Raises CannotAdd where the documents are not known (an index was loaded).
+        """
+        if self.fitted_on is None:
+            raise CannotAdd("bm25 does not know its documents once it is loaded; fit it again")
+        self.fit(self.fitted_on)
 
     def _start(self, language: str, vocabulary: Vocabulary) -> None:
         self._language = language

@@ -14,7 +14,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import SPLADE_TINY
-from retrievers.encoding import DistinctTexts, Encode, Holders, open_array, refuse_textless
+from retrievers.encoding import DistinctTexts, Encode, Holders, numbered, open_array, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 from retrievers.sharding import Hits, Sharded
 from retrievers.workers import WorkerOptions, at_work
@@ -71,6 +71,14 @@ class SPLADE(WorkerOptions, Sharded):
         if not any(len(block.weights) for block in self._postings):
             raise BenchError(f"no document of {collection.name} has a word of any weight; choose another model")
         return self
+
+    def add(self, documents: Collection) -> None:
+        """Append the documents' postings as a block; no weight depends on other documents."""
+        texts, place = numbered(documents.texts())
+        block = _heaviest(self.encoder.weights(texts, "document"), self.document_words).tocsc()
+        self._postings = [*self._postings, _Postings(block.data, block.indices, block.indptr)]
+        self._bounds = np.append(self._bounds, self._bounds[-1] + len(texts))
+        self._holders = self._holders.and_then(place)
 
     @contextmanager
     def _document_encoder(self) -> "Iterator[Encode[csr_array]]":

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.measures.measure import Instrument
 from bench.models import MINILM, SPLADE_TINY, find_weights
 from bench.rankings import Rankings
+from bench.retriever import construct
 from bench.tasks import relevance as module
 from bench.tasks.exam import Evaluation
 from bench.tasks.judges.base import Judge
@@ -212,3 +214,14 @@ def test_a_rate_of_0_is_no_certainty(numbers: Collection, judge: Reads) -> None:
     figure = evaluated(task(), numbers, [best] * 40).figures[1]
     assert (figure.low, figure.value) == (0, 0)
     assert 0.05 < figure.high < 0.12
+
+
+@pytest.mark.slow
+def test_a_judge_that_shares_nothing_finds_many_more_failures_than_bm25s_rank_1_shows() -> None:
+    """BM25's answers on pydoc-1k under BM25 against the hidden summaries, 50 random documents each."""
+    collection = open_dataset("pydoc-1k").collection
+    exam = Relevance(judge="own-queries", second_judge="none", draws=50).on(collection)
+    system = construct("bm25", {}).fit(collection)
+    found = {one.measure: one.value for one in exam.evaluate(system.retrieve(exam.queries, exam.reach)).figures}
+    expected = {"fail@1": 0.06, "fail@2": 0.14, "fail@5": 0.26, "fail@10": 0.28}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=0.015)

@@ -5,14 +5,16 @@ import re
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Document
 from bench.collections.sources import Source
+from bench.collections.sources.near_copies import near_copies
 from bench.collections.sources.packages import (
     DISTRIBUTIONS,
     NOT_THE_LIBRARY,
@@ -63,7 +65,8 @@ class Pydoc(Source):
     colon, or whose body has fewer than 30 words, and whatever has a private name.
 
     Sources are parsed, never imported or run. The content depends on the installed versions, so figures
-    compare only under one fingerprint. A hash of the document's name puts a query into `test` (2 in 10),
+    compare only under one fingerprint. Near copies stay unless they are left out; how many queries of `test` have
+    one, which may answer them as well, is told. A hash of the document's name puts a query into `test` (2 in 10),
     `dev` (1 in 10) or `train`, whatever else is in the collection.
     """
 
@@ -71,6 +74,10 @@ class Pydoc(Source):
         "core",
         description="core: standard library, numpy, scipy; large: also scikit-learn, pandas, torch and transformers, "
         "those that are installed",
+    )
+    near_copies: Literal["keep", "leave-out"] = Field(
+        "keep",
+        description="docstrings that share 7 in 10 of their words, in summary and body, with an earlier one by name",
     )
     sample: int = Field(0, ge=0, description="number of documents, chosen by a hash of their names; 0 for all")
 
@@ -83,7 +90,16 @@ class Pydoc(Source):
 
         Raises BenchError when `sample` asks for more documents than there are.
         """
-        docstrings = self._sampled(unambiguous(self._parsed(progress)))
+        docstrings = unambiguous(self._parsed(progress))
+        if self.near_copies == "leave-out":
+            docstrings = sorted(docstrings)
+            copies = {int(later) for _, later in _alike(docstrings)}
+            docstrings = [one for place, one in enumerate(docstrings) if place not in copies]
+            writer.note("near copies left out", len(copies))
+        docstrings = self._sampled(docstrings)
+        if self.near_copies == "keep":
+            doubled = {docstrings[place].name for pair in _alike(docstrings) for place in pair.tolist()}
+            writer.note("test queries with a near copy", sum(_split(name) == "test" for name in doubled))
         for docstring in docstrings:
             writer.document(Document(docstring.name, "", docstring.body), docstring.name)
         # A query is not called after its document, lest its id be the answer.
@@ -187,6 +203,10 @@ def unambiguous(docstrings: Iterable[Docstring]) -> list[Docstring]:
     summaries = Counter(_plain(d.summary) for d in everything)
     bodies = Counter(_plain(d.body) for d in everything)
     return [d for d in everything if summaries[_plain(d.summary)] == bodies[_plain(d.body)] == 1]
+
+
+def _alike(docstrings: Sequence[Docstring]) -> np.ndarray:
+    return near_copies([one.body for one in docstrings], [one.summary for one in docstrings])
 
 
 def _without_call(lines: list[str], names: set[str]) -> list[str]:

@@ -56,12 +56,16 @@ def colours_of(systems: Sequence[str]) -> Colours:
     return {name: number for number, name in enumerate(dict.fromkeys(systems)) if number < len(PALETTE)}
 
 
-def by_rank(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
-    """A line a system over the measures that the table shows, such as the failure at each rank."""
+def by_rank(block: Block, rows: Sequence[Row], colours: Colours, family: str = "") -> Chart:
+    """A line a system over the measures that the table shows, such as the failure at each rank.
+
+    Of several families of measures only the one called `family` is drawn.
+    """
     import altair as alt
 
     shown = [measure.name for measure in block.shown if any(measure.name in row.figures for row in rows)]
-    names = [name for name in shown if name.rpartition("@")[2].isdecimal()] or shown
+    ranked = [name for name in shown if re.fullmatch(rf"{family or '.*'}@\d+", name)]
+    names = sorted(ranked, key=lambda name: int(name.rpartition("@")[2])) or shown
     heads = {name.rpartition("@")[0] for name in names}
     shared = f"{heads.pop()}@" if len(heads) == 1 else ""
     ticks = {name: name.removeprefix(shared) for name in names}
@@ -86,7 +90,8 @@ def by_rank(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
         *([base.mark_area(opacity=0.12, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q")] if few else []),
         base.mark_line(strokeWidth=1.6, aria=False).encode(y=y, strokeDash=_system_dash(data, legend=coloured)),
     ]
-    title = f"{block.task.replace('_', ' ')} by rank" if shared else block.task.replace("_", " ")
+    over = "part" if family else "rank"
+    title = f"{block.task.replace('_', ' ')} by {over}" if shared else block.task.replace("_", " ")
     told = "shaded: 95 % intervals" if few else "intervals stand in the table"
     return Chart(title[:1].upper() + title[1:], drawn(layers, WIDTH, HEIGHT), [told])
 

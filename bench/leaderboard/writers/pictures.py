@@ -21,6 +21,9 @@ from bench.measures.beyond_accuracy import COVERAGE
 _BESIDE = ("exclusivity", "completeness")
 """Tasks whose figures are drawn side by side."""
 
+_OVER_TIME = {"dynamic": "A"}
+"""Tasks in which the collection grows, with the measures that are drawn over its parts."""
+
 _MOST = 4
 """Collections in the overview, one below the other."""
 
@@ -34,6 +37,8 @@ def block_charts(block: Block, colours: Colours) -> list[Chart]:
     rows = _with_figures(block)
     if not rows:
         return []
+    if block.task in _OVER_TIME:
+        return [by_rank(block, rows, colours, _OVER_TIME[block.task])]
     if not block.primary.higher_is_better and len(block.columns) > 1:
         return [by_rank(block, rows, colours)]
     timed = _on_one_machine(rows) if block.timed else []

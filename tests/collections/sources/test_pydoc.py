@@ -269,3 +269,13 @@ def test_parsing_imports_none_of_the_packages() -> None:
     count, imported = json.loads(run.stdout)
     assert count > 2000
     assert not [name for name in imported if name.partition(".")[0] in ("scipy", "tkinter", "antigravity", "turtle")]
+
+
+def test_near_copies_are_counted_or_left_out() -> None:
+    """An earlier docstring stays, and nothing else changes."""
+    whole, without = open_dataset("pydoc").collection, open_dataset("pydoc?near_copies=leave-out").collection
+    assert set(without.documents.ids()) < set(whole.documents.ids())
+    assert without.notes["near copies left out"] == len(whole) - len(without) > 0
+    share = whole.notes["test queries with a near copy"] / len(whole.queries())
+    assert 0.05 < share < 0.15
+    assert open_dataset("pydoc?sample=1000").collection.notes["test queries with a near copy"] < 10
