@@ -75,8 +75,9 @@ class SharedHead(nn.Module):
         """Shape [..., dimension]: what the decoder reads of the tokens of a level."""
         return self.embeddings[level % len(self.embeddings)](tokens)
 
-    def ask(self, _directions: Tensor) -> None:
+    def ask(self, _directions: Tensor) -> Asked | None:
         """Nothing is known of a query but what the decoder sees."""
+        return None
 
     def forward(self, hidden: Tensor, _asked: Asked | None, level: int, _states: Tensor) -> Tensor:
         """Logits of shape [..., vocabulary] for the tokens of a level, from hidden states [..., dimension]."""
@@ -136,7 +137,7 @@ class PrefixHead(nn.Module):
         children = self.tables.children(level, states)
         wanted = self.project(hidden)
         if asked is not None:
-            wanted = wanted + asked.wanted.view(len(wanted), *[1] * (wanted.dim() - 2), -1)
+            wanted = wanted + asked.wanted.view(len(wanted), *[1] * (wanted.dim() - 2), wanted.shape[-1])
         logits = self._products(wanted, children.states, level)
         if asked is not None and asked.spreads is not None:
             nexts = children.states.clamp(min=0)

@@ -68,9 +68,10 @@ def _add_tokens(model: PreTrainedModel, tokens: int) -> None:
 
     The library would start all new ones at the old ones' mean, and they part only after thousands of updates.
     """
-    old = model.get_input_embeddings().num_embeddings
+    before: Any = model.get_input_embeddings()
+    old = int(before.num_embeddings)
     model.resize_token_embeddings(tokens, mean_resizing=False)
-    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    ends: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
     for weight in {id(end.weight): end.weight for end in ends}.values():
         weight[old:].normal_(std=float(weight[:old].std()))
 

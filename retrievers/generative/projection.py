@@ -27,6 +27,8 @@ class Projection(Learner):
     documents: shape [documents, dimension]
     """
 
+    documents: Tensor
+
     def __init__(self, documents: Tensor) -> None:
         super().__init__()
         self.register_buffer("documents", documents)

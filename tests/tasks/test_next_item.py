@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bench.collections.catalogue import open_dataset
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Document, Query, Rules, read_collection
+from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.registry import find
@@ -118,6 +119,20 @@ def test_the_definition_tells_the_protocol_and_how_the_data_were_made(make_seque
     assert definition.startswith("leave-one-out (test): each of 3 users has one relevant item among all 5")
     assert "items of the history are left out of the answer" in definition
     assert "users left out (fewer than 3 interactions): 1" in definition
+
+
+def test_histories_of_any_source_are_asked_also_without_anything_to_learn_from(tmp_path: Path) -> None:
+    with CollectionWriter(tmp_path) as writer:
+        for place in ("oslo", "bergen", "narvik"):
+            writer.document(Document(place, place, ""), "places")
+        writer.query("test", "ada", "", "users", ["oslo", "bergen"])
+        writer.judgement("test", "ada", "narvik", 1, "users")
+    exam = NextItem().on(read_collection(tmp_path, "places", Rules()))
+    assert exam.definition.startswith("(test): each of 1 users has one relevant item among all 3")
+    assert "fitted on" not in exam.definition
+    evaluation = exam.evaluate(Rankings.from_hits(exam.queries, [([2], [1.0])]))
+    assert not any("coverage" in count.name for count in evaluation.counts)
+    assert evaluation.values["Recall@10"].tolist() == [1]
 
 
 def test_a_search_collection_has_nothing_next(make_collection: Callable[..., Collection]) -> None:

@@ -133,7 +133,8 @@ class RecBole(SequenceSource):
             writer.note("files that are not read", ", ".join(unread))
 
     def _refuse_filters(self) -> None:
-        for name in ("minimum_interactions", "repeats", "maximum_users", "protocol", "incomplete"):
+        filters = ("minimum_interactions", "repeats", "maximum_users", "protocol", "incomplete")
+        for name in (*filters, "valid_from", "test_from"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise BenchError(
                     f"{self.folder} holds splits that somebody made, which are taken as they are; leave out ?{name}="

@@ -101,7 +101,11 @@ def test_a_question_is_read_to_its_end(fit: Any, make_collection: Any) -> None:
 
 def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: Collection) -> None:
     retriever = fit(
-        branch=3, leaf_size=5, decoder={"head": "shared"}, beams={"decoding": "free"}, training={"epochs": 1}
+        branch=3,
+        leaf_size=5,
+        decoder={"head": "shared"},
+        beams={"decoding": "free", "width": 10},
+        training={"epochs": 1},
     )
     answer(retriever, learnable)
     facts = retriever.answer_facts()
