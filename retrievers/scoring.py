@@ -67,7 +67,7 @@ class Scoring(Retriever):
         found: list[np.ndarray] = []
         for start in range(0, len(queries), step):
             span = slice(start, start + step)
-            found += map(_of_rows, _lines(self.scores(read[span])), rows[span])
+            found += map(of_rows, _lines(self.scores(read[span])), rows[span])
         return found
 
 
@@ -75,7 +75,7 @@ def _lines(scores: "np.ndarray | csr_array") -> "Iterator[np.ndarray | csr_array
     return (scores[[line]] for line in range(scores.shape[0]))
 
 
-def _of_rows(line: "np.ndarray | csr_array", rows: np.ndarray) -> np.ndarray:
+def of_rows(line: "np.ndarray | csr_array", rows: np.ndarray) -> np.ndarray:
     """Of one query's scores of all documents, shape [1, documents], those of some rows."""
     if isinstance(line, np.ndarray):
         return line[0, rows]

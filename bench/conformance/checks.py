@@ -5,7 +5,7 @@ too: who uses it would meet a traceback.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from bench.errors import BenchError, NotFittedError
 from bench.models import find_weights
 from bench.protocols import can_be_saved
 from bench.rankings import Rankings, as_rankings
+from bench.retriever import Retriever
 from bench.runner.first_answers import alike
 
 
@@ -274,12 +275,19 @@ def weights_are_declared(subject: Subject) -> None:
     with opened_files() as opened:
         fitted = subject.fit(world)
         subject.answers(fitted, world)
-    declared = [find_weights(name).folder.resolve() for name in fitted.weights()]
-    declared += [path.resolve() for path in fitted.files()]
+    systems = list(_with_parts(fitted))
+    declared = [find_weights(name).folder.resolve() for one in systems for name in one.weights()]
+    declared += [path.resolve() for one in systems for path in one.files()]
     own = [subject.folder().parent.resolve(), fitted.workplace.common.parent.resolve()]
     hidden = [path for path in _models(opened) if not any(path.is_relative_to(one) for one in [*declared, *own])]
     if hidden:
         raise Broken(f"it reads {_some(sorted(map(str, hidden)))}")
+
+
+def _with_parts(retriever: Retriever) -> Iterator[Retriever]:
+    yield retriever
+    for part in retriever.components():
+        yield from _with_parts(part)
 
 
 @check("facts", "what `facts` and `answer_facts` tell can be written as JSON", "give texts, numbers, lists, mappings")

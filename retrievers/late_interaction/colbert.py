@@ -214,18 +214,6 @@ class ColBERT(Scoring, FineTuned):
         spans = zip(self._offsets[texts], self._offsets[texts + 1], strict=True)
         return [self._vectors[start:stop].astype(np.float32) for start, stop in spans]
 
-    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
-        """Searches exactly: with index.kind=candidates too, every document is scored."""
-        parts = [
-            Rankings.from_scores([query], self._holders.spread(self._similarities([one], *self._tokens)), k)
-            for query, one in zip(queries, vectors, strict=True)
-        ]
-        return Rankings.concatenate(parts)
-
-    @property
-    def _tokens(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._vectors, self._offsets
-
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""
         near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.index.candidates_per_token)]

@@ -12,6 +12,7 @@ from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
 from retrievers.lexical.engines import Variant
+from retrievers.scoring import of_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -58,16 +59,20 @@ class RM3(BM25):
         return counts
 
     def answer(self, queries: Sequence[Query], read: Sequence[Sequence[int]], k: int) -> Rankings:
+        lines = self._expanded_scores(queries, read)
+        return Rankings.concatenate(
+            [Rankings.from_scores([query], line, k) for query, line in zip(queries, lines, strict=True)]
+        )
+
+    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return list(map(of_rows, self._expanded_scores(queries, self.read(queries)), rows))
+
+    def _expanded_scores(self, queries: Sequence[Query], read: Sequence[Sequence[int]]) -> "list[csr_array]":
+        """Of each query, shape [1, documents]."""
         first = super().answer(queries, read, self.feedback_documents)
         first = first.canonical(queries, self._documents, self.feedback_documents)
         asked = _distributions(self._counted(read))
-        lists = [self._expanded(asked[[line]], *first.of(line)) for line in range(len(queries))]
-        return Rankings.concatenate(
-            [
-                Rankings.from_scores([query], self._weighted_scores(*weighted), k)
-                for query, weighted in zip(queries, lists, strict=True)
-            ]
-        )
+        return [self._weighted_scores(*self._expanded(asked[[n]], *first.of(n))) for n in range(len(queries))]
 
     def _expanded(self, query: "csr_array", rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The terms of the new query, each once, and their weights."""
