@@ -13,12 +13,13 @@ from bench.seals import damage
 from bench.store import cache_root, folder_bytes, remove_drafts, remove_unused
 from bench.workplace import KEY
 
-_JUDGE = "judge's vectors"
+_JUDGE, _COPY = "judge's vectors", "copy of a cell"
 _PLACES = {
     "collections/*": "collection",
     "archives/*": "unpacked archive",
     "shared/*/*": "shared work",
     "judges/*/*": _JUDGE,
+    "stores/*/cells/*": _COPY,
 }
 """Where entries lie below the cache, and what they are unless they say so themselves."""
 
@@ -48,7 +49,12 @@ class Entry:
         return max(0.0, time.time() - self.used) / 86_400
 
     def damage(self) -> str:
-        """Which of its files is not as it was written, if any; reads them all."""
+        """Which of its files is not as it was written, if any; reads them all.
+
+        A copy of a cell is not looked at: its records have the digests, which are checked wherever one is read.
+        """
+        if self.kind == _COPY:
+            return ""
         parts = sorted(self.folder.glob("part-*")) if self.kind == _JUDGE else [self.folder]
         return next((problem for part in parts if (problem := damage(part))), "")
 
@@ -78,7 +84,7 @@ def _origin(folder: Path) -> tuple[str, str]:
             return next(iter(key)), str(key.get("of", ""))[:7]
     except (OSError, ValueError, LookupError, AttributeError, TypeError, StopIteration):
         return "", "what it is of cannot be read"
-    return "", folder.name if folder.parent.name == "collections" else folder.parent.name[:7]
+    return "", folder.name if folder.parent.name in ("collections", "cells") else folder.parent.name[:7]
 
 
 def to_prune(found: Sequence[Entry], older: float | None, above: float | None) -> list[Entry]:

@@ -41,6 +41,14 @@ class GeneratesIdentifiers(Protocol):
 
 
 @runtime_checkable
+class LimitsCodes(Protocol):
+    """The tokens of its identifiers are codes, of which there are so many on each level, used or not."""
+
+    def vocabularies(self) -> Sequence[int]:
+        """After `fit`: how many different codes each level may have."""
+
+
+@runtime_checkable
 class SharesIdentifiers(Protocol):
     """Several documents may have one identifier, so that it cannot tell them apart."""
 

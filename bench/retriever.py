@@ -236,7 +236,7 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
 _GUARDS = {
     "fit": _fits,
     "load": _loads,
-    **dict.fromkeys(("retrieve", "save", "docids", "identifier_groups", "score"), _answers),
+    **dict.fromkeys(("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers),
 }
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as short
@@ -107,7 +108,7 @@ def _mapping(path: Path) -> Any:
         return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror or error}; check the path") from None
-    except (ValueError, RuntimeError, EOFError, RecursionError) as error:
+    except (ValueError, RuntimeError, EOFError, RecursionError, zlib.error) as error:
         raise BenchError(f"{path} is not JSON, packed as its ending says ({error}); expected {_JSON}") from None
 
 

@@ -1,13 +1,15 @@
 """Words of a text in any script: what belongs to one, and how texts that read alike come to be written alike."""
 
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import regex
 
 WORD = r"[\p{L}\p{N}_][\p{L}\p{M}\p{N}_]*"
 """A word, for `regex`: letters, digits and the marks on them. In scripts without marks it is the `\\w+` of `re`."""
 
+_ASCII_WORDS = re.compile(r"\w+").findall
 _OWN_CASE = dict.fromkeys(("turkish", "azerbaijani"), str.maketrans({"I": "ı", "İ": "i"}))
 """Languages in which a capital letter has another small one than elsewhere."""
 
@@ -24,6 +26,18 @@ _UNSPACED = regex.compile(
     r"((?:[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}]\p{M}*)+)"
 )
 _CHARACTER = regex.compile(r"\P{M}\p{M}*")
+
+
+def splitter(pattern: str = WORD) -> Callable[[str], list[str]]:
+    """What finds the words in a text, in their order; that of `re` is twice as fast, and finds the same in ASCII."""
+    find = regex.compile(pattern).findall
+    if pattern != WORD:
+        return find
+
+    def words(text: str) -> list[str]:
+        return _ASCII_WORDS(text) if text.isascii() else find(text)
+
+    return words
 
 
 def fold(text: str, language: str = "") -> str:

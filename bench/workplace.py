@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from bench.digests import digest_data
 from bench.machine import hardware
-from bench.seals import is_whole, seal
+from bench.seals import damage, is_whole, seal
 from bench.store import Hold, cache_root, locked, new_folder
 
 KEY = "key.json"
@@ -67,18 +67,27 @@ class Workplace:
         """The folder that `make` fills, filled once for all systems that ask with the same key.
 
         Who comes later is charged the time that it took, with what it shared in turn, so that no system is cheaper
-        for coming second. A folder that is not as it was left is filled again, which the log tells.
+        for coming second. A folder that is not as it was left is filled again, which the log tells. One that is whole
+        is read without a lock, also where nothing can be written.
         """
         target = self.common / digest_data(dict(key))[:20]
         start = perf_counter()
-        with locked(target):
-            waited = perf_counter() - start
-            if is_whole(target):
-                self.reused_seconds += float((target / "seconds").read_text()) - waited
-            else:
-                self._make(target, key, make)
-            self._held.append(Hold(target))
+        hold = Hold(target)
+        if target.is_dir() and not damage(target):
+            self._reuse(target, 0.0)
+        else:
+            with locked(target):
+                waited = perf_counter() - start
+                if is_whole(target):
+                    self._reuse(target, waited)
+                else:
+                    self._make(target, key, make)
+                hold = Hold(target)
+        self._held.append(hold)
         return target
+
+    def _reuse(self, target: Path, waited: float) -> None:
+        self.reused_seconds += float((target / "seconds").read_text()) - waited
 
     def _make(self, target: Path, key: Mapping[str, Any], make: Callable[[Path], None]) -> None:
         with new_folder(target) as draft:

@@ -2,7 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 T = TypeVar("T")
+Encode = Callable[[Iterable[list[str]]], Iterator[T]]
+"""From lists of texts to what each list is encoded to, in their order."""
 
 _BATCHES_AT_ONCE = 16
 _NO_LIMIT = 10**9
@@ -95,12 +98,18 @@ class DistinctTexts:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        keys = np.empty(len(texts), dtype=[("length", np.int64), ("digest", "S16")])
-        for row, text in enumerate(texts):
-            data = text.encode("utf-8", "surrogatepass")
-            keys[row] = -len(text), hashlib.blake2b(data, digest_size=16).digest()
+        shortness, data = array("q"), bytearray()
+        for text in texts:
+            shortness.append(-len(text))
+            data += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digests = np.frombuffer(data, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+        order = np.lexsort((digests[:, 1], digests[:, 0], np.asarray(shortness)))
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
         self._texts = texts
-        _, self._rows, self.place = np.unique(keys, return_index=True, return_inverse=True)
+        self._rows = order[new]
+        self.place = np.empty(len(order), dtype=np.int64)
+        self.place[order] = np.cumsum(new) - 1
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -108,17 +117,15 @@ class DistinctTexts:
     def __getitem__(self, number: int) -> str:
         return self._texts[self._rows[number]]
 
-    def encode(self, encode: Callable[[list[str]], T], batch: int, progress: Progress) -> Iterator[T]:
+    def encode(self, encode: Encode[T], batch: int, progress: Progress) -> Iterator[T]:
         """Encode some batches at a time, in order."""
         step = batch * _BATCHES_AT_ONCE
-        for start in range(0, len(self), step):
-            rows = self._rows[start : start + step].tolist()
-            yield encode([self._texts[row] for row in rows])
-            progress("encoding", start + len(rows), len(self))
+        parts = (self._rows[start : start + step].tolist() for start in range(0, len(self), step))
+        for number, encoded in enumerate(encode([self._texts[row] for row in part] for part in parts), start=1):
+            yield encoded
+            progress("encoding", min(number * step, len(self)), len(self))
 
-    def vectors(
-        self, encode: Callable[[list[str]], np.ndarray], dimension: int, batch: int, progress: Progress
-    ) -> np.ndarray:
+    def vectors(self, encode: Encode[np.ndarray], dimension: int, batch: int, progress: Progress) -> np.ndarray:
         """Shape [texts, dimension], float32, in a temporary file: what `encode` gives for each text."""
         vectors = scratch_array((len(self), dimension), np.float32)
         done = 0
@@ -135,10 +142,6 @@ class Holders:
         self.place = place
         self._documents = np.argsort(place, kind="stable")
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
-
-    def spread(self, scores: np.ndarray) -> np.ndarray:
-        """Scores of shape [queries, documents] from those of shape [queries, texts]."""
-        return scores[:, self.place]
 
     def hits(self, texts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The documents that hold the found texts, with their scores."""

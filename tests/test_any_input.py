@@ -4,14 +4,19 @@ Inputs that were once answered otherwise stay here as examples. `-m slow` looks 
 """
 
 import gzip
+import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import boards
+import lz4.frame
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bad_input import EXTENT, MANY, changes, mutations, one_clear_line, search
 from hypothesis import strategies as st
@@ -19,16 +24,21 @@ from hypothesis import strategies as st
 from bench import textfiles
 from bench.cells.record import Failure, Manifest, TaskResult
 from bench.cells.sealed import read_sealed
+from bench.collections.archives import unpacked
 from bench.collections.cards import read_card
 from bench.collections.collection import Collection, Query, Rules, read_collection
 from bench.collections.sources import Source
 from bench.collections.sources.beir import Beir
+from bench.collections.sources.item_lists import Letter, S3Rec
+from bench.collections.sources.msmarco import MsMarco
 from bench.collections.sources.recbole import RecBole
+from bench.collections.sources.tables import Tables
 from bench.collections.sources.trec import Trec
 from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.leaderboard.published import PublishedCell, read_board
 from bench.leaderboard.writers.json import as_json
+from bench.mappings import read_mapping
 from bench.measures.similarity import read_pairs
 from bench.progress import no_progress
 from bench.rankings import Rankings
@@ -39,6 +49,13 @@ from retrievers.dense.word_files import read_counts, read_vectors
 
 MakeCollection = Callable[..., Collection]
 Read = Callable[[Path], object]
+
+
+def _parquet(columns: dict[str, list[Any]]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue().to_pybytes()
+
 
 BEIR = {
     "corpus.jsonl": b'{"_id": "heron", "title": "", "text": "A heron waits."}\n{"_id": "eel", "text": "Eels."}\n',
@@ -51,9 +68,30 @@ TREC = {
     "topics.tsv": b"1\twho waits\n",
     "qrels.txt": b"1 0 heron 1\n",
 }
+TABLES = {
+    "documents.csv": b'id,title,text\nheron,,"A heron, waits."\neel,,Eels.\n',
+    "queries.tsv": b"id\ttext\nq1\twho waits\n",
+    "qrels.jsonl": b'{"query-id": "q1", "corpus-id": "heron", "score": 1, "split": "test"}\n',
+}
+PARQUET = {
+    name: _parquet({"id": ["q1"], "text": ["who waits"]}) for name in ("documents.parquet", "queries.parquet")
+} | {"qrels.parquet": _parquet({"qid": ["q1"], "docid": ["q1"], "rel": [1.0]})}
+MARCO = {
+    "collection.tsv": b"7\tA heron waits.\n8\tEels\tEels swim.\n",
+    "queries.dev.tsv": b"1\twho waits\n",
+    "qrels.dev.tsv": b"1\t0\t7\t1\n",
+}
 RECBOLE = {
     "a.inter": b"user_id:token\titem_id:token\ttimestamp:float\nu\ti\t1\nu\tj\t2\nu\tk\t3\n",
     "a.item": b"item_id:token\ttitle:token_seq\ni\tone\nj\ttwo\n",
+}
+LETTER = {
+    "a.inter.json": b'{"ann": ["i", 2, "k"], "bob": [2, "k", "i"]}',
+    "a.item.json": b'{"i": {"title": "one", "tags": ["x", "y"]}, "2": {"title": "two"}}',
+}
+MAPPINGS = {
+    "codes.jsonl": b'{"item": "i", "codes": [3, 17]}\n{"item": "j", "codes": [3, 4]}\n',
+    "codes.json": b'{"i": ["<a_3>", "<b_17>"], "j": ["<a_3>"]}',
 }
 SUITE = b"""title = "Two"
 datasets = ["pydoc-1k"]
@@ -90,7 +128,23 @@ def _topics(path: Path) -> Collection:
     return _built(Trec(folder=path.parent, topics=path))
 
 
-RUN = b"q1 Q0 heron 1 2.5 tag\nq1 Q0 eel 2 1.5 tag\n"
+def _zip(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+RUN_MAPPING = b'{"q1": {"heron": 2.5, "eel": 1.5}}'
+RUNS = {
+    "run.txt": b"q1 Q0 heron 1 2.5 tag\nq1 Q0 eel 2 1.5 tag\n",
+    "three.tsv": b"q1\theron\t1\nq1\teel\t2\n",
+    "run.json": RUN_MAPPING,
+    "run.json.gz": gzip.compress(RUN_MAPPING, mtime=0),
+    "run.lz4": lz4.frame.compress(RUN_MAPPING),
+    "T_predictions.json": b'{"mteb_model_meta": {}, "default": {"test": ' + RUN_MAPPING + b"}}",
+}
 ASKED = [Query("q1", "who waits"), Query("\ufeffq2", "who swims")]
 
 
@@ -114,7 +168,24 @@ READERS: dict[str, tuple[dict[str, bytes], str, Read]] = {
         for name in ("documents.trec", "topics.trec", "qrels.txt")
     },
     "trec topics.tsv": (TREC, "topics.tsv", _topics),
+    **{f"table {name}": (TABLES, name, lambda path: _built(Tables(folder=path.parent))) for name in TABLES},
+    **{f"table {name}": (PARQUET, name, lambda path: _built(Tables(folder=path.parent))) for name in PARQUET},
+    **{f"msmarco {name}": (MARCO, name, lambda path: _built(MsMarco(folder=path.parent))) for name in MARCO},
+    "trec xml": (
+        TREC | {"xml.trec": b'<topics>\n<topic number="1">\n<title>who waits</title>\n</topic>\n</topics>\n'},
+        "xml.trec",
+        _topics,
+    ),
+    "trec elements": (
+        TREC | {"documents.trec": b'<DOC id="heron">\n<HL>A heron</HL><DD>1</DD>\nIt waits.\n<P>\n</DOC>\n'},
+        "documents.trec",
+        lambda path: _built(Trec(folder=path.parent)),
+    ),
+    "zip": ({"birds.zip": _zip(BEIR)}, "birds.zip", unpacked),
     **{f"recbole {name}": (RECBOLE, name, lambda path: _built(RecBole(folder=path.parent))) for name in RECBOLE},
+    "s3rec": ({"a.txt": b"ann i j k\nbob j k i\n"}, "a.txt", lambda path: _built(S3Rec(file=path))),
+    **{f"letter {name}": (LETTER, name, lambda path: _built(Letter(folder=path.parent))) for name in LETTER},
+    **{f"mapping {name}": ({name: data}, name, read_mapping) for name, data in MAPPINGS.items()},
     "suite": ({"mine.toml": SUITE}, "mine.toml", lambda path: read_suite(str(path))),
     "card": ({"birds.toml": CARD}, "birds.toml", read_card),
     "pairs": ({"sts.tsv": b"score\tsentence1\tsentence2\n0.5\ta b\tc d\n1\te\tf\n"}, "sts.tsv", read_pairs),
@@ -149,14 +220,15 @@ def test_any_bytes_give_what_they_mean_or_one_clear_line(reader: str, extent: in
 
 
 @pytest.mark.parametrize("extent", EXTENT)
-def test_any_bytes_are_a_run_or_one_clear_line(extent: int, tmp_path: Path, of_birds: Collection) -> None:
-    path = tmp_path / "run.txt"
+@pytest.mark.parametrize("name", RUNS)
+def test_any_bytes_are_a_run_or_one_clear_line(name: str, extent: int, tmp_path: Path, of_birds: Collection) -> None:
+    path = tmp_path / name
 
     def check(data: bytes) -> None:
         path.write_bytes(data)
         one_clear_line(lambda: read_run(path, ASKED, of_birds.documents))
 
-    search(mutations(RUN), check, extent)
+    search(mutations(RUNS[name]), check, extent)
 
 
 @pytest.mark.parametrize("extent", EXTENT)

@@ -16,7 +16,7 @@ from bench.cli import app
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.store import locked
-from bench.tasks.judges import _KeptVectors
+from bench.tasks.kept import KeptVectors
 from bench.workplace import Workplace
 
 DAY = 86_400
@@ -55,7 +55,7 @@ def test_all_that_is_kept_is_listed_with_its_kind_origin_size_and_age(
     root: Path, beir_folder: Path, make_states: Callable[..., Path]
 ) -> None:
     make_states("f00dface", 5000, 3)
-    vectors = _KeptVectors(root / "judges" / "abcdefgh" / "queries", lambda texts: [np.ones((2, 3))] * len(texts))
+    vectors = KeptVectors(root / "judges" / "abcdefgh" / "queries", lambda texts: [np.ones((2, 3))] * len(texts))
     vectors.of(["who waits"])
     dataset = open_dataset(f"beir:{beir_folder}")
     found = {entry.kind: entry for entry in entries()}
@@ -87,7 +87,7 @@ def test_damage_is_found_where_it_is_looked_for_and_is_the_exit_status(
         file.write(b"\1")
     code, output = _invoke("list")
     assert (code, "damaged" in output) == (0, False)
-    code, output = _invoke("list", "--check")
+    code, output = _invoke("check")
     assert code == 1
     assert "damaged: states has changed" in output
     assert output.count("whole") == 1
@@ -195,3 +195,13 @@ def test_what_is_no_age_or_size_is_refused_with_the_remedy(root: Path) -> None:
         _invoke("prune", "--above=-5GB")
     with pytest.raises(BenchError, match="give --older 30d or --above 5GB"):
         _invoke("prune")
+
+
+def test_copies_of_cells_of_an_object_store_are_listed_and_pruned(root: Path) -> None:
+    cell = root / "stores" / "0123456789abcdef" / "cells" / "bm25.limit.seed0.abc"
+    cell.mkdir(parents=True)
+    (cell / "manifest.json").write_text("{}")
+    (entry,) = entries()
+    assert (entry.kind, entry.of, entry.damage()) == ("copy of a cell", cell.name, "")
+    assert [gone for _, gone in prune([entry])] == [True]
+    assert not cell.exists()

@@ -207,6 +207,23 @@ def test_sequences_are_asked_what_comes_next_and_a_named_task_goes_before(tmp_pa
     assert [cell[3] for cell in named] == ["search"]
 
 
+def test_identifiers_are_described_and_written_for_another_system(tmp_path: Path) -> None:
+    folder = tmp_path / "seq"
+    folder.mkdir()
+    rows = [f"u{user}\ti{(user + place) % 7}\t{place}" for user in range(12) for place in range(5)]
+    head = "user_id:token\titem_id:token\ttimestamp:float"
+    (folder / "s.inter").write_text("\n".join([head, *rows]) + "\n")
+    common = ("--dataset", "recbole:seq", "--set", "sid.training.epochs=1", "--out", tmp_path / "runs")
+    made = ("--set", "sid.tokenizer.kind=random", "--other-seed", "1", "--to", "codes.jsonl", "--json", "ids.json")
+    ran = _bench("show", "ids", "sid", *common, *made, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "7 documents, 7 identifiers; 100.0% of the documents share theirs with none" in ran.stdout
+    report = json.loads((tmp_path / "ids.json").read_text())[0]
+    assert len(report["levels"][0]["changed"]) == 1
+    assert report["levels"][0]["together"] is not None
+    assert len((tmp_path / "codes.jsonl").read_text().splitlines()) == 7
+
+
 def test_what_is_wrong_with_the_only_dataset_is_told_once(tmp_path: Path) -> None:
     done = _bench("run", "--dataset", tmp_path / "absent", "--retriever", "bm25")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,6 +1,8 @@
 """What the command line sets up before anything heavy is loaded."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,28 @@ def test_the_command_line_decides_how_threads_wait_and_leaves_what_the_user_chos
     command._let_threads_wait()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
     assert "GOMP_SPINCOUNT" not in os.environ
+
+
+def _run_with(plugin: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    (folder / "mine.py").write_text(plugin)
+    command = [sys.executable, "-m", "bench", "list", "retrievers", "--plugin", str(folder / "mine.py")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_plugin_that_ends_the_command_without_a_word_is_told_of(tmp_path: Path) -> None:
+    done = _run_with("import os\nos._exit(0)\n", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {tmp_path / 'mine.py'}:2 ended this process (os._exit(0)); a plugin must not do that\n"
+    )
+    assert _run_with("import os\nos._exit(3)\n", tmp_path).returncode == 3
+
+
+def test_processes_that_a_plugin_forks_end_as_they_like(tmp_path: Path) -> None:
+    forks = "import os\nif not os.fork():\n    os._exit(0)\nassert os.wait()[1] == 0\nprint('forked')\n"
+    done = _run_with(forks, tmp_path)
+    assert done.stdout == "forked\n"
+    assert done.stderr.startswith(f"error: {tmp_path / 'mine.py'} defines no retriever")
 
 
 def test_no_other_module_sets_an_environment_variable() -> None:

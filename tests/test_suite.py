@@ -1,10 +1,13 @@
 """Suites are read with their faults named."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bench.choice import choose
 from bench.errors import BenchError
+from bench.needs import Needs
 from bench.suite import Suite, known_suites, read_suite, suite_title
 
 SYSTEMS = '[[systems]]\nretriever = "bm25"\n\n[[systems]]\nretriever = "bm25"\nname = "long"\noptions = { b = 0 }\n'
@@ -146,6 +149,36 @@ def test_a_time_limit_is_the_suites_or_a_systems_own(tmp_path: Path) -> None:
     assert (suite.time_limit, [system.time_limit for system in suite.systems]) == (90, [None, 900])
     _written(tmp_path, text, "base.toml")
     assert read_suite(_written(tmp_path, 'extends = "base.toml"\n', "more.toml")).time_limit == 90
+
+
+def test_needs_are_the_systems_own_and_else_the_suites(tmp_path: Path) -> None:
+    text = BASE.replace('name = "long"', 'name = "long"\nneeds = { cpus = 4 }').replace(
+        "seeds", "needs = { cpus = 2, memory_gb = 8 }\nseeds"
+    )
+    suite = read_suite(_written(tmp_path, text))
+    assert [system.needs.over(suite.needs) for system in suite.systems] == [
+        Needs(cpus=2, memory_gb=8),
+        Needs(cpus=4, memory_gb=8),
+    ]
+    asked = choose(str(tmp_path / "mine.toml"), needs=["memory_gb=16", "gpus=1"])
+    assert [system.needs.over(asked.needs) for system in asked.systems] == [
+        Needs(cpus=2, gpus=1, memory_gb=16),
+        Needs(cpus=4, gpus=1, memory_gb=16),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("cpus=0", "--needs cpus is not right: input should be greater than or equal to 1"),
+        ("cores=1", "--needs cores is not a known key"),
+        ("cpus", "--needs cpus: write NAME=VALUE, as in cpus=4"),
+        ("gpus=few", "--needs gpus is not right: input should be a valid number"),
+    ],
+)
+def test_what_is_no_need_is_refused(given: str, problem: str) -> None:
+    with pytest.raises(BenchError, match=re.escape(problem)):
+        choose("dsi", needs=[given])
 
 
 @pytest.mark.parametrize("given", ['"soon"', "0", "-1", '"1w"', "true", '"nan"', "inf", '["1h"]'])

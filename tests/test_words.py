@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.words import WORD, fold, pieces
+from bench.words import WORD, fold, pieces, splitter
 
 
 def words(text: str, language: str = "") -> list[str]:
@@ -62,6 +62,11 @@ def test_texts_that_read_alike_are_written_alike(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=0x17F, exclude_characters="ſŉ\u00ad")))
 def test_latin_words_are_those_that_re_finds(text: str) -> None:
     assert regex.findall(WORD, text) == re.findall(r"\w+", text)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_the_fast_way_through_plain_text_finds_the_same(text: str) -> None:
+    assert splitter()(text) == regex.findall(WORD, text) == splitter(f"(?:{WORD})")(text)
 
 
 def test_letters_and_digits_are_those_of_re_as_far_as_python_knows_them() -> None:

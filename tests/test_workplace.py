@@ -140,3 +140,17 @@ def test_where_the_one_that_makes_it_is_killed_the_one_that_waits_makes_it(tmp_p
     first.communicate(timeout=60)
     assert "states" in second.communicate(timeout=60)[0]
     assert (tmp_path / "ledger").read_text() == "made\n" * 2
+
+
+def test_whole_work_is_read_without_writing_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a cache on a read-only disk can be shared."""
+    folder = Workplace(tmp_path / "first", tmp_path / "common").shared({"of": 1}, lambda folder: None)
+    _took(folder, 100)
+
+    def lock(*args: object) -> None:
+        raise AssertionError("wrote a lock")
+
+    monkeypatch.setattr("bench.workplace.locked", lock)
+    second = Workplace(tmp_path / "second", tmp_path / "common")
+    assert second.shared({"of": 1}, lambda folder: pytest.fail("made again")) == folder
+    assert second.reused_seconds == 100

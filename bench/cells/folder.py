@@ -223,4 +223,14 @@ def remove_damaged(folder: Path) -> list[str]:
         except BenchError as error:
             found.append(str(error))
             shutil.rmtree(owner) if owner.is_dir() else owner.unlink()
-    return found
+    return found + _remove_damaged_index(folder)
+
+
+def _remove_damaged_index(folder: Path) -> list[str]:
+    try:
+        if manifest_file(folder).is_file() and index_folder(folder).is_dir():
+            check_index(folder)
+    except BenchError as error:
+        shutil.rmtree(index_folder(folder))
+        return [str(error)]
+    return []

@@ -25,10 +25,14 @@ def cell_key_parts(retriever: Retriever, fingerprint: str) -> dict[str, Any]:
     """
     return {
         "collection": fingerprint,
-        "harness": digest_code(_HARNESS),
-        "versions": versions(),
+        **harness_parts(),
         **_system_parts(retriever),
     }
+
+
+def harness_parts() -> dict[str, Any]:
+    """What all answers on a machine depend on: the harness's code, and the versions of what is installed."""
+    return {"harness": digest_code(_HARNESS), "versions": versions()}
 
 
 def _system_parts(retriever: Retriever) -> dict[str, Any]:

@@ -79,7 +79,8 @@ class RemoteStore:
             kept = {name: digest for name, digest in before.items() if name.startswith(_INDEX)}
             index = {} if (cell / _INDEX).is_dir() else kept  # a copy without it is of a cell that still has it
             files = {name: digest_file(cell / name) for name in _names(cell)} | index
-            new = [name for name in files if before.get(name) != files[name]]
+            sound = before.items() & (_read(cell / _HERE) or {}).items()  # seen here as they were written
+            new = [name for name, digest in files.items() if (name, digest) not in sound and name not in index]
             if new:
                 here = [str(cell / name) for name in new]
                 self._files.put(here, [self._object(cell.name, name, files[name]) for name in new])

@@ -7,25 +7,32 @@ import typer
 from bench.cli.common import app, examples
 from bench.errors import BenchError
 
-cache = typer.Typer(help="Where the cache is and what lies in it; remove what is old or too much.")
+cache = typer.Typer(help="Where the cache is and what lies in it; check it, and remove what is old or too much.")
 app.add_typer(cache, name="cache")
 
 
 @cache.callback(invoke_without_command=True)
 def _alone(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        list_(check=False)
+        list_()
 
 
-@cache.command(name="list", epilog=examples("cache list", "cache list --check"))
-def list_(
-    check: Annotated[bool, typer.Option("--check", help="Read every file and tell which are damaged.")] = False,
-) -> None:
-    """List collections, states, vectors and what else is kept, last used first. Exit status 1 if one is damaged."""
+@cache.command(name="list", epilog=examples("cache list"))
+def list_() -> None:
+    """List collections, states, vectors and what else is kept, last used first."""
     from bench.caching import entries
     from bench.terminal.cache import print_entries
 
-    if print_entries(entries(), check):
+    print_entries(entries())
+
+
+@cache.command(epilog=examples("cache check"))
+def check() -> None:
+    """Read every file of what is kept, and list what is whole and what is damaged. Exit status 1 if something is."""
+    from bench.caching import entries
+    from bench.terminal.cache import print_entries
+
+    if print_entries(entries(), check=True):
         raise typer.Exit(1)
 
 

@@ -13,6 +13,7 @@ from bench.cli.common import (
     RUNS,
     DatasetOption,
     Device,
+    JsonFile,
     Out,
     Plugins,
     RetrieverOption,
@@ -50,14 +51,29 @@ def list_(
     print_names(_listing(what))
 
 
-@app.command(epilog=examples("show retriever bm25", "show dataset scifact", "show docids dsi --dataset pydoc-1k"))
+@app.command(
+    epilog=examples(
+        "show retriever bm25",
+        "show dataset scifact",
+        "show docids dsi --dataset pydoc-1k",
+        "show ids sid --dataset pycalls-small --other-seed 1 --to codes.jsonl",
+    )
+)
 def show(
-    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset, suite or docids")],
-    name: Annotated[str, typer.Argument(help="its name; for docids a generative retriever's")],
-    dataset: Annotated[str, typer.Option(help="docids: of this dataset.")] = "pydoc-1k",
+    what: Annotated[str, typer.Argument(help="retriever, source, task, dataset, suite, docids or ids")],
+    name: Annotated[str, typer.Argument(help="its name; for docids and ids a system's that generates identifiers")],
+    dataset: Annotated[str, typer.Option(help="docids, ids: of this dataset.")] = "pydoc-1k",
     document: Annotated[str, typer.Option(help="docids: of the document with this id; by default the first.")] = "",
     settings: Settings = [],
     seed: Seed = 0,
+    other_seed: Annotated[
+        list[int], typer.Option(min=0, help="ids: tell what this seed would change (repeatable).")
+    ] = [],
+    to: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="ids: write them, as .jsonl, .npy or .json (LETTER's index.json)."),
+    ] = None,
+    json_file: JsonFile = None,
     device: Device = None,
     out: Out = RUNS,
     plugin: Plugins = [],
@@ -65,7 +81,7 @@ def show(
     """Show one retriever, source or task with its options, or one suite, or one dataset: its card, or what it holds.
 
     `show docids dsi --document ID` fits or loads the retriever, and shows the document's identifier with those that
-    begin most like it.
+    begin most like it. `show ids sid` tells what the identifiers of all documents are like, level by level.
     """
     from bench.suite import read_suite
     from bench.terminal import console, options_table, suite_table
@@ -79,8 +95,11 @@ def show(
         console().print(suite_table(read_suite(name)))
     elif what == "docids":
         _show_docids(choose("", [dataset], [name], settings, [seed]), document, device, open_store(out), plugin)
+    elif what == "ids":
+        suites = [choose("", [dataset], [name], settings, [each]) for each in dict.fromkeys((seed, *other_seed))]
+        _show_ids(suites, device, open_store(out), plugin, to, json_file)
     else:
-        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids"))
+        raise UnknownName("thing to show", what, ("retriever", "source", "task", "dataset", "suite", "docids", "ids"))
 
 
 @app.command(epilog=examples("inspect limit", "inspect FOLDER", "inspect 'scifact?minimum_relevance=2'"))
@@ -95,6 +114,22 @@ def inspect(
     registry.load_files(plugin)
     screen = console()
     screen.print(facts_table(facts_of(open_dataset(dataset, screen).collection)))
+
+
+@app.command(epilog=examples("convert pydoc-1k --to FOLDER", "convert trec:FOLDER --to FOLDER"))
+def convert(
+    dataset: Annotated[str, typer.Argument(help="a card, card file, source, folder or .zip")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="A folder that is not there yet.")],
+    plugin: Plugins = [],
+) -> None:
+    """Write a dataset as a BEIR folder, which other tools read too."""
+    from bench.collections.beir_folder import write_beir
+    from bench.terminal import console
+
+    registry.load_files(plugin)
+    screen = console()
+    write_beir(open_dataset(dataset, screen).collection, to)
+    screen.print(f"wrote {to}", markup=False)
 
 
 def _show_dataset(spec: str) -> None:
@@ -117,6 +152,39 @@ def _show_docids(suite: "Suite", document: str, device: str | None, store: CellS
     with screen.status("loading or fitting ...") as status:
         found = neighbours(suite, opened, document, 10, store, device, lambda phase, *_: status.update(phase), plugin)
     screen.print(docids_table(found))
+
+
+def _show_ids(
+    suites: "Sequence[Suite]",
+    device: str | None,
+    store: CellStore,
+    plugin: Sequence[Path],
+    to: Path | None,
+    json_file: Path | None,
+) -> None:
+    """What the identifiers of the first suite's system are like, and what the seeds of the others change of them."""
+    from bench.leaderboard.figures import write_figures
+    from bench.mappings import write_mapping
+    from bench.measures.identifiers import numbered
+    from bench.runner.asking import naming
+    from bench.runner.identifiers import report_on
+    from bench.terminal import console
+    from bench.terminal.identifiers import identifiers_view
+
+    screen = console()
+    opened = open_dataset(suites[0].datasets[0], screen)
+    with screen.status("loading or fitting ...") as status:
+        named = [naming(one, opened, store, device, lambda phase, *_: status.update(phase), plugin) for one in suites]
+        status.update("comparing identifiers")
+        report = report_on(opened.collection, named)
+    screen.print(identifiers_view(report, [one.seeds[0] for one in suites[1:]]))
+    if to:
+        codes = numbered(named[0].docids)
+        ids = opened.collection.documents.ids()
+        write_mapping(to, {item: tuple(row[row >= 0].tolist()) for item, row in zip(ids, codes, strict=True)})
+        screen.print(f"wrote {plural(len(ids), 'identifier')} to {to}", markup=False)
+    if json_file:
+        write_figures(json_file, [report.as_data()])
 
 
 @app.command(

@@ -126,7 +126,7 @@ def export(
         "compare bm25 sbert --dataset pydoc-1k",
         "compare runs/cells/CELL runs/cells/CELL --measure nDCG@10",
         "compare mine.trec theirs.trec.gz --dataset scifact",
-        "compare bm25 sbert colbert mine.trec --dataset pydoc-1k",
+        "compare mine.trec bm25 sbert --dataset pydoc-1k",
     )
 )
 def compare(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench import registry
-from bench.cli.common import RUNS, Device, Out, Plugins, Seed, Settings, app, examples, open_dataset
+from bench.cli.common import RUNS, Device, Plugins, Seed, Settings, app, examples, open_dataset
 
 
 @app.command(
@@ -44,7 +44,7 @@ def tune(
         str, typer.Option(help="What decides, e.g. Recall@10 (default: the task's primary one).")
     ] = "",
     device: Device = None,
-    out: Out = RUNS,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the trials.")] = Path(RUNS),
     to: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Suite file of the winner (default: beside the trials).")
     ] = None,

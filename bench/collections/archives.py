@@ -2,12 +2,13 @@
 
 import shutil
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.seals import is_whole, seal
-from bench.store import cache_root, locked, new_folder
+from bench.store import cache_root, is_disk_full, locked, new_folder
 from bench.textfiles import file_state
 
 _EXPANSION = 100
@@ -51,7 +52,17 @@ def _unpack(archive: Path, target: Path) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with file.open(one) as packed, place.open("xb") as plain:
                     shutil.copyfileobj(packed, plain)
-    except (zipfile.BadZipFile, EOFError, FileExistsError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        if is_disk_full(error):
+            raise
         raise BenchError(f"{archive} cannot be unpacked ({error}); fetch it again, or give a folder") from None
 
 

@@ -25,6 +25,7 @@ class Card(BaseModel):
     url: str = ""
     size: str = Field("", description="how much there is, e.g. 5,183 documents")
     needs: str = Field("", description="what must be there or is fetched on first use; empty: nothing")
+    mteb: str = Field("", description="task of MTEB with these documents, queries and judgements")
     rules: dict[str, Any] = Field(default_factory=dict, description="see bench.collections.collection.Rules")
     digests: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of the content, by the source that it was read through"

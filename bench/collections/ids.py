@@ -20,7 +20,7 @@ class Rows(Mapping[str, int]):
         self._ids = ids
         hashes = np.fromiter(map(hash, self), dtype=np.int64, count=len(ids))
         self._order = np.argsort(hashes)
-        self._hashes = memoryview(hashes[self._order])
+        self._hashes = memoryview(hashes[self._order].data)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -275,9 +275,13 @@ def weights_are_declared(subject: Subject) -> None:
     with opened_files() as opened:
         fitted = subject.fit(world)
         subject.answers(fitted, world)
+<<<<<<< HEAD
     systems = list(_with_parts(fitted))
     declared = [find_weights(name).folder.resolve() for one in systems for name in one.weights()]
     declared += [path.resolve() for one in systems for path in one.files()]
+=======
+    declared = list(_declared(fitted))
+>>>>>>> main
     own = [subject.folder().parent.resolve(), fitted.workplace.common.parent.resolve()]
     hidden = [path for path in _models(opened) if not any(path.is_relative_to(one) for one in [*declared, *own])]
     if hidden:
@@ -319,6 +323,14 @@ def _answered_or_refused(answer: Callable[[], object], what: str) -> None:
         return
     except Exception as error:
         raise Broken(f"{what} ends in {told(error)}") from error
+
+
+def _declared(retriever: Retriever) -> Iterator[Path]:
+    """The folders and files that a retriever and its parts name."""
+    yield from (find_weights(name).folder.resolve() for name in retriever.weights())
+    yield from (path.resolve() for path in retriever.files())
+    for part in retriever.components():
+        yield from _declared(part)
 
 
 def _models(opened: Iterable[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bench.leaderboard.board import NOT_RUN, Block, Row, RowCost, RowFigure
+from bench.leaderboard.board import NOT_RUN, START_CHOSEN, Block, Row, RowCost, RowFigure
 from bench.leaderboard.text import amount, count, fraction
 from bench.measures.measure import Count, Measure
 
@@ -59,7 +59,13 @@ def columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure],
 def _columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure], str]) -> Iterator[Column]:
     if any(row.best_rank is not None for row in block.rows):
         yield Column("rank", block.test or "the only system", _rank, "rank")
-    yield Column("trained", "whether the system learns from the training queries", _trained, "fact", numeric=False)
+    yield Column(
+        "trained",
+        "whether the system learns from the training queries; start: the epoch chosen is the one before it",
+        _trained,
+        "fact",
+        numeric=False,
+    )
     if any(len(row.seeds) > 1 for row in block.rows):
         yield _seeds(block.primary)
     for measure in block.shown:
@@ -79,7 +85,12 @@ def _rank(row: Row) -> Entry:
 
 
 def _trained(row: Row) -> Entry:
-    return Entry("imported" if row.imported else "yes" if row.trained else "no")
+    if row.imported or not row.trained:
+        return Entry("imported" if row.imported else "no")
+    starts = row.counts[START_CHOSEN].value if START_CHOSEN in row.counts else 0.0
+    if not starts:
+        return Entry("yes")
+    return Entry("start" if starts == 1 else f"yes, {fraction(starts)} start", note=row.counts[START_CHOSEN].meaning)
 
 
 def _seeds(primary: Measure) -> Column:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cells.record import Identity
+from bench.collections.cards import cards
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.leaderboard.answers import answers_by_query
@@ -20,10 +21,15 @@ _MTEB_NAMES = {"nDCG": "ndcg", "MRR": "mrr", "Hits": "hit_rate", "Recall": "reca
 """MTEB's names of measures that are called otherwise there; all others are written in small letters."""
 
 _LANGUAGES = {
-    "arabic": "ara-Arab", "danish": "dan-Latn", "dutch": "nld-Latn", "english": "eng-Latn", "finnish": "fin-Latn",
-    "french": "fra-Latn", "german": "deu-Latn", "hindi": "hin-Deva", "hungarian": "hun-Latn", "italian": "ita-Latn",
-    "norwegian": "nob-Latn", "portuguese": "por-Latn", "romanian": "ron-Latn", "russian": "rus-Cyrl",
-    "spanish": "spa-Latn", "swedish": "swe-Latn", "turkish": "tur-Latn",
+    "arabic": "ara-Arab", "armenian": "hye-Armn", "basque": "eus-Latn", "burmese": "mya-Mymr", "catalan": "cat-Latn",
+    "chinese": "zho-Hans", "czech": "ces-Latn", "danish": "dan-Latn", "dutch": "nld-Latn", "english": "eng-Latn",
+    "estonian": "est-Latn", "finnish": "fin-Latn", "french": "fra-Latn", "german": "deu-Latn", "greek": "ell-Grek",
+    "hindi": "hin-Deva", "hungarian": "hun-Latn", "indonesian": "ind-Latn", "irish": "gle-Latn",
+    "italian": "ita-Latn", "japanese": "jpn-Jpan", "khmer": "khm-Khmr", "korean": "kor-Hang", "lao": "lao-Laoo",
+    "lithuanian": "lit-Latn", "nepali": "npi-Deva", "norwegian": "nob-Latn", "persian": "fas-Arab",
+    "polish": "pol-Latn", "portuguese": "por-Latn", "romanian": "ron-Latn", "russian": "rus-Cyrl",
+    "serbian": "srp-Cyrl", "spanish": "spa-Latn", "swedish": "swe-Latn", "tamil": "tam-Taml", "thai": "tha-Thai",
+    "turkish": "tur-Latn", "yiddish": "yid-Hebr",
 }  # fmt: skip
 """ISO 639-3 language and ISO 15924 script, as MTEB names a collection's language."""
 
@@ -31,11 +37,13 @@ _UNDETERMINED = "und"
 
 
 def export_mteb(published: Published, to: Path) -> int:
-    """Write `SYSTEM/REVISION/COLLECTION.json` for each row of the task search; returns how many.
+    """Write `SYSTEM/REVISION/TASK.json` for each row of the task search; returns how many.
 
-    The layout is that of MTEB's results repository. The dataset's revision is the collection's fingerprint. The
-    system's is a digest of its options, weights and code, the same on every collection, so that figures of another
-    system are never taken for these. Raises BenchError where no row has figures of the task.
+    The layout is that of MTEB's results repository: `mteb.ResultCache(FOLDER).load_results()` reads what lies in
+    FOLDER/results. A task is called as MTEB calls it where the collection's card says so. The dataset's revision is
+    the collection's fingerprint. The system's is a digest of its options, weights and code, the same on every
+    collection, so that figures of another system are never taken for these. Raises BenchError where no row has
+    figures of the task.
     """
     written = 0
     for collection, block, row in _rows(published):
@@ -43,7 +51,7 @@ def export_mteb(published: Published, to: Path) -> int:
             continue
         revision = _revision(_cell(published, row).cell)
         folder = to / _file_name(row.system) / revision
-        write_text(folder / f"{_file_name(collection.name)}.json", as_json(_mteb_result(collection, block, row)))
+        write_text(folder / f"{_file_name(_task(collection))}.json", as_json(_mteb_result(collection, block, row)))
         write_text(folder / "model_meta.json", as_json({"name": row.system, "revision": revision}))
         written += 1
     if not written:
@@ -73,12 +81,18 @@ def _mteb_result(collection: CollectionBoard, block: Block, row: Row) -> dict[st
     main = {"main_score": row.figures[block.primary.name].value, "hf_subset": "default", "languages": [language]}
     return {
         "dataset_revision": collection.fingerprint,
-        "task_name": collection.name,
+        "task_name": _task(collection),
         "mteb_version": None,
         "scores": {str(collection.rules.get("split", "test")): [scores | main]},
         "evaluation_time": None,
         "kg_co2_emissions": None,
     }
+
+
+def _task(collection: CollectionBoard) -> str:
+    """MTEB's name of the collection, or its own."""
+    card = cards().get(collection.name)
+    return card.mteb if card and card.mteb else collection.name
 
 
 def _mteb_name(measure: str) -> str:

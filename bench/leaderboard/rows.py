@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecord
-from bench.leaderboard.board import BANDS, Pair, Row, RowCost, RowFigure
+from bench.leaderboard.board import BANDS, START_CHOSEN, Pair, Row, RowCost, RowFigure
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.text import fraction
 from bench.measures.interval import figure_of
@@ -49,7 +49,7 @@ def row_of(one: Answered) -> Row:
         shares_weights_with=_shared_weights(one),
         hardware=" / ".join(sorted(machines)),
         figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},
-        counts=_counts(one.tasks),
+        counts=_counts(one.tasks) | _start_chosen(one.cells),
         cost=_costs(one) if len(machines) == 1 else RowCost(),
         distribution=_distribution(shown[~np.isnan(shown)]) if shown is not None else (),
     )
@@ -107,6 +107,15 @@ def _counts(tasks: Sequence[TaskRecord]) -> dict[str, Count]:
         if len(values) == len(tasks) and all(map(isfinite, values)):
             found[name] = replace(count, value=fmean(values))
     return found
+
+
+def _start_chosen(cells: Sequence[CellRecord]) -> dict[str, Count]:
+    """The share of the fits that trained and kept the model as it was before, if there is one."""
+    courses = [cell.manifest.facts.get("training") for cell in cells if cell.manifest]
+    chosen = [course.get("chosen_epoch") for course in courses if isinstance(course, dict)]
+    share = fmean(epoch == 0 for epoch in chosen) if chosen else 0.0
+    meaning = "share of the fits whose held-out queries were answered best before any training"
+    return {START_CHOSEN: Count(START_CHOSEN, share, meaning, kind="share")} if share else {}
 
 
 def _costs(one: Answered) -> RowCost:

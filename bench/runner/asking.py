@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cells.folder import can_load, index_folder, is_fitted, read
 from bench.cells.stores import CellStore
@@ -18,7 +18,7 @@ from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
-from bench.protocols import Embeds, GeneratesIdentifiers, can_be_saved
+from bench.protocols import Embeds, GeneratesIdentifiers, LimitsCodes, can_be_saved, identifier_groups
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
@@ -26,6 +26,9 @@ from bench.runner.plan import Cell, construct, make_plan
 from bench.runner.problems import explain
 from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def ask(
@@ -75,15 +78,40 @@ def neighbours(
     if document_id and document_id not in documents.rows:
         raise BenchError(f"{dataset.collection.name} has no document '{document_id}'")
     row = documents.rows[document_id] if document_id else 0
+    docids = naming(suite, dataset, store, device, progress, plugin_files).docids
+    shared = [_shared_beginning(docids[row], docid) for docid in docids]
+    order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
+    return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
+
+
+class Naming(NamedTuple):
+    """How a system names the documents of a collection, in their order.
+
+    vocabularies: how many codes each level may have, where the system says
+    groups: shape [documents], equal numbers for documents that share an identifier; None where none can
+    """
+
+    docids: Sequence[tuple[str, ...]]
+    vocabularies: Sequence[int] | None
+    groups: "np.ndarray | None"
+
+
+def naming(
+    suite: Suite,
+    dataset: Dataset,
+    store: CellStore,
+    device: str | None = None,
+    progress: Progress = no_progress,
+    plugin_files: Sequence[Path] = (),
+) -> Naming:
+    """The identifiers of the suite's first system. Raises BenchError if it generates none."""
     with _in_one_line(suite.systems[0]):
         retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
         if not isinstance(retriever, GeneratesIdentifiers):
             name = suite.systems[0].retriever
-            raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi or se_dsi")
-        docids = retriever.docids()
-    shared = [_shared_beginning(docids[row], docid) for docid in docids]
-    order = sorted(range(len(docids)), key=lambda other: (other != row, -shared[other], other))
-    return [Named(documents[other], docids[other], shared[other]) for other in order[: k + 1]]
+            raise BenchError(f"'{name}' generates no identifiers; use one that does, such as dsi, se_dsi or sid")
+        limits = retriever.vocabularies() if isinstance(retriever, LimitsCodes) else None
+        return Naming(retriever.docids(), limits, identifier_groups(retriever))
 
 
 def _shared_beginning(first: Sequence[str], second: Sequence[str]) -> int:

@@ -36,10 +36,13 @@ _ASK_AGAIN = 1.0
 """Seconds until a cell that another run works on is tried again."""
 
 
-def fork_context(neural: bool) -> ForkServerContext:
-    """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them."""
+def fork_context(neural: bool, *also: str) -> ForkServerContext:
+    """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them.
+
+    also: modules that every process would import as its main one
+    """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.runner.preload" if neural else "bench.runner.cell"])
+    context.set_forkserver_preload(["bench.runner.preload_neural" if neural else "bench.runner.preload", *also])
     return context
 
 

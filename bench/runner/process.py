@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from bench.runner.problems import problem_of
 from bench.store import locked, remove_drafts
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_STARTS, _UNTIL_GONE = 10, 0.3
+"""How often a process is started where the server that it is forked from dies, and seconds in between."""
+
 _PATIENCE = 3.0
 """Seconds to wait for a process of an earlier run that is about to end."""
 
@@ -48,8 +52,15 @@ class Child:
     @classmethod
     def start(cls, cell: Cell, task: PlannedTask | None, setting: Setting, context: ForkServerContext) -> "Child":
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(cell, task, setting, theirs))
-        process.start()
+        for attempt in range(_STARTS):
+            process = context.Process(target=_work, args=(cell, task, setting, theirs))
+            try:
+                process.start()
+                break
+            except ConnectionError:  # the server has been killed and is not gone yet; another takes its place
+                if attempt + 1 == _STARTS:
+                    raise
+                time.sleep(_UNTIL_GONE)
         theirs.close()
         return cls(task, process, ours, cell.time_limit)
 

@@ -9,12 +9,14 @@ from pydantic import Field
 
 from bench.collections.collection import Collection, Qrels, Query
 from bench.errors import BenchError
+from bench.measures.beyond_accuracy import BeyondAccuracy
 from bench.measures.collisions import defined_for_groups, expected, sid_level
 from bench.measures.judged import Judgements
 from bench.measures.measure import Count, Measure
 from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
+from bench.tasks.slices import Kind, Questions, Slice, slices
 
 _SELDOM = 0.01
 """Share of the targets that may stand in their histories before these are allowed in an answer."""
@@ -34,52 +36,58 @@ class NextItem(MeasuredTask):
         description="leave items of the history out of an answer; auto: unless more than one in a hundred of the "
         "items that come next stand in it",
     )
+    slices: tuple[Kind, ...] = Field(
+        ("repeats", "transition"),
+        description="which parts of the questions tables show apart; all are measured: repeats, transition, "
+        "popularity, cold, history",
+    )
 
     def on(self, collection: Collection) -> "NextItemExam":
         """Raises BenchError where there is no choice, no history or not one target each."""
         rules, qrels = collection.rules, answerable_qrels(collection)
         queries, positions = _asked(collection, qrels)
         depth, measures, columns = self.choice(rules.primary)
-        targets = qrels.take(positions)
-        again = _come_again(collection, queries, targets, rules.minimum_relevance)
+        judgements = Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains)
+        targets = judgements.qrels.rows[judgements.relevant(judgements.qrels.grades)]
+        questions = Questions.of(collection, queries, targets)
+        again = questions.come_again
         masked = self.mask_history == "yes" or (self.mask_history == "auto" and bool(again.mean() <= _SELDOM))
-        parts = [] if masked or not again.any() else _parts(measures[0])
+        parts = [part for part in slices(questions) if not (masked and part.kind == "repeats")]
         grouped = [kind for kind in _GROUPED if defined_for_groups(measures[0])]
         by_group = [kind.measure(measures[0]) for kind in grouped]
+        beyond = _beyond(questions, measures[0].cutoff or depth)
+        of_parts = {_of_slice(measures[0], part): part for part in parts}
+        shown = [measure for measure, part in of_parts.items() if part.kind in self.slices]
+        popular, novel = ([beyond.log_popularity], [beyond.novelty]) if beyond else ([], [])
         return NextItemExam(
             collection=collection,
             queries=queries,
             depth=depth,
-            measures=[*(one.measure for one in measures), *parts, *by_group],
-            columns=[*columns, *(measure.name for measure in (*parts, *by_group))],
+            measures=[*(one.measure for one in measures), *of_parts, *by_group, *popular, *novel],
+            columns=[*columns, *(measure.name for measure in (*shown, *by_group, *popular))],
             definition=_definition(collection, again, masked, depth),
             hides_histories=masked,
             timed=True,
-            judgements=Judgements(targets, rules.minimum_relevance, rules.gains),
+            judgements=judgements,
             by_name=measures,
             answerable=np.array([len(collection) - masked * len(set(query.history)) for query in queries]),
-            come_again=again,
-            parts=parts,
+            slices={measure.name: part.asked for measure, part in of_parts.items()},
             grouped=grouped,
+            beyond=beyond,
         )
 
 
-def _come_again(collection: Collection, queries: Sequence[Query], targets: Qrels, least: int) -> np.ndarray:
-    """Mask of shape [queries]: what comes next stands in the history already."""
-    found = collection.documents.ids(targets.rows[targets.grades >= least])
-    return np.array([item in query.history for query, item in zip(queries, found, strict=True)])
-
-
-def _parts(primary: Effectiveness) -> list[Measure]:
-    """The primary measure where what comes next stands in the history, and where it is new to it."""
+def _of_slice(primary: Effectiveness, part: Slice) -> Measure:
+    """The primary measure over some of the questions."""
     cutoff = f" @{primary.cutoff}" if primary.cutoff else ""
-    return [
-        Measure(f"{primary} {part}", f"{primary}, over the users for whom {words}", header=f"{part}{cutoff}")
-        for part, words in (
-            ("repeated", "what comes next stands in the history already"),
-            ("new", "what comes next is new to the history"),
-        )
-    ]
+    return Measure(f"{primary} {part.name}", f"{primary}, over the users {part.words}", header=f"{part.name}{cutoff}")
+
+
+def _beyond(questions: Questions, cutoff: int) -> BeyondAccuracy | None:
+    """What answers are beside right; None where nothing was there to learn from."""
+    if not questions.training:
+        return None
+    return BeyondAccuracy(cutoff, questions.popularity, len(questions.training))
 
 
 class _Grouped(NamedTuple):
@@ -109,27 +117,30 @@ _GROUPED = (
 
 @dataclass(frozen=True, kw_only=True)
 class NextItemExam(MeasuredExam):
-    """Histories with what comes next, told apart by whether it came before.
+    """Histories with what comes next.
 
-    come_again: shape [queries], whether what comes next stands in the history already
-    parts: the primary measure where it does and where it does not; none where histories are hidden
+    slices: by measure, the mask of shape [queries] of those over which it is the primary measure
     grouped: of a system whose items share identifiers, what that hides
+    beyond: what answers are beside right
     """
 
-    come_again: np.ndarray = field(repr=False)
-    parts: Sequence[Measure]
+    slices: Mapping[str, np.ndarray] = field(repr=False)
     grouped: Sequence[_Grouped]
+    beyond: BeyondAccuracy | None = field(repr=False)
 
     def measured(
         self, rankings: Rankings, groups: np.ndarray | None
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
-        values, counts = super().measured(rankings, groups)
+        found, counts = super().measured(rankings, groups)
+        values = dict(found)
         primary = values[self.measures[0].name]
-        of_parts = {
-            part.name: np.where(asked, primary, np.nan)
-            for part, asked in zip(self.parts, (self.come_again, ~self.come_again), strict=False)
-        }
-        return {**values, **of_parts, **({} if groups is None else self._by_group(rankings, groups))}, counts
+        values |= {name: np.where(asked, primary, np.nan) for name, asked in self.slices.items()}
+        if groups is not None:
+            values |= self._by_group(rankings, groups)
+        if self.beyond:
+            values |= self.beyond.values(rankings)
+            counts = [*counts, *self.beyond.counts(rankings)]
+        return values, counts
 
     def _by_group(self, rankings: Rankings, groups: np.ndarray) -> dict[str, np.ndarray]:
         qrels, primary = self.judgements.qrels, self.by_name[0]

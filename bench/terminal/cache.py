@@ -8,7 +8,7 @@ from bench.terminal.console import add, console, table, text
 from bench.visible import plural
 
 
-def print_entries(found: Sequence[Entry], check: bool) -> bool:
+def print_entries(found: Sequence[Entry], check: bool = False) -> bool:
     """Where the cache is and what lies in it; True if some of it was checked and is damaged."""
     screen = console()
     made = table(

@@ -42,7 +42,9 @@ class ProgressDisplay:
         self._progress.stop()
 
     def started(self, cell: "Cell") -> None:
-        """A line for the cell."""
+        """A line for the cell; one that was begun on a machine that is lost has no other beside it."""
+        if (earlier := self._lines.get(_place(cell))) is not None:
+            self._progress.remove_task(earlier)
         self._lines[_place(cell)] = self._progress.add_task("starting", total=None, cell=_cell_name(cell))
 
     def progressed(self, cell: "Cell", phase: str, done: int, total: int) -> None:

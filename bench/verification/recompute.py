@@ -1,6 +1,6 @@
 """Published cells with everything that their answers give computed again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from bench.cells.key import check_key
@@ -9,7 +9,7 @@ from bench.collections.catalogue import Dataset
 from bench.errors import BenchError
 from bench.leaderboard.answers import read_answers, read_values
 from bench.leaderboard.paths import published_id
-from bench.leaderboard.published import Published, PublishedCell, PublishedTask
+from bench.leaderboard.published import RUNS, Published, PublishedCell, PublishedTask, published_files
 from bench.measures.measure import Count
 from bench.runner.plan import open_task
 from bench.tasks.exam import Evaluation, Exam
@@ -24,8 +24,11 @@ class Recomputed:
     checks: list[Check] = field(default_factory=list)
 
 
-def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
-    """The cells of the collection that the board calls `name`, which is opened as `dataset`."""
+def recompute(published: Published, name: str, dataset: Dataset, spoilt: Set[str] = frozenset()) -> Recomputed:
+    """The cells of the collection that the board calls `name`, which is opened as `dataset`.
+
+    spoilt: files of answers that are not as they were published; they are not read
+    """
     board = next(one for one in published.board.collections if one.name == name)
     fingerprint = dataset.collection.fingerprint
     if board.fingerprint != fingerprint:
@@ -38,6 +41,7 @@ def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
             continue
         found.checks += [Check(f"{name}: {identifier}", "FAIL", problem) for problem in _wrong(cell, dataset)]
         try:
+            _refuse(spoilt, cell)
             record = _record(published, cell, exams)
         except BenchError as error:
             failed = Check(f"{name}: {identifier}", "FAIL", str(error))
@@ -46,6 +50,12 @@ def recompute(published: Published, name: str, dataset: Dataset) -> Recomputed:
             found.checks.append(Check(f"{name}: {identifier}", "FAIL", "the manifest has another cell's name"))
         found.cells.append(record)
     return found
+
+
+def _refuse(spoilt: Set[str], cell: PublishedCell) -> None:
+    for name, _ in published_files(cell):
+        if name in spoilt:
+            raise BenchError(f"{RUNS}/{name} is not the file that was published; nothing is computed from it")
 
 
 def _wrong(cell: PublishedCell, dataset: Dataset) -> Iterator[str]:

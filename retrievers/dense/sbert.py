@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -28,7 +28,7 @@ from retrievers.encoding import (
 )
 from retrievers.learning.finetuning import FineTuned
 from retrievers.learning.options import FineTuningOptions
-from retrievers.scoring import Scoring
+from retrievers.sharding import Hits, Sharded, even_blocks, whole_unless_exact
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from retrievers.learning.contrastive import Method
 
 
-class SBERT(Scoring, FineTuned):
+class SBERT(Sharded, FineTuned):
     """One vector per text from a sentence-transformers model, compared as the model says.
 
     Prompts, pooling and similarity (cosine or dot product) are the model's own, or chosen: a plain Hugging Face
@@ -48,6 +48,10 @@ class SBERT(Scoring, FineTuned):
 
     family = "dense"
 
+    block: ClassVar[int] = 2**15
+    """Texts that are compared with a batch of queries at once."""
+    cells: ClassVar[int] = 2**25
+
     model: str = Field(
         MINILM, description="name on the Hugging Face hub, or folder, of a sentence-transformers model"
     )
@@ -57,6 +61,8 @@ class SBERT(Scoring, FineTuned):
     pooling: Pooling = Field("auto", description="of token vectors; auto: as the model does, mean if it does not say")
     similarity: Similarity = Field("auto", description="auto: as the model does, cosine if it does not say")
     index: IndexOptions = Field(default_factory=IndexOptions, description="how the nearest vectors are found")
+
+    _whole = field_validator("index")(whole_unless_exact)
 
     @field_validator("finetuning")
     @classmethod
@@ -108,8 +114,8 @@ class SBERT(Scoring, FineTuned):
             self._finetune(collection, texts)
         self._holders = Holders(texts.place)
         full, dimension = FullWindows(), self._dimension
-        with self._reading_once(texts, self.encoder), full.counted(self.encoder, token_limit(self.encoder)):
-            vectors = texts.vectors(self._encode_documents, dimension, self.encoding_batch, self.progress)
+        with self._document_encoder(texts, full) as encode:
+            vectors = texts.vectors(encode, dimension, self.encoding_batch, self.progress)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._build(vectors)
         return self
@@ -152,12 +158,19 @@ class SBERT(Scoring, FineTuned):
         """A vector of each query."""
         return self._encode_queries([query.text for query in queries])
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return even_blocks(len(self._vectors) if self.index.exact else self.documents, self.block)
+
+    def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
         """Inner products, with torch: a second library's threads would wait for its own."""
         import torch
 
-        products = torch.from_numpy(vectors).to(self._vectors.device) @ self._vectors.T
-        return self._holders.spread(products.cpu().numpy())
+        texts = self._vectors[self.blocks[number]]
+        return (torch.from_numpy(vectors).to(texts.device) @ texts.T).cpu().numpy()
+
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
 
     def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
         vectors = self.read(queries)
@@ -210,6 +223,10 @@ class SBERT(Scoring, FineTuned):
     def _comparable(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors whose inner product is the model's similarity."""
         return _unit(vectors) if self.encoder.similarity_fn_name == "cosine" else vectors.astype(np.float32)
+
+    @property
+    def _document_limit(self) -> int | None:
+        return token_limit(self.encoder)
 
     @property
     def _query_prompt(self) -> str:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -13,8 +14,8 @@ from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
 from retrievers.dense.token_vectors import Layer, TokenVectors, WordPieces, Words
 from retrievers.dense.word_files import read_counts, read_vectors
-from retrievers.encoding import DistinctTexts, open_array, refuse_textless
-from retrievers.scoring import Scoring
+from retrievers.encoding import DistinctTexts, Holders, open_array, refuse_textless
+from retrievers.sharding import Hits, Sharded, even_blocks
 
 CORPUS = "corpus"
 PIECES = "word-pieces"
@@ -26,7 +27,7 @@ _ROUNDING = 1e-5
 """Share of a float32 vector's length that is nothing but rounding once a component is removed."""
 
 
-class SIF(ModelOptions, Scoring):
+class SIF(ModelOptions, Sharded):
     """Cosine of weighted means of token vectors without their common component (Arora et al. 2017, algorithm 1).
 
     A token w weighs a / (a + p(w)). The first right singular vectors of the documents' means are removed from the
@@ -37,6 +38,10 @@ class SIF(ModelOptions, Scoring):
     """
 
     family = "dense"
+
+    block: ClassVar[int] = 2**15
+    """Texts that are compared with a batch of queries at once."""
+    cells: ClassVar[int] = 2**25
 
     a: float = Field(1e-3, gt=0, description="weight of a token of frequency p is a / (a + p)")
     remove: int = Field(1, ge=0, le=10, description="singular vectors of the corpus that are removed")
@@ -76,13 +81,13 @@ class SIF(ModelOptions, Scoring):
         texts = DistinctTexts(collection.texts())
         copies = np.bincount(texts.place)
         self._weights = self._token_weights(collection.texts())
-        vectors = texts.vectors(self._means, self._tokens.dimension, self.encoding_batch, self.progress)
+        vectors = texts.vectors(partial(map, self._means), self._tokens.dimension, self.encoding_batch, self.progress)
         self._components = _common_components(vectors, copies, self.remove)
         for start in range(0, len(vectors), _ROWS):
             rows = slice(start, start + _ROWS)
             vectors[rows] = _directions(vectors[rows], self._components)
         self._set_documents(vectors, texts.place)
-        if len(self._wordless) == len(vectors):
+        if self._wordless.all():
             raise BenchError(
                 f"no document of {collection.name} has a vector: none of its words is in {self.vectors}, or nothing "
                 f"is left without {self.remove} singular vectors; change sif.vectors or sif.remove"
@@ -117,8 +122,8 @@ class SIF(ModelOptions, Scoring):
     def _set_documents(self, vectors: np.ndarray, place: np.ndarray) -> None:
         """`vectors` has a row for each distinct text, `place` the row of each document's text."""
         self._vectors = vectors
-        self._place = place
-        self._wordless = np.flatnonzero(~vectors.any(axis=1))
+        self._holders = Holders(place)
+        self._wordless = np.logical_not(vectors.any(axis=1))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Shape [texts, dimension], float32: vectors of length 1, or zeros for a text that has none."""
@@ -129,18 +134,29 @@ class SIF(ModelOptions, Scoring):
 
     @property
     def documents(self) -> int:
-        return len(self._place)
+        return len(self._holders.place)
 
-    def scores(self, queries: Sequence[Query]) -> np.ndarray:
-        vectors = self.embed([query.text for query in queries])
-        scores = vectors @ self._vectors.T
-        scores[:, self._wordless] = -np.inf
+    def read(self, queries: Sequence[Query]) -> np.ndarray:
+        """A vector of each query."""
+        return self.embed([query.text for query in queries])
+
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return even_blocks(len(self._vectors), self.block)
+
+    def block_scores(self, vectors: np.ndarray, number: int) -> np.ndarray:
+        block = self.blocks[number]
+        scores = vectors @ self._vectors[block].T
+        scores[:, self._wordless[block]] = -np.inf
         scores[~vectors.any(axis=1)] = -np.inf
-        return scores[:, self._place]
+        return scores
+
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
 
     def save(self, folder: Path) -> None:
         np.save(folder / "vectors.npy", self._vectors)
-        np.save(folder / "place.npy", self._place)
+        np.save(folder / "place.npy", self._holders.place)
         np.save(folder / "components.npy", self._components)
         np.save(folder / "weights.npy", self._weights)
         if isinstance(self._tokens, Words):
@@ -153,7 +169,7 @@ class SIF(ModelOptions, Scoring):
         self._set_documents(vectors, place)
 
     def facts(self) -> dict[str, Any]:
-        return {**self._tokens.facts(), "texts_without_vector": len(self._wordless)}
+        return {**self._tokens.facts(), "texts_without_vector": int(self._wordless.sum())}
 
 
 def _common_components(vectors: np.ndarray, copies: np.ndarray, wanted: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from bench.words import WORD
 from retrievers.encoding import open_array
-from retrievers.late_interaction.ragged import flatten
+from retrievers.ragged import flatten
 
 
 class TokenVectors(ABC):

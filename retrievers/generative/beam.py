@@ -268,7 +268,7 @@ class Validity:
             items=total,
             repeated_items=total - int(different.sum()),
             queries=len(items),
-            short_lists=int((different < min(k, len(np.unique(trie.items)))).sum()),
+            short_lists=int((different < min(k, trie.distinct_items)).sum()),
         )
 
     def __add__(self, other: "Validity") -> "Validity":

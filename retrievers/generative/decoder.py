@@ -8,12 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import BenchError
-from retrievers.generative.docids import items_below
+from retrievers.generative.heads import Asked, PrefixHead, SharedHead, Start
+from retrievers.generative.losses import SoftTargets, token_losses
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
-
-_FEW = 4
-"""Times the vocabulary: so many states are multiplied by all, which is faster than to gather each row's own."""
 
 
 class Encoded(NamedTuple):
@@ -93,79 +91,12 @@ class Memory(NamedTuple):
 
     layers: the keys and values of each layer's attention
     mask: shape [queries, 1, 1, length]
-    directions: shape [queries, dimension of the encoder]: the mean state, of length 1
+    asked: what the head takes from the query itself, the mean state of length 1
     """
 
     layers: list[KeysValues]
     mask: Tensor
-    directions: Tensor
-
-
-class SharedHead(nn.Module):
-    """One output vector for each token of a vocabulary, whatever came before it."""
-
-    def __init__(self, dimension: int, vocabularies: list[int]) -> None:
-        super().__init__()
-        self.outputs = nn.ModuleList(nn.Linear(dimension, size) for size in vocabularies)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, dimension) for size in vocabularies)
-
-    def embed(self, tokens: Tensor, level: int, _states: Tensor) -> Tensor:
-        """Shape [..., dimension]: what the decoder reads of the tokens of a level."""
-        return self.embeddings[level % len(self.embeddings)](tokens)
-
-    def forward(self, hidden: Tensor, _directions: Tensor, level: int, _states: Tensor) -> Tensor:
-        """Logits of shape [..., vocabulary] for the tokens of a level, from hidden states [..., dimension]."""
-        return self.outputs[level % len(self.outputs)](hidden)
-
-
-class PrefixHead(nn.Module):
-    """One output vector for each state of the trie, so that what a token means depends on what came before it.
-
-    `vectors`, of shape [states, encoder's dimension], are what they start as, e.g. the clusters' centroids. Then it
-    begins as a search for the centroids nearest to the encoder's mean state (20 times the inner product, as
-    sentence encoders are trained, and the logarithm of how many items lie below, so that a large cluster is as
-    probable as its parts together), and the decoder learns what to add to that state. Without `vectors` it is random.
-    """
-
-    def __init__(self, dimension: int, tables: TrieTables, vectors: Tensor | None) -> None:
-        super().__init__()
-        self.tables = tables
-        self.scale = 0.0 if vectors is None else 20.0
-        start = torch.randn(tables.trie.states, dimension) * dimension**-0.5 if vectors is None else vectors
-        self.project = nn.Linear(dimension, start.shape[1])
-        if vectors is not None:
-            nn.init.zeros_(self.project.weight)
-            nn.init.zeros_(self.project.bias)
-        self.vectors = nn.Parameter(start[1:].clone())  # nothing leads to the root
-        sizes = torch.from_numpy(items_below(tables.trie)[1:])
-        self.bias = nn.Parameter(torch.zeros(len(start) - 1) if vectors is None else sizes.log())
-        self.read = nn.Linear(start.shape[1], dimension)
-
-    def embed(self, _tokens: Tensor, _level: int, states: Tensor) -> Tensor:
-        """Shape [..., dimension]: what the decoder reads of the prefixes that end in these states."""
-        return self.read(self.vectors[(states - 1).clamp(min=0)])
-
-    def forward(self, hidden: Tensor, directions: Tensor, level: int, states: Tensor) -> Tensor:
-        """As of the shared head, with -inf for tokens that the states, of shape [...], do not allow.
-
-        `directions` are those of each row's query.
-        """
-        children = self.tables.children(level, states)
-        wanted = self.project(hidden)
-        if self.scale:
-            wanted = wanted + self.scale * directions
-        logits = self._products(wanted, children.states, level).masked_fill(children.states < 0, -torch.inf)
-        return children.spread(logits, self.tables.vocabularies[level], -torch.inf)
-
-    def _products(self, wanted: Tensor, nexts: Tensor, level: int) -> Tensor:
-        """Shape [..., width]: the wanted vectors times those of the states in `nexts`, of shape [..., width]."""
-        first, last = self.tables.level_offsets[level + 1 : level + 3]
-        if last - first <= _FEW * nexts.shape[-1]:
-            span = slice(first - 1, last - 1)
-            products = functional.linear(wanted, self.vectors[span], self.bias[span])
-            return products.gather(-1, (nexts - first).clamp(min=0))
-        rows = (nexts - 1).clamp(min=0)
-        return (self.vectors[rows] @ wanted[..., None])[..., 0] + self.bias[rows]
+    asked: Asked | None
 
 
 class Decoder(nn.Module):
@@ -175,7 +106,7 @@ class Decoder(nn.Module):
     is a linear classifier of that mean, which is what atomic identifiers need.
 
     encoder_dimension: of the encoder's states
-    vectors: head=prefix: what its output vectors start as, of shape [states, encoder_dimension]; default: random
+    start: head=prefix: what its output vectors, of the encoder's dimension, start as; default: random
     one_vocabulary: all levels speak of the same tokens (text) and share their vectors
     seed: of all weights
 
@@ -188,7 +119,7 @@ class Decoder(nn.Module):
         tables: TrieTables,
         encoder_dimension: int,
         *,
-        vectors: Tensor | None = None,
+        start: Start | None = None,
         one_vocabulary: bool = False,
         seed: int = 0,
     ) -> None:
@@ -199,9 +130,9 @@ class Decoder(nn.Module):
             )
         if not options.layers and tables.levels > 1:
             raise BenchError(f"layers=0 fits identifiers of one token, not of {tables.levels}; take layers=1 or more")
-        if vectors is not None and vectors.shape != (tables.trie.states, encoder_dimension):
+        if start is not None and start.vectors.shape != (tables.trie.states, encoder_dimension):
             raise BenchError(
-                f"output vectors of shape {list(vectors.shape)} cannot start a head that needs "
+                f"output vectors of shape {list(start.vectors.shape)} cannot start a head that needs "
                 f"[{tables.trie.states}, {encoder_dimension}]; take the encoder's own vectors"
             )
         self.tables = tables
@@ -215,17 +146,19 @@ class Decoder(nn.Module):
             self.norm = nn.LayerNorm(options.dimension)
             self.dropout = nn.Dropout(options.dropout)
             self.head: SharedHead | PrefixHead = (
-                PrefixHead(options.dimension, tables, vectors)
+                PrefixHead(options.dimension, tables, start)
                 if options.head == "prefix"
                 else SharedHead(options.dimension, vocabularies)
             )
 
-    def forward(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def forward(
+        self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0, soft: SoftTargets | None = None
+    ) -> Tensor:
         """Cross-entropy of each token given those before it, of shape [queries, levels]; 0 after the end.
 
         `sequences`, int64 of shape [queries, levels], has -1 after the end; without smoothing the sum of a row is
         minus the log-probability of its identifier. Label smoothing (Szegedy et al. 2016, section 7) spreads a part
-        of the target over all tokens that the head can give.
+        of the target over all tokens that the head can give. `soft` targets take a share of the loss.
         """
         states = self.tables.paths(sequences)
         tokens = sequences.clamp(min=0).unbind(1)
@@ -238,8 +171,10 @@ class Decoder(nn.Module):
         losses = torch.zeros(sequences.shape, device=hidden.device)
         for level, targets in enumerate(sequences.unbind(1)):
             rows = (targets >= 0).nonzero()[:, 0]
-            logits = self.head(hidden[rows, 0, level], memory.directions[rows], level, states[rows, level])
-            losses[rows, level] = cross_entropy(logits.float(), targets[rows], label_smoothing)
+            asked = None if memory.asked is None else memory.asked.of(rows)
+            logits = self.head(hidden[rows, 0, level], asked, level, states[rows, level])
+            wanted = None if soft is None else soft.after(self.tables, level, rows, states[rows, level])
+            losses[rows, level] = token_losses(logits.float(), targets[rows], label_smoothing, wanted)
         return losses
 
     def loss(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -254,8 +189,8 @@ class Decoder(nn.Module):
         """What is computed from the encoder's states alone."""
         nothing = encoded.mask.any(dim=1, keepdim=True).logical_not()
         mask = (encoded.mask | nothing)[:, None, None]  # softmax over no state would be NaN
-        directions = functional.normalize(encoded.means(), dim=-1)
-        return Memory([layer.to_encoder.look_at(encoded.states) for layer in self.layers], mask, directions)
+        asked = self.head.ask(functional.normalize(encoded.means(), dim=-1))
+        return Memory([layer.to_encoder.look_at(encoded.states) for layer in self.layers], mask, asked)
 
     def first_input(self, encoded: Encoded) -> Tensor:
         """Shape [queries, dimension]: from which the first token is predicted."""
@@ -307,15 +242,4 @@ class DecoderStepper:
 
     def _logits(self, inputs: Tensor) -> Tensor:
         hidden, self._seen = self._decoder.run(inputs[:, :, None], self._memory, self._seen)
-        return self._decoder.head(hidden[:, :, 0], self._memory.directions[:, None], self._level, self._states)
-
-
-def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Shape [rows], from logits of shape [rows, vocabulary]; the smoothing spares tokens whose logit is -inf."""
-    log_probs = logits.log_softmax(dim=-1)
-    losses = -log_probs.gather(-1, targets[:, None])[:, 0]
-    if not smoothing:
-        return losses
-    possible = logits > -torch.inf
-    uniform = -log_probs.masked_fill(~possible, 0.0).sum(dim=-1) / possible.sum(dim=-1)
-    return torch.lerp(losses, uniform, smoothing)
+        return self._decoder.head(hidden[:, :, 0], self._memory.asked, self._level, self._states)

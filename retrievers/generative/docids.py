@@ -62,13 +62,18 @@ def atomic(items: int) -> Identifiers:
     return Identifiers.of(np.arange(items)[:, None])
 
 
-def naive(items: int, base: int = 10) -> Identifiers:
-    """The digits of each item's row number, one token each, with leading zeros so that all are equally long."""
-    _check_some(items)
+def naive(items: int, seed: int, base: int = 10) -> Identifiers:
+    """The digits of an arbitrary number for each item: where rows are sorted, their own numbers have a meaning."""
+    return digits(np.random.default_rng(seed).permutation(items), base)
+
+
+def digits(numbers: np.ndarray, base: int = 10) -> Identifiers:
+    """The digits of non-negative numbers, one token each, with leading zeros so that all are equally long."""
+    _check_some(len(numbers))
     width = 1
-    while base**width < items:
+    while base**width <= numbers.max():
         width += 1
-    return Identifiers.of(np.arange(items)[:, None] // base ** np.arange(width)[::-1] % base)
+    return Identifiers.of(numbers[:, None] // base ** np.arange(width)[::-1] % base)
 
 
 def semantic(
@@ -79,7 +84,7 @@ def semantic(
     seed: int = 0,
     last_codes: int | None = None,
 ) -> Identifiers:
-    """The path of each item through nested k-means clusters, then its number in the last of them.
+    """The path of each item through nested k-means clusters, then an arbitrary number in the last of them.
 
     A cluster of more than `leaf_size` items is divided into at most `branch`. Where k-means cannot divide it (equal
     vectors) or divides it so unevenly that `max_levels` tokens would not do, it is cut into equal parts instead,
@@ -101,21 +106,21 @@ def semantic(
     def clusters_of(rows: np.ndarray, number: int) -> np.ndarray:
         return k_means(vectors[rows], number, seed).nearest
 
-    return nested(len(vectors), clusters_of, branch, leaf_size, max_levels, largest)
+    return nested(len(vectors), clusters_of, branch, leaf_size, max_levels, largest, seed)
 
 
 def nested(
-    items: int, clusters_of: ClustersOf, branch: int, leaf_size: int, max_levels: int, last_codes: int
+    items: int, clusters_of: ClustersOf, branch: int, leaf_size: int, max_levels: int, last_codes: int, seed: int
 ) -> Identifiers:
-    """The path of each item through nested clusters, then its number in the last of them.
+    """The path of each item through nested clusters, then an arbitrary number in the last of them.
 
     A cluster of more than `leaf_size` items is divided into at most `branch`, unless its level is the last, whose
     tokens are below `last_codes`. Where it cannot be divided, or only so unevenly that `max_levels` tokens would not
     do, it is cut into equal parts instead, along the clusters. There must be room:
-    items <= last_codes * branch ** (max_levels - 1).
+    items <= last_codes * branch ** (max_levels - 1). The order of the rows decides nothing.
     """
     tokens = np.full((items, max_levels), -1, dtype=np.int32)
-    pending = [(np.arange(items), 0)]
+    pending = [(np.random.default_rng(seed).permutation(items), 0)]
     while pending:
         rows, level = pending.pop()
         if len(rows) <= leaf_size or level == max_levels - 1:
@@ -163,6 +168,43 @@ def centroids(trie: Trie, vectors: np.ndarray) -> np.ndarray:
     identifier's own state has its item's vector.
     """
     return _sums(trie, vectors.astype(np.float32)) / items_below(trie)[:, None]
+
+
+def spread_factors(trie: Trie, vectors: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of the covariance of the items' vectors under each state, and the state of each factor.
+
+    The squares of a vector's products with a state's factors, of shape [factors, dimension], sum to the variance of
+    its products with the items below, apart from directions beyond the first `rank`. States of a single item have
+    none. `vectors` is of shape [items, dimension].
+    """
+    factors, owners = [np.zeros((0, vectors.shape[1]), dtype=np.float32)], [np.zeros(0, dtype=np.int64)]
+    for state, below in enumerate(_below(trie)):
+        if state and len(below) > 1:
+            some = vectors[below].astype(np.float32)
+            _, lengths, directions = np.linalg.svd(some - some.mean(axis=0), full_matrices=False)
+            kept = min(rank, len(below) - 1, len(lengths))
+            factors.append(directions[:kept] * (lengths[:kept, None] / len(below) ** 0.5))
+            owners.append(np.full(kept, state))
+    return np.concatenate(factors).astype(np.float32), np.concatenate(owners)
+
+
+def factor_owners(trie: Trie, dimension: int, rank: int) -> np.ndarray:
+    """The state of each of the `spread_factors`, which does not depend on the vectors."""
+    counts = np.minimum(items_below(trie) - 1, min(rank, dimension)).astype(np.int64)
+    counts[0] = 0
+    return np.repeat(np.arange(trie.states), counts)
+
+
+def _below(trie: Trie) -> list[np.ndarray]:
+    """The items under each state."""
+    found = [np.zeros(0, dtype=np.int64)] * trie.states
+    for state, items in zip(trie.final_states, np.split(trie.items, trie.group_indptr[1:-1]), strict=True):
+        found[state] = items
+    for state in reversed(range(trie.states)):
+        first, last = trie.indptr[state : state + 2]
+        if last > first:
+            found[state] = np.concatenate(found[first + 1 : last + 1])
+    return found
 
 
 def items_below(trie: Trie) -> np.ndarray:

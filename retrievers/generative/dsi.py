@@ -27,5 +27,5 @@ class DSI(GenerativeRetriever):
         if self.docid == "atomic":
             return Named(atomic(len(collection)))
         if self.docid == "naive":
-            return Named(naive(len(collection)))
+            return Named(naive(len(collection), self.seed))
         return Named(semantic(vectors, self.branch, self.leaf_size, self.max_levels, self.seed))

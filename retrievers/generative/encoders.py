@@ -128,13 +128,28 @@ class TextEncoder(nn.Module):
         progress: Progress,
     ) -> None:
         """As `read`, without reading again what another system has read as a whole."""
-        whole = self._marked(tokens)
-        kept = keep_states(whole, self.weights, self._states, self.device.type, workplace, progress)
+        kept = self.kept(tokens, workplace, progress)
         if kept is None:
             self.read(tokens, take, progress)
             return
-        for number, text in enumerate(whole):
-            take(number, torch.from_numpy(kept.of(text)))
+        for number in range(len(tokens)):
+            take(number, kept(number))
+
+    def kept(
+        self, tokens: Sequence[Sequence[int]], workplace: Workplace, progress: Progress
+    ) -> Callable[[int], Tensor] | None:
+        """Gives each text's states by number, marks included, read once for all systems; None for too many texts."""
+        whole = self._marked(tokens)
+        kept = keep_states(whole, self.weights, self._states, self.device.type, workplace, progress)
+        return None if kept is None else lambda number: torch.from_numpy(kept.of(whole[number]))
+
+    def without_marks(self, states: Tensor) -> Tensor:
+        """Of a text's states, of shape [length, dimension], those between the marks."""
+        return states[len(self._before) : len(states) - len(self._after)]
+
+    def beginnings(self, collection: Collection) -> list[list[int]]:
+        """The tokens of each document that its vector is made of."""
+        return self.tokens_of(collection.texts(), _TOKENS_READ - self.marks)
 
 
 def mean_vectors(
@@ -152,8 +167,7 @@ def mean_vectors(
             mean = states.mean(dim=0)
             vectors[row] = (mean / mean.norm().clamp(min=1e-12)).cpu().numpy()
 
-        tokens = encoder.tokens_of(collection.texts(), _TOKENS_READ - encoder.marks)
-        encoder.read_once(tokens, take, workplace, progress)
+        encoder.read_once(encoder.beginnings(collection), take, workplace, progress)
         np.save(folder / "vectors.npy", vectors)
 
     key = {"vectors": encoder.weights, "of": collection.fingerprint, "tokens read": _TOKENS_READ}
@@ -208,28 +222,25 @@ class States:
         states = np.load(folder / "states.npy", mmap_mode="r", allow_pickle=False)
         return cls(states, np.load(folder / "offsets.npy", allow_pickle=False))
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Shape [texts]."""
-        return np.diff(self._offsets)
+    def of(self, text: int) -> Tensor:
+        """The states of a text, float32 of shape [length, dimension]."""
+        span = self._states[self._offsets[text] : self._offsets[text + 1]]
+        return torch.from_numpy(span.astype(np.float32))
 
-    def batch(self, rows: Sequence[int] | np.ndarray, device: torch.device) -> Encoded:
-        """The states of some texts."""
-        lengths = torch.from_numpy(self.lengths[rows])
-        mask = torch.arange(int(lengths.max()))[None] < lengths[:, None]
-        states = torch.zeros(*mask.shape, self._states.shape[1])
-        spans = [self._states[self._offsets[row] : self._offsets[row + 1]] for row in rows]
-        states[mask] = torch.from_numpy(np.concatenate(spans).astype(np.float32))
-        return Encoded(states.to(device), mask.to(device))
+
+def padded(states: Sequence[Tensor], device: torch.device) -> Encoded:
+    """States of several texts, each of shape [length, dimension], as a batch."""
+    lengths = torch.tensor(list(map(len, states)))
+    mask = torch.arange(int(lengths.max()))[None] < lengths[:, None]
+    return Encoded(nn.utils.rnn.pad_sequence(list(states), batch_first=True).to(device), mask.to(device))
 
 
 def kept_states(
     encoder: TextEncoder, tokens: Sequence[Sequence[int]], workplace: Workplace, progress: Progress
-) -> Callable[[np.ndarray], Encoded]:
-    """Gives the states of some of the texts, by number; all are read once, for all systems that ask for the same."""
+) -> States:
+    """The states of texts that are read once, for all systems that ask for the same."""
     folder = workplace.shared(
         {"states": encoder.weights, "of": digest_data(list(tokens))},
         lambda folder: States.write(folder, encoder, tokens, progress),
     )
-    states = States.open(folder)
-    return lambda numbers: states.batch(numbers, encoder.device)
+    return States.open(folder)

@@ -13,13 +13,17 @@ from bench.options import Options
 from bench.sentences import sentences, textrank
 from retrievers.learning.holding_out import hold_out
 
-Part = Literal["first", "chunks", "sentences", "passages", "key-sentences", "key-passage", "random", "pseudo-queries"]
+Part = Literal[
+    "first", "chunks", "spans", "sentences", "passages", "key-sentences", "key-passage", "random", "pseudo-queries"
+]
 Tokenize = Callable[[Sequence[str], int | None], list[list[int]]]
 """From texts and the most tokens of each to tokens."""
 
 Tokens = list[int]
 
 _SENTENCES_PER_PASSAGE, _STRIDE = 5, 2
+
+_SHORTEST_SPAN = 4
 
 
 class ReadingOptions(Options):
@@ -30,8 +34,10 @@ class ReadingOptions(Options):
     )
     first_tokens: int = Field(32, ge=1, le=4096, description="first: the beginning that is read")
     chunks: int = Field(4, ge=1, description="chunks: windows at random places, at most, in each document")
-    chunk_tokens: int = Field(32, ge=1, le=4096, description="chunks: tokens of a window")
-    part_tokens: int = Field(64, ge=1, le=4096, description="sentences, passages and queries are cut after these")
+    chunk_tokens: int = Field(32, ge=1, le=4096, description="chunks: tokens of a window; spans: at most")
+    spans: int = Field(2, ge=1, description="spans: windows of each document's beginning, cut anew in every epoch")
+    part_tokens: int = Field(64, ge=1, le=4096, description="sentences and passages are cut after these")
+    query_tokens: int = Field(256, ge=1, le=4096, description="queries are cut after these")
     sentences: int = Field(6, ge=1, description="sentences: from the beginning, or key-sentences: the best, at most")
     passages: int = Field(3, ge=1, description="passages of 5 sentences, 2 further each, from the beginning, at most")
     ratio: float = Field(0, ge=0, description="parts of documents read for each training query; 0: each thing once")
@@ -44,59 +50,92 @@ class Example(NamedTuple):
     row: int
 
 
-class Lists(NamedTuple):
-    """For each text a teacher's documents, of shape [texts, documents], and how probable each one is."""
+class Drawn(NamedTuple):
+    """What an epoch reads, in its order; all int64 of shape [texts read].
 
+    texts: numbers of texts in `Examples.tokens`
+    starts, stops: which of their tokens are read
+    rows: the documents that they should give
+    """
+
+    texts: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
     rows: np.ndarray
-    probabilities: np.ndarray
+
+    def of(self, places: np.ndarray) -> "Drawn":
+        """Some of them."""
+        return Drawn(*(one[places] for one in self))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Windows that each epoch cuts anew from whole documents: so many of each, of 4 tokens up to a longest."""
+
+    number: int
+    longest: int
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Training texts. The first `queries` of them are queries, the rest parts of documents.
+    """Training texts: first `queries` queries, then parts of documents, last the documents that spans are cut from.
 
     tokens: of each text
     rows: int64 of shape [texts]: the document of each
-    lists: a teacher's, if there is one
+    whole: how many of the texts are read as they are; documents for spans follow
     """
 
     tokens: Sequence[Tokens]
     rows: np.ndarray
     queries: int
-    lists: Lists | None = None
+    whole: int
+    spans: Spans | None = None
 
     @classmethod
-    def of(cls, queries: Sequence[Example], parts: Sequence[Example]) -> "Examples":
+    def of(
+        cls,
+        queries: Sequence[Example],
+        parts: Sequence[Example],
+        documents: Sequence[Example] = (),
+        spans: Spans | None = None,
+    ) -> "Examples":
         """Raises BenchError if there is nothing to learn from."""
-        both = [*queries, *parts]
-        if not both:
+        texts = [*queries, *parts, *documents]
+        if not texts:
             raise BenchError(
                 "there is nothing to train on: no training queries, and no parts; give some in reading.parts"
             )
-        return cls([one.tokens for one in both], np.array([one.row for one in both], dtype=np.int64), len(queries))
+        rows = np.array([one.row for one in texts], dtype=np.int64)
+        return cls([one.tokens for one in texts], rows, len(queries), len(queries) + len(parts), spans)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def epoch(self, ratio: float, distil: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """The texts of one epoch in random order, and the document that each should give.
+    def epoch(self, ratio: float, generator: np.random.Generator) -> Drawn:
+        """The texts of one epoch in random order.
 
-        Every part comes once, and the queries as the ratio asks. A share `distil` of the texts should give a
-        document drawn from the teacher's list in place of their own.
+        Every part comes once, new spans of every document, and the queries as the ratio asks.
         """
-        queries, parts = np.arange(self.queries), np.arange(self.queries, len(self))
-        if ratio and len(queries) and len(parts):
-            wanted = max(1, round(len(parts) / ratio))
+        lengths = np.array(list(map(len, self.tokens)), dtype=np.int64)
+        queries, parts = np.arange(self.queries), np.arange(self.queries, self.whole)
+        spans = self._cut(lengths, generator)
+        learned = len(parts) + len(spans.texts)
+        if ratio and len(queries) and learned:
+            wanted = max(1, round(learned / ratio))
             rounds = [generator.permutation(queries) for _ in range(-(-wanted // len(queries)))]
             queries = np.concatenate(rounds)[:wanted]
-        texts = generator.permutation(np.concatenate([queries, parts]))
-        rows = self.rows[texts]
-        if self.lists is not None:
-            cumulative = self.lists.probabilities[texts].cumsum(axis=1)
-            picked = (cumulative < generator.random(len(texts))[:, None]).sum(axis=1)
-            drawn = self.lists.rows[texts, picked.clip(max=cumulative.shape[1] - 1)]
-            rows = np.where(generator.random(len(texts)) < distil, drawn, rows)
-        return texts, rows
+        whole = np.concatenate([queries, parts])
+        read = Drawn(whole, np.zeros_like(whole), lengths[whole], self.rows[whole])
+        every = Drawn(*(np.concatenate(pair) for pair in zip(read, spans, strict=True)))
+        return every.of(generator.permutation(len(every.texts)))
+
+    def _cut(self, lengths: np.ndarray, generator: np.random.Generator) -> Drawn:
+        texts = np.arange(self.whole, len(self)).repeat(self.spans.number if self.spans else 0)
+        texts = texts[lengths[texts] > 0]
+        most = np.minimum(lengths[texts], self.spans.longest if self.spans else 0)
+        sizes = generator.integers(np.minimum(_SHORTEST_SPAN, most), most, endpoint=True)
+        starts = generator.integers(0, lengths[texts] - sizes, endpoint=True)
+        return Drawn(texts, starts, starts + sizes, self.rows[texts])
 
 
 def training_queries(

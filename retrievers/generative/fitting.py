@@ -1,6 +1,7 @@
 """How a model learns the identifiers of documents, and how it is held against queries that it has not learned."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,10 +10,12 @@ from torch import Tensor
 from bench.progress import Progress
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
-from retrievers.generative.encoders import kept_states
-from retrievers.generative.examples import Example, Examples, Tokens
+from retrievers.generative.encoders import kept_states, padded
+from retrievers.generative.examples import Drawn, Example, Examples, Tokens
+from retrievers.generative.losses import Masses, SoftTargets
 from retrievers.generative.model import IdentifierModel
 from retrievers.generative.options import DocumentTrainingOptions
+from retrievers.generative.teacher import Distribution
 from retrievers.generative.training import batches_by_length, held_out_figures, identifier_plan
 from retrievers.learning.course import Course
 from retrievers.learning.trainer import Batch, train
@@ -20,49 +23,93 @@ from retrievers.learning.trainer import Batch, train
 Evaluate = Callable[[], dict[str, float]]
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned.
+
+    identifiers: shape [documents, levels], those that should be written
+    ratio: as `Examples.epoch` takes it
+    teacher, share: a distribution over documents, and the share of the loss that follows it
+    evaluate: figures that choose the epoch; None: the last one is kept
+    """
+
+    examples: Examples
+    identifiers: np.ndarray
+    ratio: float
+    teacher: Distribution | None
+    share: float
+    evaluate: Evaluate | None
+
+
 def learn(
     model: IdentifierModel,
-    examples: Examples,
-    identifiers: np.ndarray,
+    lesson: Lesson,
     options: DocumentTrainingOptions,
     *,
-    ratio: float,
-    distil: float,
-    evaluate: Evaluate | None,
     seed: int,
     bfloat16: bool,
     workplace: Workplace,
     progress: Progress,
 ) -> Course:
-    """Train the model to write `identifiers`, of shape [documents, levels], of the examples' documents.
-
-    ratio, distil: as `Examples.epoch` takes them
-    evaluate: figures that choose the epoch; None: the last one is kept
-    """
-    lengths = np.array(list(map(len, examples.tokens)))
-    read = _reader(model, examples.tokens, workplace, progress)
-    targets = torch.from_numpy(identifiers.astype(np.int64)).to(model.encoder.device)
+    """Train the model to write the identifiers of the examples' documents."""
+    examples, device = lesson.examples, model.encoder.device
+    read = _reader(model, examples, workplace, progress)
+    targets = torch.from_numpy(lesson.identifiers.astype(np.int64)).to(device)
+    masses = Masses(model.tables)
 
     def batches(generator: np.random.Generator) -> list[Batch]:
-        texts, rows = examples.epoch(ratio, distil, generator)
-        return [(texts[part], rows[part]) for part in batches_by_length(lengths[texts], options.training_batch)]
+        drawn = examples.epoch(lesson.ratio, generator)
+        parts = batches_by_length(drawn.stops - drawn.starts, options.training_batch)
+        return [drawn.of(part) for part in parts]
 
     def loss(batch: Batch) -> Tensor:
-        texts, rows = batch
-        return model.loss(read(texts), targets[rows], options.label_smoothing)
+        drawn = Drawn(*batch)
+        encoded = read(drawn)
+        soft = None
+        if lesson.teacher is not None:
+            soft = SoftTargets(masses(lesson.teacher(drawn.texts, encoded)), lesson.share)
+        kept = without_some(encoded, options.token_dropout)
+        return model.loss(kept, targets[drawn.rows], options.label_smoothing, soft)
 
     with torch.random.fork_rng():
-        plan = identifier_plan(model, options, batches, loss, seed=seed, evaluate=evaluate, bfloat16=bfloat16)
+        plan = identifier_plan(model, options, batches, loss, seed=seed, evaluate=lesson.evaluate, bfloat16=bfloat16)
         return train(model, plan, workplace, progress)
 
 
 def _reader(
-    model: IdentifierModel, tokens: Sequence[Tokens], workplace: Workplace, progress: Progress
-) -> Callable[[np.ndarray], Encoded]:
-    """Gives the states of some of the texts: those kept of a frozen encoder, else new ones."""
+    model: IdentifierModel, examples: Examples, workplace: Workplace, progress: Progress
+) -> Callable[[Drawn], Encoded]:
+    """Gives the states of texts: those kept of a frozen encoder, else new ones.
+
+    Those of a span are cut from the whole document's, where these can be kept.
+    """
+    encoder, tokens = model.encoder, examples.tokens
+
+    def fresh(drawn: Drawn) -> Encoded:
+        return encoder([tokens[text][start:stop] for text, start, stop in zip(*drawn[:3], strict=True)])
+
     if model.tuned:
-        return lambda numbers: model.encoder([tokens[number] for number in numbers])
-    return kept_states(model.encoder, tokens, workplace, progress)
+        return fresh
+    whole = kept_states(encoder, tokens[: examples.whole], workplace, progress)
+    documents = encoder.kept(tokens[examples.whole :], workplace, progress) if examples.spans else None
+    if examples.spans and documents is None:
+        return fresh
+
+    def states_of(text: int, start: int, stop: int) -> Tensor:
+        if text < examples.whole or documents is None:
+            return whole.of(text)
+        return encoder.without_marks(documents(text - examples.whole))[start:stop]
+
+    return lambda drawn: padded([states_of(*one) for one in zip(*drawn[:3], strict=True)], encoder.device)
+
+
+def without_some(encoded: Encoded, share: float) -> Encoded:
+    """The same without a share of each text's states, drawn at random; one that would lose all keeps them."""
+    if not share:
+        return encoded
+    kept = encoded.mask & (torch.rand(encoded.mask.shape, device=encoded.mask.device) >= share)
+    lost = ~kept.any(dim=1, keepdim=True)
+    return Encoded(encoded.states, kept | (encoded.mask & lost))
 
 
 def evaluation(kept: Sequence[Example], answer: Callable[[list[Tokens]], Iterable[np.ndarray]]) -> Evaluate:

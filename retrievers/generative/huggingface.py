@@ -14,7 +14,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_outputs import BaseModelOutput
 
 from retrievers.generative.beam import Projection
-from retrievers.generative.decoder import Encoded, cross_entropy
+from retrievers.generative.decoder import Encoded
+from retrievers.generative.losses import SoftTargets, token_losses
 from retrievers.generative.trie import TrieTables
 
 _SHARED = "shared_by_beams"
@@ -61,11 +62,25 @@ def _attend_to_few(
 AttentionInterface.register(_SHARED, _attend)
 
 
+@torch.no_grad()
+def _add_tokens(model: PreTrainedModel, tokens: int) -> None:
+    """Give the model vectors for so many tokens, the new ones as far apart as the old ones are.
+
+    The library would start all new ones at the old ones' mean, and they part only after thousands of updates.
+    """
+    before: Any = model.get_input_embeddings()
+    old = int(before.num_embeddings)
+    model.resize_token_embeddings(tokens, mean_resizing=False)
+    ends: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
+    for weight in {id(end.weight): end.weight for end in ends}.values():
+        weight[old:].normal_(std=float(weight[:old].std()))
+
+
 class HuggingFaceDecoder(nn.Module):
     """The decoder of an encoder-decoder model, e.g. T5, as a model of identifiers.
 
     words: the model's own tokens that the identifiers are made of, where they are text; without them each level gets
-        new tokens, whose vectors start at random
+        new tokens, whose vectors start at random, as long as the old ones
 
     The probabilities of a level are over its own tokens alone.
     """
@@ -74,21 +89,25 @@ class HuggingFaceDecoder(nn.Module):
         self, model: PreTrainedModel, tables: TrieTables, words: Sequence[int] | None, seed: int = 0
     ) -> None:
         super().__init__()
+        self._tables = tables
         self._model = [model]  # its parameters belong to whoever holds the encoder too
         if words is None:
             ends = np.cumsum([model.get_input_embeddings().num_embeddings, *tables.vocabularies])
             columns = [torch.arange(start, end) for start, end in pairwise(ends.tolist())]
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                model.resize_token_embeddings(int(ends[-1]))
+                _add_tokens(model, int(ends[-1]))
         else:
             columns = [torch.tensor(words)] * tables.levels
         self._columns = [column.to(model.device) for column in columns]
         self._for_beams = BeamModel(model, self._columns)
 
-    def forward(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def forward(
+        self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0, soft: SoftTargets | None = None
+    ) -> Tensor:
         """As `Decoder.forward`."""
-        model, there = self._model[0], sequences >= 0
+        model = self._model[0]
+        states = self._tables.paths(sequences)
         tokens = [column[level.clamp(min=0)] for column, level in zip(self._columns, sequences.T, strict=False)]
         start = torch.full_like(tokens[0], model.config.decoder_start_token_id)
         output = model(
@@ -96,11 +115,13 @@ class HuggingFaceDecoder(nn.Module):
             attention_mask=encoded.mask.long(),
             decoder_input_ids=torch.stack([start, *tokens[:-1]], dim=1),
         )
-        losses = [
-            cross_entropy(output.logits[:, level, column].float(), sequences[:, level].clamp(min=0), label_smoothing)
-            for level, column in enumerate(self._columns[: sequences.shape[1]])
-        ]
-        return torch.stack(losses, dim=1).masked_fill(~there, 0.0)
+        losses = torch.zeros(sequences.shape, device=sequences.device)
+        for level, (column, targets) in enumerate(zip(self._columns, sequences.unbind(1), strict=False)):
+            rows = (targets >= 0).nonzero()[:, 0]
+            logits = output.logits[rows, level][:, column].float()
+            wanted = None if soft is None else soft.after(self._tables, level, rows, states[rows, level])
+            losses[rows, level] = token_losses(logits, targets[rows], label_smoothing, wanted)
+        return losses
 
     def stepper(self, encoded: Encoded) -> "HuggingFaceStepper":
         """The decoder on a batch of queries, for the beam search."""

@@ -10,7 +10,9 @@ from bench.errors import BenchError
 from retrievers.generative.beam import Beams, search
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.encoders import TextEncoder
+from retrievers.generative.heads import Start
 from retrievers.generative.huggingface import HuggingFaceDecoder
+from retrievers.generative.losses import SoftTargets
 from retrievers.generative.options import BeamOptions, DecoderOptions
 from retrievers.generative.trie import TrieTables
 from retrievers.learning.trainer import Learner
@@ -22,7 +24,7 @@ class IdentifierModel(Learner):
     encoder: of an encoder-decoder its own decoder is used, of an encoder alone a new one
     tables: of the identifiers
     tuned: whether the encoder learns too
-    vectors: what a prefix head's output vectors start as, of shape [states, encoder's dimension]
+    start: what a prefix head's output vectors start as, of the encoder's dimension
     words: the encoder's tokens that the identifiers are made of, where they are text
     """
 
@@ -33,7 +35,7 @@ class IdentifierModel(Learner):
         options: DecoderOptions,
         *,
         tuned: bool,
-        vectors: Tensor | None = None,
+        start: Start | None = None,
         words: Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
@@ -45,13 +47,15 @@ class IdentifierModel(Learner):
             self.decoder: Decoder | HuggingFaceDecoder = HuggingFaceDecoder(encoder.model, tables, words, seed)
         else:
             self.decoder = Decoder(
-                options, tables, encoder.dimension, vectors=vectors, one_vocabulary=words is not None, seed=seed
+                options, tables, encoder.dimension, start=start, one_vocabulary=words is not None, seed=seed
             ).to(encoder.device)
         self.encoder = encoder.requires_grad_(tuned)
 
-    def loss(self, encoded: Encoded, targets: Tensor, label_smoothing: float) -> Tensor:
+    def loss(
+        self, encoded: Encoded, targets: Tensor, label_smoothing: float = 0.0, soft: SoftTargets | None = None
+    ) -> Tensor:
         """The mean over all tokens of the targets, of shape [texts, levels]."""
-        return self.decoder(encoded, targets, label_smoothing).sum() / (targets >= 0).sum()
+        return self.decoder(encoded, targets, label_smoothing, soft).sum() / (targets >= 0).sum()
 
     @torch.no_grad()
     def answer(self, encoded: Encoded, options: BeamOptions) -> Beams:

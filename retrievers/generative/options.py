@@ -25,7 +25,7 @@ class DecoderOptions(Options):
 class BeamOptions(Options):
     """How identifiers are searched for."""
 
-    width: int = Field(20, ge=1, description="prefixes kept at each step; also the most identifiers returned")
+    width: int = Field(20, ge=1, description="prefixes kept at each step; as many as documents asked for, at least")
     decoding: Literal["constrained", "free", "exact"] = Field(
         "constrained", description="beams in the trie, beams outside it too, or every identifier scored"
     )
@@ -38,6 +38,8 @@ class DocumentTrainingOptions(TrainingOptions):
     """How a generative retriever of documents is trained."""
 
     split: str = Field("train", description="the split whose queries are learned")
+    selection: str = Field("dev", description="the split whose queries choose the epoch, if the collection has it")
     held_out: float = Field(
-        0.1, ge=0, lt=1, description="share of the training queries kept to choose the checkpoint by; 0: the last one"
+        0.1, ge=0, lt=1, description="else: share of the training queries kept to choose by; 0: the last epoch"
     )
+    token_dropout: float = Field(0, ge=0, lt=1, description="share of a text's states that are left out, drawn anew")

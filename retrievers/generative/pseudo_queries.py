@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection
+from bench.digests import digest_code
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights
 from bench.options import Options
@@ -56,8 +57,9 @@ def write_pseudo_queries(
     workplace: Workplace,
     progress: Progress,
 ) -> Mapping[int, Sequence[str]]:
-    """Some queries for each document, by row; made once for all systems that ask for the same.
+    """Some queries for each document, by row, the best first; made once for all systems that ask for the same.
 
+    A model's best query has the likeliest token at each step, its others are drawn.
     Raises BenchError where the writer should be trained and there are no training queries.
     """
     if not options.doc2query and options.writer == "textrank":
@@ -81,6 +83,7 @@ def write_pseudo_queries(
         "of": collection.fingerprint,
         "split": split,
         "seed": seed,
+        "code": digest_code(__name__),
     }
     written = json.loads((workplace.shared(key, make) / "queries.json").read_text())
     return dict(enumerate(written))
@@ -89,7 +92,7 @@ def write_pseudo_queries(
 def _with_checkpoint(
     options: PseudoQueryOptions, texts: Sequence[str], seed: int, progress: Progress
 ) -> list[list[str]]:
-    """Sampled by Hugging Face's `generate`."""
+    """Written by Hugging Face's `generate`."""
     import torch
 
     from retrievers.generative.encoders import TextEncoder
@@ -101,26 +104,21 @@ def _with_checkpoint(
             f"'{options.doc2query}' writes nothing; give pseudo_queries.doc2query an encoder-decoder such as T5"
         )
     written: list[list[str]] = []
+    drawing = {"do_sample": True, "top_k": _LIKELIEST, "num_return_sequences": options.number - 1}
+    ways: list[dict[str, Any]] = [{"do_sample": False}, *([drawing] if options.number > 1 else [])]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(texts), 8):
+            some = texts[start : start + 8]
             batch = writer.tokenizer(
-                texts[start : start + 8],
-                return_tensors="pt",
-                padding=True,
-                truncation=True,
-                return_token_type_ids=False,
-            )
-            found = model.generate(
-                **batch.to(writer.device),
-                do_sample=True,
-                top_k=_LIKELIEST,
-                num_return_sequences=options.number,
-                max_new_tokens=options.max_tokens,
-            )
-            spelled = writer.tokenizer.batch_decode(found, skip_special_tokens=True)
-            for first in range(0, len(spelled), options.number):
-                written.append(spelled[first : first + options.number])
+                some, return_tensors="pt", padding=True, truncation=True, return_token_type_ids=False
+            ).to(writer.device)
+            found = [model.generate(**batch, max_new_tokens=options.max_tokens, **way) for way in ways]
+            spelled = [writer.tokenizer.batch_decode(one, skip_special_tokens=True) for one in found]
+            for document in range(len(some)):
+                parts = (queries[document * len(queries) // len(some) :] for queries in spelled)
+                sizes = (len(queries) // len(some) for queries in spelled)
+                written.append([query for part, size in zip(parts, sizes, strict=True) for query in part[:size]])
             progress("writing pseudo-queries", len(written), len(texts))
     return written
 
@@ -134,7 +132,7 @@ def _with_own_writer(
     seed: int,
     progress: Progress,
 ) -> list[list[str]]:
-    """Sampled by a decoder over the encoder's states that has learned the training queries from their documents."""
+    """Written by a decoder over the encoder's states that has learned the training queries from their documents."""
     pairs = training_queries(collection, split, lambda asked: encoder.tokens_of(asked, options.max_tokens))
     if not pairs:
         raise BenchError(
@@ -147,8 +145,7 @@ def _with_own_writer(
     model = _trained_writer(options, encoder, [read[row] for _, row in pairs], targets, words, seed, progress)
     written: list[list[str]] = []
     for start in range(0, len(read), 32):
-        drawn = _draw(model, encoder, read[start : start + 32], options.number, seed + start)
-        for samples in drawn:
+        for samples in draw(model, encoder, read[start : start + 32], options.number, seed + start):
             written.append([_spell(encoder, words, sample) for sample in samples])
         progress("writing pseudo-queries", len(written), len(read))
     return written
@@ -174,7 +171,7 @@ def _trained_writer(
 ) -> "IdentifierModel":
     import torch
 
-    from retrievers.generative.encoders import kept_states
+    from retrievers.generative.encoders import kept_states, padded
     from retrievers.generative.model import IdentifierModel
     from retrievers.generative.training import batches_by_length, identifier_plan
     from retrievers.generative.trie import Trie
@@ -196,17 +193,19 @@ def _trained_writer(
             model,
             training,
             batches,
-            loss=lambda batch: model.loss(states(batch[0]), written[batch[1]].to(encoder.device), 0.0),
+            loss=lambda batch: model.loss(
+                padded([states.of(text) for text in batch[0]], encoder.device), written[batch[1]].to(encoder.device)
+            ),
             seed=seed,
         )
         train(model, plan, workplace, lambda phase, *steps: progress(f"query writer: {phase}", *steps))
     return model
 
 
-def _draw(
+def draw(
     model: "IdentifierModel", encoder: "TextEncoder", read: Sequence[list[int]], number: int, seed: int
 ) -> "torch.Tensor":
-    """Shape [documents, number, levels]: sequences drawn token by token."""
+    """Shape [documents, number, levels]: the sequence of likeliest tokens, and others drawn token by token."""
     import torch
 
     from retrievers.generative.beam import whole
@@ -222,6 +221,7 @@ def _draw(
             picked = torch.multinomial(likely.softmax(-1).flatten(0, 1), 1, generator=generator).view(
                 *parents.shape, 1
             )
+            picked[:, 0] = 0
             drawn.append(tokens.gather(-1, picked)[..., 0])
             if level + 1 < model.tables.levels:
                 logits = whole(stepper.step(drawn[-1].to(encoder.device), parents.to(encoder.device)))

@@ -12,15 +12,16 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.encoding import refuse_textless
-from retrievers.generative.docids import centroids
 from retrievers.generative.examples import (
     Example,
     Examples,
     ReadingOptions,
+    Spans,
     Tokens,
     document_parts,
     split_queries,
@@ -29,10 +30,13 @@ from retrievers.generative.examples import (
 from retrievers.generative.naming import Named
 from retrievers.generative.options import BeamOptions, DecoderOptions, DocumentTrainingOptions
 from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
-from retrievers.generative.teacher import TeacherOptions, taught
+from retrievers.generative.teacher import Distribution, Lists, Teacher, TeacherOptions, keep_found
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from retrievers.generative.encoders import TextEncoder
+    from retrievers.generative.projection import Projection
 
 
 class GenerativeRetriever(ModelOptions, Retriever):
@@ -43,9 +47,15 @@ class GenerativeRetriever(ModelOptions, Retriever):
     model: str = Field(
         MINILM, description="name or folder of an encoder, which gets a new decoder, or of an encoder-decoder (T5)"
     )
-    start: Literal["centroids", "random"] = Field(
-        "centroids", description="head=prefix: output vectors begin as the mean vectors of the documents below"
+    start: Literal["second-order", "centroids", "random"] = Field(
+        "second-order",
+        description="head=prefix: output vectors begin as the mean and the spread of the vectors of the documents "
+        "below, as their mean alone, or at random",
     )
+    start_vectors: Literal["encoder", "projection"] = Field(
+        "encoder", description="whose vectors of documents: the encoder's, or after a map that training queries teach"
+    )
+    spread_rank: int = Field(32, ge=1, le=4096, description="start=second-order: directions in which they spread")
     encoder_weights: Literal["auto", "frozen", "tuned"] = Field(
         "auto", description="frozen: states are kept; tuned: learned too; auto: tuned on a GPU. T5 is always tuned"
     )
@@ -107,67 +117,125 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.encoders import mean_vectors
 
         refuse_textless(collection)
+        learned, kept = self._queries(collection)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
+        projection = None
+        if self.start_vectors == "projection" or self.teacher.projects:
+            projection = self._learn_projection(vectors, learned, kept)
         self.progress("naming documents", 0, 1)
-        self._hold(self.name_documents(collection, vectors), vectors)
-        queries = training_queries(collection, self.training.split, self._query_tokens)
-        learned, kept = split_queries(queries, self.training.held_out, self.seed)
+        if projection and self.start_vectors == "projection":
+            vectors = projection.vectors()
+            self._hold(self.name_documents(collection, vectors), vectors, projection.map.weight.detach())
+        else:
+            self._hold(self.name_documents(collection, vectors), vectors)
         parts = self.read_parts(collection)
         counts = {"training_queries": len(learned), "document_parts": len(parts), "held_out_queries": len(kept)}
-        examples, found = taught(self.teacher, learned, parts, self._texts_of, collection, self.progress)
-        self._counts: dict[str, Any] = counts | found
-        self._train(examples, kept)
+        self._counts: dict[str, Any] = counts
+        if self.teacher.filter != "none":
+            teacher = Teacher(self.teacher.filter, self.teacher.model, collection, self.progress)
+            parts = keep_found(parts, self._texts_of(parts), teacher, self.teacher.filter_depth)
+            self._counts["parts_that_the_teacher_found"] = len(parts)
+        examples = self._examples(collection, learned, parts)
+        self._train(examples, kept, self._distribution(collection, examples, projection))
         return self
 
+    def _queries(self, collection: Collection) -> tuple[list[Example], list[Example]]:
+        """Queries to learn, and queries to choose the epoch by: another split's, or some that are held out."""
+        options = self.training
+        queries = training_queries(collection, options.split, self._query_tokens)
+        if options.selection != options.split:
+            others = training_queries(collection, options.selection, self._query_tokens)
+            if others:
+                return queries, others
+        return split_queries(queries, options.held_out, self.seed)
+
+    def _examples(self, collection: Collection, learned: list[Example], parts: list[Example]) -> Examples:
+        if "spans" not in self.reading.parts:
+            return Examples.of(learned, parts)
+        documents = [Example(tokens, row) for row, tokens in enumerate(self.encoder.beginnings(collection))]
+        return Examples.of(learned, parts, documents, Spans(self.reading.spans, self.reading.chunk_tokens))
+
+    def _learn_projection(self, vectors: np.ndarray, learned: list[Example], kept: list[Example]) -> "Projection":
+        from retrievers.generative.model import is_tuned
+        from retrievers.generative.projection import learn_projection
+
+        if is_tuned(self.encoder, self.encoder_weights):
+            raise BenchError(
+                "a projection needs an encoder that stays as it is; set encoder_weights=frozen, or "
+                "start_vectors=encoder and teacher.distil_teacher=sbert"
+            )
+        return learn_projection(self.encoder, vectors, learned, kept, self.seed, self.workplace, self.progress)
+
+    def _distribution(
+        self, collection: Collection, examples: Examples, projection: "Projection | None"
+    ) -> Distribution | None:
+        """What the teacher says of the examples, if there is one."""
+        options = self.teacher
+        if not options.distil:
+            return None
+        if options.distil_teacher == "projection":
+            return projection.distribution if projection else None
+        teacher = Teacher(options.distil_teacher, options.model, collection, self.progress)
+        whole = [Example(examples.tokens[text], 0) for text in range(examples.whole)]
+        return Lists.of(examples, self._texts_of(whole), teacher, options.distil_depth, len(collection))
+
     def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        return self.encoder.tokens_of(texts, self.reading.part_tokens)
+        return self.encoder.tokens_of(texts, self.reading.query_tokens)
 
     def _texts_of(self, examples: Sequence[Example]) -> list[str]:
         return self.encoder.tokenizer.batch_decode([example.tokens for example in examples])
 
+    @cached_property
+    def _prompts(self) -> list[Tokens]:
+        """What stands before a query and before a part of a document."""
+        return self.encoder.tokens_of([self.query_prompt, self.document_prompt])
+
     def _prompted(self, examples: Examples) -> Examples:
-        """The texts as the model reads them, after what says whether they are queries."""
-        query, document = self.encoder.tokens_of([self.query_prompt, self.document_prompt])
-        texts = enumerate(examples.tokens)
-        return replace(examples, tokens=[(query if n < examples.queries else document) + text for n, text in texts])
+        """The texts as the model reads them, after what says whether they are queries; a span says nothing."""
+        query, document = self._prompts
+        whole = examples.tokens[: examples.whole]
+        read = [(query if n < examples.queries else document) + text for n, text in enumerate(whole)]
+        return replace(examples, tokens=[*read, *examples.tokens[examples.whole :]])
 
-    def _hold(self, named: Named, vectors: np.ndarray | None) -> None:
-        """Build the model that names the documents; without `vectors` its weights are about to be loaded."""
-        import torch
+    def _hold(self, named: Named, vectors: np.ndarray | None, turn: "Tensor | None" = None) -> None:
+        """Build the model that names the documents; without `vectors` its weights are about to be loaded.
 
+        `turn` maps queries to where the vectors are, if it is given.
+        """
+        from retrievers.generative.heads import prefix_start
         from retrievers.generative.model import IdentifierModel, is_tuned
 
         self._named = named
         trie = named.identifiers.trie()
-        start = None
-        if self.decoder.head == "prefix" and self.start == "centroids":
-            start = torch.zeros(trie.states, self.encoder.dimension)
-            if vectors is not None:
-                start = torch.from_numpy(centroids(trie, vectors))
+        rank = self.spread_rank if self.start == "second-order" else 0
+        starts = self.decoder.head == "prefix" and self.start != "random" and not self.encoder.generates
         self._model = IdentifierModel(
             self.encoder,
             trie.on(self.encoder.device),
             self.decoder,
             tuned=is_tuned(self.encoder, self.encoder_weights),
-            vectors=start,
+            start=prefix_start(trie, vectors, self.encoder.dimension, rank, turn) if starts else None,
             words=named.model_words,
             seed=self.seed,
         )
 
-    def _train(self, examples: Examples, kept: Sequence[Example]) -> None:
+    def _train(self, examples: Examples, kept: Sequence[Example], teacher: Distribution | None) -> None:
         import torch
 
-        from retrievers.generative.fitting import evaluation, learn
+        from retrievers.generative.fitting import Lesson, evaluation, learn
 
-        evaluate = evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked)))
-        course = learn(
-            self._model,
+        lesson = Lesson(
             self._prompted(examples),
             self._named.identifiers.tokens,
+            self.reading.ratio,
+            teacher,
+            self.teacher.distil,
+            evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
+        )
+        course = learn(
+            self._model,
+            lesson,
             self.training,
-            ratio=self.reading.ratio,
-            distil=self.teacher.distil,
-            evaluate=evaluate if kept else None,
             seed=self.seed,
             bfloat16=self._model.tuned and pick_dtype(self.precision, self.encoder.device.type) == torch.bfloat16,
             workplace=self.workplace,
@@ -176,19 +244,19 @@ class GenerativeRetriever(ModelOptions, Retriever):
         self._counts["training"] = course.as_data()
 
     def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Document rows and log-probabilities for each query, best first."""
+        """Document rows and log-probabilities for each query, best first; at least k where there are as many."""
         import torch
 
         from retrievers.generative.beam import Validity, items_of
 
         self._validity = Validity()
+        wide_enough = self.beams.model_copy(update={"width": max(self.beams.width, k)})
         trie = self._model.tables.trie
-        (prompt,) = self.encoder.tokens_of([self.query_prompt])
-        tokens = [prompt + text for text in tokens]
+        tokens = [self._prompts[0] + text for text in tokens]
         for start in range(0, len(tokens), self.encoding_batch):
             with torch.no_grad():
                 encoded = self.encoder(tokens[start : start + self.encoding_batch])
-            beams = self._model.answer(encoded, self.beams)
+            beams = self._model.answer(encoded, wide_enough)
             self._validity += Validity.of(beams, trie, k)
             yield from items_of(beams, trie)
 
@@ -224,7 +292,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         self._counts = json.loads((folder / "facts.json").read_text())
 
     def weights(self) -> list[str]:
-        chosen = [self.teacher.model if self.teacher.asked else "", self.pseudo_queries.doc2query]
+        chosen = [self.teacher.model if self.teacher.reads else "", self.pseudo_queries.doc2query]
         return [self.model, *filter(None, chosen)]
 
     def facts(self) -> dict[str, Any]:

@@ -37,11 +37,10 @@ class SEDSI(GenerativeRetriever):
 
     Documents with the same description share it: all are returned, with equal scores, so in the order of their ids.
     The model learns to write the description from the document, from parts of it (rehearsal contents) and from
-    queries, and is told by the words before a text which of the two it reads. With a prefix head only the words that
-    distinguish descriptions are predicted; the others are certain.
-
-    It is not the paper's SE-DSI: with a prefix head the tokens are numbered anew among siblings, so that no word is
-    ever written, nor shares a vector with itself elsewhere, as words do in the paper's T5.
+    queries, and is told by the words before a text which of the two it reads. With a shared head, or an
+    encoder-decoder, it writes the description word by word, and a word has one vector wherever it stands: the paper's
+    form. With a prefix head it writes choices: only the words that distinguish descriptions, numbered anew among
+    siblings.
     """
 
     document_prompt: ClassVar[str] = "Document: "
@@ -50,8 +49,8 @@ class SEDSI(GenerativeRetriever):
     reading: RehearsalOptions = Field(default_factory=RehearsalOptions, description="what is read of a document")
     description: Literal["key-sentence", "key-words", "written"] = Field(
         "key-sentence",
-        description="a document is named by its best TextRank sentence, by its words of highest tf-idf, or by a "
-        "pseudo-query",
+        description="a document is named by its best TextRank sentence, by its words of highest tf-idf, or by its "
+        "best pseudo-query",
     )
     description_tokens: int = Field(20, ge=1, le=64, description="longest description")
     key_words: int = Field(8, ge=1, le=64, description="key-words: words of a description")

@@ -1,11 +1,14 @@
-"""Chen et al.'s remedies: a dense or late-interaction teacher that picks what is learned, and ranks what is relevant.
+"""Teachers: which texts are worth learning, and what else than a text's own document it speaks of.
 
-Chen et al. 2023, "Understanding Differential Search Index for Text Retrieval", Findings of ACL 2023.
+Chen et al. 2023, "Understanding Differential Search Index for Text Retrieval", Findings of ACL 2023, have a dense or
+late-interaction teacher filter the texts, and the model write the teacher's list. Here the model is held to the
+teacher's whole distribution: at each prefix of the document's identifier, the probability of a token is that of all
+documents below it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +19,15 @@ from bench.options import Options
 from bench.progress import Progress
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.generative.examples import Example, Examples, Lists
+from retrievers.generative.examples import Example, Examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from retrievers.generative.decoder import Encoded
+
+Distribution = Callable[[np.ndarray, "Encoded"], "Tensor"]
+"""From numbers of texts and their states to probabilities of shape [texts, documents]."""
 
 _SCALE = 20.0
 """Of the teacher's scores in a softmax; sentence encoders are trained with it."""
@@ -29,15 +40,24 @@ class TeacherOptions(Options):
         "none", description="parts are learned only if this teacher, asked for one, finds its document"
     )
     filter_depth: int = Field(10, ge=1, description="filter: among so many")
-    distil: float = Field(0, ge=0, le=1, description="share of targets drawn from the teacher's list for the text")
-    distil_teacher: Literal["sbert", "colbert"] = Field("sbert", description="distil: whose lists")
-    distil_depth: int = Field(10, ge=1, description="distil: documents of a list")
-    model: str = Field(MINILM, description="the teacher's weights")
+    distil: float = Field(0, ge=0, le=1, description="share of the loss that follows a teacher's distribution")
+    distil_teacher: Literal["projection", "sbert", "colbert"] = Field(
+        "projection",
+        description="distil: the frozen encoder's vectors after a linear map that the training queries teach, or a "
+        "model's lists (spans have none)",
+    )
+    distil_depth: int = Field(10, ge=1, description="distil_teacher=sbert, colbert: documents of a list")
+    model: str = Field(MINILM, description="filter, distil_teacher=sbert, colbert: the teacher's weights")
 
     @property
-    def asked(self) -> bool:
-        """Whether there is one."""
-        return self.filter != "none" or self.distil > 0
+    def projects(self) -> bool:
+        """Whether it is the model's own encoder with a linear map."""
+        return self.distil > 0 and self.distil_teacher == "projection"
+
+    @property
+    def reads(self) -> bool:
+        """Whether it is another model."""
+        return self.filter != "none" or (self.distil > 0 and self.distil_teacher != "projection")
 
 
 class Teacher:
@@ -58,52 +78,43 @@ class Teacher:
         return self._retriever.retrieve([Query(str(number), text) for number, text in enumerate(texts)], k)
 
 
-def taught(
-    options: TeacherOptions,
-    queries: Sequence[Example],
-    parts: Sequence[Example],
-    texts_of: Callable[[Sequence[Example]], list[str]],
-    collection: Collection,
-    progress: Progress,
-) -> tuple[Examples, dict[str, int]]:
-    """Examples of the queries and of the parts that the teacher lets pass, with its lists; and counts of these."""
-    counts = {}
-    if options.filter != "none":
-        teacher = Teacher(options.filter, options.model, collection, progress)
-        parts = keep_found(parts, texts_of(parts), teacher, options.filter_depth)
-        counts["parts_that_the_teacher_found"] = len(parts)
-    examples = Examples.of(queries, parts)
-    if options.distil:
-        teacher = Teacher(options.distil_teacher, options.model, collection, progress)
-        examples = with_lists(examples, texts_of([*queries, *parts]), teacher, options.distil_depth)
-    return examples, counts
-
-
 def keep_found(parts: Sequence[Example], texts: Sequence[str], teacher: Teacher, depth: int) -> list[Example]:
     """The parts whose text brings their document back among the teacher's first `depth`."""
     found = teacher.answer(texts, depth)
     return [part for number, part in enumerate(parts) if part.row in _best(*found.of(number), depth)[0]]
 
 
-def with_lists(examples: Examples, texts: Sequence[str], teacher: Teacher, depth: int) -> Examples:
-    """The examples with the teacher's list for each text.
+@dataclass(frozen=True)
+class Lists:
+    """A teacher's documents for each text, of shape [texts, depth], and how probable each one is."""
 
-    Chen et al. have the model write the list, one identifier after the other. Here each training step
-    draws one document of the list, as probable as the teacher finds it, so that what the model learns is the
-    teacher's distribution and one answer remains one identifier.
-    """
-    found = teacher.answer(texts, depth)
-    rows = np.repeat(examples.rows[:, None], depth, axis=1)
-    probabilities = np.zeros(rows.shape)
-    probabilities[:, 0] = 1.0  # a text without an answer keeps its own document
-    for number in range(len(texts)):
-        best, scores = _best(*found.of(number), depth)
-        if len(best):
-            weights = np.exp(_SCALE * (scores - scores[0]))
-            rows[number, : len(best)] = best
-            probabilities[number] = 0.0
-            probabilities[number, : len(best)] = weights / weights.sum()
-    return replace(examples, lists=Lists(rows, probabilities))
+    rows: np.ndarray
+    probabilities: np.ndarray
+    documents: int
+
+    @classmethod
+    def of(cls, examples: Examples, texts: Sequence[str], teacher: Teacher, depth: int, documents: int) -> "Lists":
+        """The first `depth` for each text that is read whole; one without an answer, and a span, has its own."""
+        rows = np.repeat(examples.rows[:, None], depth, axis=1)
+        probabilities = np.zeros(rows.shape, dtype=np.float32)
+        probabilities[:, 0] = 1.0
+        found = teacher.answer(texts, depth)
+        for number in range(len(texts)):
+            best, scores = _best(*found.of(number), depth)
+            if len(best):
+                weights = np.exp(_SCALE * (scores - scores[0]))
+                rows[number, : len(best)] = best
+                probabilities[number] = 0.0
+                probabilities[number, : len(best)] = weights / weights.sum()
+        return cls(rows, probabilities, documents)
+
+    def __call__(self, texts: np.ndarray, encoded: "Encoded") -> "Tensor":
+        """As a `Distribution`."""
+        import torch
+
+        rows, probabilities = torch.from_numpy(self.rows[texts]), torch.from_numpy(self.probabilities[texts])
+        found = torch.zeros(len(texts), self.documents).scatter_add_(1, rows, probabilities)
+        return found.to(encoded.states.device)
 
 
 def _best(rows: np.ndarray, scores: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ def identifier_plan(
     others: list[Tensor] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
-            (vectors if name.endswith(("head.vectors", "head.bias")) else others).append(weight)
+            (vectors if name.endswith(("head.vectors", "head.bias", "head.factors")) else others).append(weight)
     optimizer = torch.optim.AdamW(
         [
             {"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay},

@@ -5,6 +5,7 @@ Dense tables near the root, compressed sparse rows below (STATIC, arXiv 2602.226
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,6 +82,11 @@ class Trie:
     def groups(self) -> int:
         """How many different identifiers there are."""
         return len(self.group_indptr) - 1
+
+    @cached_property
+    def distinct_items(self) -> int:
+        """How many different items there are."""
+        return len(np.unique(self.items))
 
     @property
     def final_states(self) -> np.ndarray:

@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -19,6 +19,7 @@ from bench.rankings import Rankings
 from retrievers.dense import ann
 from retrievers.encoding import (
     DistinctTexts,
+    Encode,
     FullWindows,
     Holders,
     check_length,
@@ -34,9 +35,9 @@ from retrievers.late_interaction.checkpoints import (
     query_tokens,
     set_lengths,
 )
-from retrievers.late_interaction.maxsim import maxsim
+from retrievers.late_interaction.maxsim import even_blocks, maxsim
 from retrievers.learning.finetuning import FineTuned
-from retrievers.scoring import Scoring
+from retrievers.sharding import Hits, Sharded, whole_unless_exact
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +65,7 @@ class TokenIndexOptions(Options):
         return self.kind == "exact"
 
 
-class ColBERT(Scoring, FineTuned):
+class ColBERT(Sharded, FineTuned):
     """MaxSim over token vectors, of a late-interaction checkpoint or of any encoder as it is.
 
     A checkpoint of sentence-transformers, PyLate or Stanford's ColBERT keeps its markers, query augmentation,
@@ -76,13 +77,21 @@ class ColBERT(Scoring, FineTuned):
 
     family = "late interaction"
 
+    block: ClassVar[int] = 2**15
+    """About as many texts are scored one after the other before the best are kept."""
+    cells: ClassVar[int] = 2**25
+
     model: str = Field(MINILM, description="name on the Hugging Face hub, or folder, of a checkpoint or encoder")
     max_tokens: int = Field(0, ge=0, description="tokens after which a document is cut; 0: the model's")
     max_query_tokens: int = Field(0, ge=0, description="tokens of a query, with augmentation if any; 0: the model's")
+    query_prompt: str | None = Field(None, description="text put before each query; none: as the model does")
+    document_prompt: str | None = Field(None, description="text put before each document; none: as the model does")
     skip_punctuation: bool = Field(True, description="plain encoders: leave out documents' punctuation tokens")
     index: TokenIndexOptions = Field(default_factory=TokenIndexOptions, description="which documents are scored")
     storage: Literal["float32", "float16"] = Field("float32", description="number format of the stored vectors")
     max_index_gb: float = Field(16, gt=0, description="exact: refuse token vectors beyond this many gigabytes")
+
+    _whole = field_validator("index")(whole_unless_exact)
 
     @property
     def deterministic(self) -> bool:
@@ -111,8 +120,8 @@ class ColBERT(Scoring, FineTuned):
             self._finetune(collection, texts)
         full = FullWindows()
         with tempfile.TemporaryFile() as file:
-            with self._reading_once(texts, self.encoder), full.counted(self.encoder, document_tokens(self.encoder)):
-                lengths = self._write_vectors(texts, file)
+            with self._document_encoder(texts, full) as encode:
+                lengths = self._write_vectors(texts, encode, file)
             order = np.argsort(lengths, kind="stable")
             self._sort_vectors(file, lengths, order)
         position = np.empty(len(texts), dtype=np.int64)
@@ -144,7 +153,7 @@ class ColBERT(Scoring, FineTuned):
     def _cut(self, model: "MultiVectorEncoder", tokens: int) -> None:
         set_lengths(model, min(document_tokens(model) or tokens, tokens))
 
-    def _write_vectors(self, texts: DistinctTexts, file: Any) -> np.ndarray:
+    def _write_vectors(self, texts: DistinctTexts, encode: Encode[list[np.ndarray]], file: Any) -> np.ndarray:
         """Append each text's vectors to the file. Returns how many each has, shape [texts].
 
         A text that has no more vectors than the empty text has nothing but markers: it gets none.
@@ -152,7 +161,7 @@ class ColBERT(Scoring, FineTuned):
         lengths: list[int] = []
         size = 0
         markers = len(self._encode_documents([""])[0])
-        for part in texts.encode(self._encode_documents, self.encoding_batch, self.progress):
+        for part in texts.encode(encode, self.encoding_batch, self.progress):
             own = [vectors if len(vectors) > markers else vectors[:0] for vectors in part]
             lengths += map(len, own)
             data = np.concatenate(own).astype(self.storage).tobytes()
@@ -173,7 +182,7 @@ class ColBERT(Scoring, FineTuned):
         written = np.memmap(file, dtype=self.storage, mode="r").reshape(lengths.sum(), -1)
         starts = np.cumsum(lengths) - lengths
         self._vectors = scratch_array(written.shape, self.storage)
-        self._offsets = np.concatenate([[0], np.cumsum(lengths[order])])
+        self._divide(np.concatenate([[0], np.cumsum(lengths[order])]))
         for text, start, stop in zip(order, self._offsets[:-1], self._offsets[1:], strict=True):
             self._vectors[start:stop] = written[starts[text] : starts[text] + lengths[text]]
 
@@ -187,15 +196,27 @@ class ColBERT(Scoring, FineTuned):
     def documents(self) -> int:
         return len(self._holders.place)
 
-    def scores(self, queries: Sequence[Query]) -> np.ndarray:
-        encoded = self._encode_queries([query.text for query in queries])
-        return self._holders.spread(self._similarities(encoded, self._vectors, self._offsets))
+    def _divide(self, offsets: np.ndarray) -> None:
+        """Take the offsets of the texts' vectors, and make blocks of texts."""
+        self._offsets = offsets
+        self._blocks = even_blocks(offsets, max(self.shards, len(offsets) // self.block))
+
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return self._blocks
+
+    def block_scores(self, queries: Sequence[np.ndarray], number: int) -> np.ndarray:
+        block = self._blocks[number]
+        return self._similarities(queries, self._vectors, self._offsets[block.start : block.stop + 1])
+
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
 
     def answer(self, queries: Sequence[Query], read: Sequence[Query], k: int) -> Rankings:
+        encoded = self._encode_queries([query.text for query in read])
         if self.index.exact:
-            return super().answer(queries, read, k)
+            return super().answer(queries, encoded, k)
         self._token_index.nprobe = self.index.probes
-        encoded = self._encode_queries([query.text for query in queries])
         return Rankings.from_hits(queries, [self._near(vectors) for vectors in encoded])
 
     def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -214,6 +235,13 @@ class ColBERT(Scoring, FineTuned):
         spans = zip(self._offsets[texts], self._offsets[texts + 1], strict=True)
         return [self._vectors[start:stop].astype(np.float32) for start, stop in spans]
 
+<<<<<<< HEAD
+=======
+    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
+        """Searches exactly: with index.kind=candidates too, every document is scored."""
+        return super().answer(queries, vectors, k)
+
+>>>>>>> main
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""
         near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.index.candidates_per_token)]
@@ -248,12 +276,16 @@ class ColBERT(Scoring, FineTuned):
         return {"batch_size": self.encoding_batch, "show_progress_bar": False, "convert_to_numpy": True}
 
     @property
+    def _document_limit(self) -> int | None:
+        return document_tokens(self.encoder)
+
+    @property
     def _query_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "query")
+        return prompt_of(self.encoder, self.query_prompt, "query")
 
     @property
     def _document_prompt(self) -> str:
-        return prompt_of(self.encoder, None, "document", "passage", "corpus")
+        return prompt_of(self.encoder, self.document_prompt, "document", "passage", "corpus")
 
     def save(self, folder: Path) -> None:
         np.save(folder / "tokens.npy", self._vectors)
@@ -267,7 +299,7 @@ class ColBERT(Scoring, FineTuned):
     def load(self, folder: Path) -> None:
         self._load_finetuned(folder)
         self._vectors = open_array(folder / "tokens.npy")
-        self._offsets = np.load(folder / "offsets.npy", allow_pickle=False)
+        self._divide(np.load(folder / "offsets.npy", allow_pickle=False))
         self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
         self._counts = json.loads((folder / "counts.json").read_text())
         if not self.index.exact:

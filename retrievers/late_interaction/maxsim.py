@@ -1,6 +1,7 @@
 """MaxSim over documents that have one vector per token."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,17 @@ def maxsim(
     for span in _query_spans(queries):
         _score(queries[span], vectors, offsets, scores[span], device)
     return scores
+
+
+def even_blocks(offsets: np.ndarray, wanted: int) -> list[slice]:
+    """So many blocks of documents, or fewer, with about as many tokens each; `offsets` is that of all documents.
+
+    They begin where `maxsim` begins a product, so that it scores them to the bit as it does all documents together.
+    """
+    starts = np.array([0, *(first for first, _ in _runs(np.diff(offsets)))])
+    even = np.searchsorted(offsets, offsets[-1] * np.arange(wanted) / wanted)
+    chosen = starts[np.searchsorted(starts, even, side="right") - 1]
+    return [slice(start, stop) for start, stop in pairwise([*np.unique(chosen).tolist(), len(offsets) - 1])]
 
 
 def _score(
@@ -64,7 +76,7 @@ def _query_spans(queries: Sequence[np.ndarray]) -> Iterator[slice]:
 def _runs(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
     """First and last + 1 of consecutive documents of one length, not 0, and not too many tokens together."""
     changes = np.flatnonzero(np.diff(lengths, prepend=0)).tolist()
-    for start, stop in zip(changes, [*changes[1:], len(lengths)], strict=True):
+    for start, stop in pairwise([*changes, len(lengths)]):
         step = max(1, _DOCUMENT_TOKENS // int(lengths[start]))
         for first in range(start, stop, step):
             yield first, min(first + step, stop)

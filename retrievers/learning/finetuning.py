@@ -2,21 +2,24 @@
 
 import copy
 import json
+import tempfile
 from abc import abstractmethod
-from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from bench.collections.collection import Collection
-from bench.models import MINILM, ModelOptions, pick_dtype
+from bench.models import MINILM, pick_dtype
 from bench.retriever import Retriever
 from bench.token_states import reading_once
-from retrievers.encoding import DistinctTexts
+from retrievers.encoding import DistinctTexts, Encode, FullWindows
 from retrievers.learning.examples import labelled_queries, make_examples, ranked_pool, split_wordings
 from retrievers.learning.options import FineTuningOptions
+from retrievers.workers import WorkerOptions, at_work
 
 if TYPE_CHECKING:
     from sentence_transformers.base import BaseModel
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 _MODEL, _COURSE = "model", "finetuning.json"
 
 
-class FineTuned(ModelOptions, Retriever):
+class FineTuned(WorkerOptions, Retriever):
     """An encoder that may be trained on the training queries before it encodes the documents.
 
     The epoch is chosen by MRR@10 on training queries that are held out; 0 is the model as it came. What a query finds
@@ -57,6 +60,15 @@ class FineTuned(ModelOptions, Retriever):
     def _cut(self, model: Any, tokens: int) -> None:
         """Have the model cut documents after so many tokens, if it does not cut them sooner."""
 
+    @abstractmethod
+    def _encode_documents(self, texts: list[str]) -> Any:
+        """What the encoder makes of each text, in their order."""
+
+    @property
+    @abstractmethod
+    def _document_limit(self) -> int | None:
+        """Tokens after which the encoder cuts a document, if it cuts any."""
+
     @property
     @abstractmethod
     def _query_prompt(self) -> str: ...
@@ -64,6 +76,22 @@ class FineTuned(ModelOptions, Retriever):
     @property
     @abstractmethod
     def _document_prompt(self) -> str: ...
+
+    @contextmanager
+    def _document_encoder(self, texts: DistinctTexts, full: FullWindows) -> Iterator[Encode[Any]]:
+        """While it is open, what encodes documents, here or in other processes; `full` counts those that are cut.
+
+        A process reads every text itself: states that are kept for other systems would have to be sent to it.
+        """
+        if self.workers == 1:
+            with self._reading_once(texts, self.encoder), full.counted(self.encoder, self._document_limit):
+                yield partial(map, self._encode_documents)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            self._save_finetuned(Path(folder))
+            opened = partial(_reader, type(self), self.options(), Path(folder))
+            with at_work(opened, self.worker_devices) as encode:
+                yield partial(_counted, encode, full)
 
     def _reading_once(self, texts: DistinctTexts, reader: "BaseModel") -> AbstractContextManager[None]:
         """While it is open, the reader does not read documents that a system with the same weights has read."""
@@ -118,3 +146,24 @@ class FineTuned(ModelOptions, Retriever):
 
     def _finetune_facts(self) -> dict[str, Any]:
         return self._learned if self.trained else {}
+
+
+def _reader(
+    kind: type[FineTuned], options: Mapping[str, Any], folder: Path, device: str
+) -> Callable[[list[str]], tuple[Any, int]]:
+    """In a worker: encodes texts, and tells how many of them are cut. `folder` has the new weights, if any."""
+    system = kind(**{**options, "device": device})
+    system._load_finetuned(folder)
+
+    def read(texts: list[str]) -> tuple[Any, int]:
+        full = FullWindows()
+        with full.counted(system.encoder, system._document_limit):
+            return system._encode_documents(texts), full.count
+
+    return read
+
+
+def _counted(encode: Encode[tuple[Any, int]], full: FullWindows, parts: Iterable[list[str]]) -> Iterator[Any]:
+    for encoded, cut in encode(parts):
+        full.count += cut
+        yield encoded

@@ -14,7 +14,8 @@ from bench.words import WORD
 from retrievers.encoding import refuse_textless
 from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
 from retrievers.lexical.terms import Analyser, Vocabulary, stemmer_for, stop_words_for
-from retrievers.scoring import Scoring
+from retrievers.ragged import Ragged
+from retrievers.sharding import Sharded
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-class BM25(Scoring):
+class BM25(Sharded):
     """BM25: sums idf times saturated term frequency over the terms of the query.
 
     The defaults are Lucene's: its formula, k1 = 1.2 and b = 0.75 (Anserini takes 0.9 and 0.4). Only documents that
@@ -57,6 +58,13 @@ class BM25(Scoring):
         2, ge=1, description="scripts without blanks (Chinese, Japanese, Thai, ...): runs of up to so many characters"
     )
 
+    @field_validator("engine")
+    @classmethod
+    def _engine_has_parts(cls, engine: str, info: ValidationInfo) -> str:
+        if engine == "rank-bm25" and info.data.get("shards", 1) > 1:
+            raise ValueError("rank-bm25 scores all documents together; leave shards at 1, or take bm25s")
+        return engine
+
     @field_validator("variant")
     @classmethod
     def _engine_has_it(cls, variant: Variant, info: ValidationInfo) -> Variant:
@@ -79,7 +87,7 @@ class BM25(Scoring):
     def fit(self, collection: Collection) -> Self:
         refuse_textless(collection)
         self._start(collection.rules.language, Vocabulary())
-        documents: list[list[int]] = []
+        documents = Ragged()
         for text in collection.texts():
             documents.append(self._vocabulary.add(self._analyser.terms(text)))
             if len(documents) % 1000 == 0:
@@ -100,7 +108,8 @@ class BM25(Scoring):
         self._stems = stemmer_for(language) if self.stemmer == AUTO else self.stemmer
         self._analyser = Analyser(self.token_pattern, language, self._stops, self._stems, self.ngram)
         delta = self.delta or (1.0 if self.variant == "bm25+" else 0.5)
-        self._index: Engine = ENGINES[self.engine](Formula(self.variant, self.k1, self.b, delta, self.epsilon))
+        formula = Formula(self.variant, self.k1, self.b, delta, self.epsilon)
+        self._index: Engine = ENGINES[self.engine](formula, self.shards)
 
     @property
     def deterministic(self) -> bool:
@@ -114,8 +123,12 @@ class BM25(Scoring):
         """The known terms of each query."""
         return [self._vocabulary.known(self._analyser.terms(query.text)) for query in queries]
 
-    def scores(self, terms: Sequence[Terms]) -> "csr_array":
-        return self._index.scores(terms)
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return self._index.blocks
+
+    def block_scores(self, terms: Sequence[Terms], number: int) -> "csr_array":
+        return self._index.scores(terms, number)
 
     def save(self, folder: Path) -> None:
         self._index.save(folder)

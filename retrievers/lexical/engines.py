@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from retrievers.late_interaction.ragged import flatten
+from retrievers.ragged import flatten
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -34,16 +35,22 @@ class Engine(ABC):
 
     variants: ClassVar[tuple[Variant, ...]]
 
-    def __init__(self, formula: Formula) -> None:
+    def __init__(self, formula: Formula, shards: int = 1) -> None:
         self.formula = formula
+        self.shards = shards
 
     @abstractmethod
     def index(self, documents: Sequence[Terms], size: int) -> None:
         """Index documents over `size` different terms, of which at least one occurs."""
 
+    @property
     @abstractmethod
-    def scores(self, queries: Sequence[Terms]) -> "csr_array":
-        """Shape [queries, documents]: an entry for each document that holds a term of the query, even if it is 0."""
+    def blocks(self) -> Sequence[slice]:
+        """Spans of documents that are scored together; what a term weighs is decided by all documents."""
+
+    @abstractmethod
+    def scores(self, queries: Sequence[Terms], number: int) -> "csr_array":
+        """Shape [queries, documents of a block]: an entry for each with a term of the query, even if it is 0."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -70,33 +77,44 @@ class Bm25sEngine(Engine):
 
     variants = ("lucene", "robertson", "atire", "bm25+", "bm25l")
 
+    block: ClassVar[int] = 2**20
+    """Documents, at most, that a product reaches."""
+
     _LEAST = np.finfo(np.float64).tiny
     """Stands for a share of 0 (a term in every document), which a sparse product would take for no match."""
 
     def index(self, documents: Sequence[Terms], size: int) -> None:
         import bm25s
+        from bm25s.tokenization import Tokenized
+        from scipy.sparse import csr_array
 
         formula = self.formula
         library = bm25s.BM25(k1=formula.k1, b=formula.b, delta=formula.delta, method=formula.variant)
         numbers = {str(term): term for term in range(size)}
-        library.index((documents, numbers), create_empty_token=False, show_progress=False)
+        library.index(Tokenized(documents, numbers), create_empty_token=False, show_progress=False)
         absent = library.nonoccurrence_array
         # BM25+ and BM25L give a document this for a term that it lacks; the shares are what exceeds it.
         self._absent = np.zeros(size) if absent is None else absent.astype(np.float64)
         found = library.scores
-        self._set(found["data"], found["indices"], found["indptr"], found["num_docs"])
+        whole = csr_array((found["data"], found["indices"], found["indptr"]), shape=(size, found["num_docs"]))
+        parts = max(self.shards, -(-whole.shape[1] // self.block))
+        bounds = np.unique(np.linspace(0, whole.shape[1], parts + 1).astype(np.int64))
+        self._bounds = bounds
+        self._shares = [self._exact(whole[:, start:stop]) for start, stop in pairwise(bounds)]
 
-    def _set(self, shares: np.ndarray, documents: np.ndarray, offsets: np.ndarray, count: int) -> None:
-        from scipy.sparse import csr_array
-
+    def _exact(self, shares: "csr_array") -> "csr_array":
         exact = shares.astype(np.float64)
-        exact[exact == 0] = self._LEAST
-        self._shares = csr_array((exact, documents, offsets), shape=(len(offsets) - 1, count))
+        exact.data[exact.data == 0] = self._LEAST
+        return exact
 
-    def scores(self, queries: Sequence[Terms]) -> "csr_array":
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return [slice(start, stop) for start, stop in pairwise(self._bounds.tolist())]
+
+    def scores(self, queries: Sequence[Terms], number: int) -> "csr_array":
         terms, offsets = flatten(queries)
         asked = _sparse(np.ones(len(terms)), terms, offsets, len(self._absent))
-        found = asked @ self._shares
+        found = asked @ self._shares[number]
         found.data[found.data < 1e-300] = 0.0
         if self._absent.any():
             found.data += np.repeat(asked @ self._absent, np.diff(found.indptr))
@@ -105,20 +123,24 @@ class Bm25sEngine(Engine):
         return found
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "shares.npy", self._shares.data.astype(np.float32))
-        np.save(folder / "documents.npy", self._shares.indices)
-        np.save(folder / "offsets.npy", self._shares.indptr)
+        np.save(folder / "bounds.npy", self._bounds)
         np.save(folder / "absent.npy", self._absent)
-        np.save(folder / "count.npy", np.array(self.documents))
+        for number, block in enumerate(self._shares):
+            np.save(folder / f"shares-{number}.npy", block.data.astype(np.float32))
+            np.save(folder / f"documents-{number}.npy", block.indices)
+            np.save(folder / f"offsets-{number}.npy", block.indptr)
 
     def load(self, folder: Path) -> None:
-        names = ("shares", "documents", "offsets", "count", "absent")
-        shares, documents, offsets, count, self._absent = (_array(folder, name) for name in names)
-        self._set(shares, documents, offsets, int(count))
+        self._bounds, self._absent = _array(folder, "bounds"), _array(folder, "absent")
+        self._shares = []
+        for number, width in enumerate(np.diff(self._bounds)):
+            names = ("shares", "documents", "offsets")
+            shares, documents, offsets = (_array(folder, f"{name}-{number}") for name in names)
+            self._shares.append(self._exact(_sparse(shares, documents, offsets, int(width))))
 
     @property
     def documents(self) -> int:
-        return self._shares.shape[1]
+        return int(self._bounds[-1])
 
 
 class RankBm25Engine(Engine):
@@ -146,7 +168,11 @@ class RankBm25Engine(Engine):
         self._terms, self._offsets = flatten(documents)
         self._occurs = _sparse(np.ones(len(self._terms)), self._terms, self._offsets, size).tocsc()
 
-    def scores(self, queries: Sequence[Terms]) -> "csr_array":
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return [slice(0, self.documents)]
+
+    def scores(self, queries: Sequence[Terms], number: int) -> "csr_array":  # noqa: ARG002
         matched = [np.unique(self._occurs[:, sorted(set(query))].indices) for query in queries]
         values = [self._library.get_scores(query)[rows] for query, rows in zip(queries, matched, strict=True)]
         offsets = np.cumsum([0, *map(len, matched)])

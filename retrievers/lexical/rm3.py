@@ -12,7 +12,6 @@ from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
 from retrievers.lexical.engines import Variant
-from retrievers.scoring import of_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -59,20 +58,16 @@ class RM3(BM25):
         return counts
 
     def answer(self, queries: Sequence[Query], read: Sequence[Sequence[int]], k: int) -> Rankings:
-        lines = self._expanded_scores(queries, read)
-        return Rankings.concatenate(
-            [Rankings.from_scores([query], line, k) for query, line in zip(queries, lines, strict=True)]
-        )
-
-    def score(self, queries: Sequence[Query], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return list(map(of_rows, self._expanded_scores(queries, self.read(queries)), rows))
-
-    def _expanded_scores(self, queries: Sequence[Query], read: Sequence[Sequence[int]]) -> "list[csr_array]":
-        """Of each query, shape [1, documents]."""
         first = super().answer(queries, read, self.feedback_documents)
         first = first.canonical(queries, self._documents, self.feedback_documents)
         asked = _distributions(self._counted(read))
-        return [self._weighted_scores(*self._expanded(asked[[n]], *first.of(n))) for n in range(len(queries))]
+        lists = [self._expanded(asked[[line]], *first.of(line)) for line in range(len(queries))]
+        return Rankings.concatenate(
+            [
+                Rankings.from_scores([query], self._weighted_scores(*weighted), k)
+                for query, weighted in zip(queries, lists, strict=True)
+            ]
+        )
 
     def _expanded(self, query: "csr_array", rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The terms of the new query, each once, and their weights."""
@@ -89,12 +84,13 @@ class RM3(BM25):
 
     def _weighted_scores(self, terms: np.ndarray, weights: np.ndarray) -> "csr_array":
         """Shape [1, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
-        from scipy.sparse import csr_array
+        from scipy.sparse import csr_array, hstack
 
         if not len(terms):
             return csr_array((1, self.documents))
-        each = self._index.scores([[term] for term in terms.tolist()])
-        return csr_array(weights[None, :]) @ each
+        single = [[term] for term in terms.tolist()]
+        blocks = [self._index.scores(single, number) for number in range(len(self._index.blocks))]
+        return csr_array(weights[None, :]) @ hstack(blocks, format="csr")
 
     def save(self, folder: Path) -> None:
         super().save(folder)

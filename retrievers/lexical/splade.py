@@ -1,25 +1,37 @@
 """Learned sparse retrieval: SPLADE (Formal, Piwowarski and Clinchant 2021) with an inverted index."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
-from bench.models import SPLADE_TINY, ModelOptions
-from retrievers.encoding import DistinctTexts, Holders, refuse_textless
+from bench.models import SPLADE_TINY
+from retrievers.encoding import DistinctTexts, Encode, Holders, open_array, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
-from retrievers.scoring import Scoring
+from retrievers.sharding import Hits, Sharded
+from retrievers.workers import WorkerOptions, at_work
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-class SPLADE(ModelOptions, Scoring):
+class _Postings(NamedTuple):
+    """Those of word w are `texts[starts[w]:starts[w + 1]]`, with their weights; texts are numbered within a block."""
+
+    weights: np.ndarray
+    texts: np.ndarray
+    starts: np.ndarray
+
+
+class SPLADE(WorkerOptions, Sharded):
     """Inner product of texts as weights over a vocabulary; words that a text does not hold may have weight too.
 
     Search is exact: an inverted index holds every weight, and a query reaches the documents that share a word with
@@ -28,6 +40,10 @@ class SPLADE(ModelOptions, Scoring):
     """
 
     family = "learned sparse"
+
+    block: ClassVar[int] = 2**17
+    """Texts, at most, that have an inverted index of their own."""
+    cells: ClassVar[int] = 2**25
 
     model: str = Field(SPLADE_TINY, description="name on the Hugging Face hub, or folder, of a sparse encoder")
     max_tokens: int = Field(256, ge=3, description="texts are cut after this many tokens")
@@ -45,22 +61,42 @@ class SPLADE(ModelOptions, Scoring):
 
     def fit(self, collection: Collection) -> Self:
         """Raises BenchError for documents that have no weight at all."""
-        from scipy.sparse import vstack
-
         refuse_textless(collection)
         texts = DistinctTexts(collection.texts())
-        read = texts.encode(lambda batch: self.encoder.weights(batch, "document"), self.encoding_batch, self.progress)
-        index = vstack([_heaviest(part, self.document_words) for part in read], format="csc")
-        if not index.nnz:
+        parts = max(self.shards, -(-len(texts) // self.block))
+        self._bounds = np.unique(np.linspace(0, len(texts), parts + 1).astype(np.int64))
+        self._holders = Holders(texts.place)
+        with self._document_encoder() as encode:
+            self._postings = list(self._inverted(texts.encode(encode, self.encoding_batch, self.progress)))
+        if not any(len(block.weights) for block in self._postings):
             raise BenchError(f"no document of {collection.name} has a word of any weight; choose another model")
-        self._hold(index.data, index.indices, index.indptr, texts.place)
         return self
 
-    def _hold(self, weights: np.ndarray, texts: np.ndarray, starts: np.ndarray, place: np.ndarray) -> None:
-        """The postings of word w are `texts[starts[w]:starts[w + 1]]`, with their weights; `place` as in Holders."""
-        self._weights, self._texts, self._starts = weights, texts, starts
-        self._holders = Holders(place)
-        self._distinct = int(place.max()) + 1
+    @contextmanager
+    def _document_encoder(self) -> "Iterator[Encode[csr_array]]":
+        """While it is open, what encodes documents, here or in processes of its own."""
+        if self.workers == 1:
+            yield partial(map, partial(self.encoder.weights, role="document"))
+            return
+        with at_work(partial(_reader, self.options()), self.worker_devices) as encode:
+            yield encode
+
+    def _inverted(self, read: "Iterable[csr_array]") -> Iterator[_Postings]:
+        """The postings of each block, from the texts' weights in order; little more than a block is held at once."""
+        from scipy.sparse import vstack
+
+        held: list[csr_array] = []
+        rows = 0
+        sizes = deque(np.diff(self._bounds).tolist())
+        for part in read:
+            held.append(_heaviest(part, self.document_words))
+            rows += part.shape[0]
+            while sizes and rows >= sizes[0]:
+                size = sizes.popleft()
+                whole = vstack(held, format="csr")
+                block = whole[:size].tocsc()
+                yield _Postings(block.data, block.indices, block.indptr)
+                held, rows = [whole[size:]], rows - size
 
     @property
     def documents(self) -> int:
@@ -70,43 +106,62 @@ class SPLADE(ModelOptions, Scoring):
         """Shape [queries, words]."""
         return _heaviest(self.encoder.weights([query.text for query in queries], "query"), self.query_words)
 
-    def scores(self, read: "csr_array") -> np.ndarray:
-        found = np.empty((read.shape[0], self._distinct))
-        for line, start, stop in zip(found, read.indptr[:-1], read.indptr[1:], strict=True):
-            line[:] = self._sum(read.indices[start:stop], read.data[start:stop].astype(np.float64))
-        return self._holders.spread(found)
+    @property
+    def blocks(self) -> Sequence[slice]:
+        return [slice(start, stop) for start, stop in pairwise(self._bounds.tolist())]
 
-    def _sum(self, words: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def block_scores(self, read: "csr_array", number: int) -> np.ndarray:
+        block = self.blocks[number]
+        found = np.empty((read.shape[0], block.stop - block.start))
+        for line, start, stop in zip(found, read.indptr[:-1], read.indptr[1:], strict=True):
+            line[:] = self._sum(number, read.indices[start:stop], read.data[start:stop].astype(np.float64), len(line))
+        return found
+
+    def _sum(self, number: int, words: np.ndarray, weights: np.ndarray, texts: int) -> np.ndarray:
         """Shape [texts]: the inner products, word by word in their order, so that equal texts tie exactly."""
-        starts = self._starts[words]
-        lengths = self._starts[words + 1] - starts
+        postings = self._postings[number]
+        starts = postings.starts[words]
+        lengths = postings.starts[words + 1] - starts
         places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-        products = self._weights[places] * np.repeat(weights, lengths)
-        sums = np.bincount(self._texts[places], products, minlength=self._distinct)
+        products = postings.weights[places] * np.repeat(weights, lengths)
+        sums = np.bincount(postings.texts[places], products, minlength=texts)
         sums = sums.astype(np.float64, copy=False)  # it counts in integers where there is nothing to add
         sums[sums == 0] = -np.inf  # every weight is above 0
         return sums
 
+    def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
+        return self._holders.hits(texts, scores)
+
     def save(self, folder: Path) -> None:
-        named = {"weights": self._weights, "texts": self._texts, "starts": self._starts, "place": self._holders.place}
-        for name, array in named.items():
-            np.save(folder / f"{name}.npy", array)
+        np.save(folder / "place.npy", self._holders.place)
+        np.save(folder / "bounds.npy", self._bounds)
+        for number, block in enumerate(self._postings):
+            for name, array in block._asdict().items():
+                np.save(folder / f"{name}-{number}.npy", array)
 
     def load(self, folder: Path) -> None:
-        self._hold(*(np.load(folder / f"{name}.npy", allow_pickle=False) for name in _SAVED))
+        self._holders = Holders(np.load(folder / "place.npy", allow_pickle=False))
+        self._bounds = np.load(folder / "bounds.npy", allow_pickle=False)
+        self._postings = [
+            _Postings(*(open_array(folder / f"{name}-{number}.npy") for name in _Postings._fields))
+            for number in range(len(self._bounds) - 1)
+        ]
 
     def weights(self) -> list[str]:
         return [self.model]
 
     def facts(self) -> dict[str, Any]:
+        words = sum(len(block.weights) for block in self._postings)
         return {
             "device": self.encoder.device,
             "max_tokens": self.max_tokens,
-            "words_of_a_document": round(len(self._weights) / self._distinct, 1),
+            "words_of_a_document": round(words / int(self._bounds[-1]), 1),
         }
 
 
-_SAVED = ("weights", "texts", "starts", "place")
+def _reader(options: dict[str, Any], device: str) -> "Callable[[list[str]], csr_array]":
+    """In a worker: gives the weights of documents."""
+    return partial(SPLADE(**{**options, "device": device}).encoder.weights, role="document")
 
 
 def _heaviest(weights: "csr_array", most: int) -> "csr_array":

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
-import regex
-
 from bench.errors import UnknownName
-from bench.words import fold, pieces
+from bench.words import fold, pieces, splitter
 
 NONE = "none"
 """The name that switches stop words or the stemmer off."""
@@ -25,7 +23,7 @@ class Analyser:
     """
 
     def __init__(self, pattern: str, language: str, stop_words: str, stemmer: str, ngram: int) -> None:
-        self._split = regex.compile(pattern).findall
+        self._split = splitter(pattern)
         self._language = language
         self._ngram = ngram
         self._terms = _Terms((fold(word, language) for word in _stop_words(stop_words)), stemmer)

@@ -26,9 +26,12 @@ class RunFile(Kept):
     recorded = True
     remote = True
 
-    path: Path = Field(description="run in any form that `bench score` reads, plain or .gz")
+    path: Path = Field(description="TREC's lines or another form that `bench score` reads, plain or .gz")
     missing: Literal["refuse", "empty"] = Field(
         "refuse", description="a query that the file lacks: an error, or no answer"
+    )
+    repeats: Literal["refuse", "first"] = Field(
+        "refuse", description="a document that the file repeats for a query: an error, or the first counts"
     )
 
     def files(self) -> list[Path]:
@@ -46,8 +49,8 @@ class RunFile(Kept):
         self._read()
 
     def _read(self) -> Self:
-        names = [Query(name, "") for name in dict.fromkeys(name for _, name, _, _ in read_answers(self.path))]
-        found = read_run(self.path, names, self._documents)
+        names = [Query(name, "") for name in dict.fromkeys(answer.query for answer in read_answers(self.path))]
+        found = read_run(self.path, names, self._documents, self.repeats)
         self._answers = {name: (rows, scores) for name, rows, scores in found}
         self._names = Ids(self._answers)
         return self

@@ -5,6 +5,7 @@ Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRI
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from zlib import crc32
@@ -13,6 +14,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
+from bench.collections.histories import known_items, training_sequences
+from bench.mappings import mapping_files
 from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -26,9 +29,8 @@ from retrievers.recommenders.semantic_ids.options import (
     SequenceTrainingOptions,
     TokenizerOptions,
 )
-from retrievers.recommenders.semantic_ids.tokenizers import tokenize
+from retrievers.recommenders.semantic_ids.tokenizers import Codes, codes_of_file, tokenize
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
-from retrievers.recommenders.sequences import known_items, training_sequences
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,12 +87,7 @@ class SID(ModelOptions, Retriever):
     def fit(self, collection: Collection) -> Self:
         sequences = training_sequences(collection)
         self._rows = collection.documents.rows
-        vectors = (
-            self._item_vectors(collection)
-            if self.tokenizer.reads_text
-            else np.zeros((len(collection), 1), np.float32)
-        )
-        codes = tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
+        codes = self._codes(collection, sequences)
         self._groups = _groups(codes.identifiers)
         shared = len(codes.identifiers) - (int(self._groups.max()) + 1)
         extra = self.collisions == "extra-token" and shared > 0
@@ -98,6 +95,13 @@ class SID(ModelOptions, Retriever):
         self._hold(_made_unique(codes.identifiers, self.seed) if extra else codes.identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
         return self
+
+    def _codes(self, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
+        if self.tokenizer.kind == "mapping":
+            return codes_of_file(self.tokenizer, collection.documents.ids())
+        reads = self.tokenizer.reads_text
+        vectors = self._item_vectors(collection) if reads else np.zeros((len(collection), 1), np.float32)
+        return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
     def _item_vectors(self, collection: Collection) -> np.ndarray:
         """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none.
@@ -114,6 +118,7 @@ class SID(ModelOptions, Retriever):
     def _encoded(self, collection: Collection) -> np.ndarray:
         from retrievers.dense.sbert import SBERT
 
+        refuse_textless(collection)
         encoder = SBERT(
             model=self.model, device=self.device, precision=self.precision, encoding_batch=self.encoding_batch
         )
@@ -164,17 +169,20 @@ class SID(ModelOptions, Retriever):
 
         with torch.random.fork_rng():
             kind = torch.device(pick_device(self.device)).type
+            training = self.training.model_copy(update={"epochs": self.training.passes(len(windows))})
             plan = identifier_plan(
                 self._model,
-                self.training,
+                training,
                 batches,
                 loss,
                 seed=self.seed,
                 evaluate=self._evaluation(collection),
                 bfloat16=pick_dtype(self.precision, kind) == torch.bfloat16,
             )
+            plan = replace(plan, patience=training.patience or None)
             course = train(self._model, plan, self.workplace, self.progress)
-        self._counts |= {"training_windows": len(windows), "training": course.as_data()}
+        done = (len(course.epochs) - 1) * plan.steps
+        self._counts |= {"training_windows": len(windows), "updates": done, "training": course.as_data()}
 
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
@@ -241,6 +249,9 @@ class SID(ModelOptions, Retriever):
     def docids(self) -> Sequence[tuple[str, ...]]:
         return [tuple(map(str, row[row >= 0].tolist())) for row in self._identifiers.tokens]
 
+    def vocabularies(self) -> Sequence[int]:
+        return self._identifiers.vocabularies
+
     def identifier_groups(self) -> np.ndarray:
         return self._groups
 
@@ -268,6 +279,9 @@ class SID(ModelOptions, Retriever):
 
     def weights(self) -> list[str]:
         return [self.model] if self.tokenizer.reads_text else []
+
+    def files(self) -> list[Path]:
+        return mapping_files(Path(self.tokenizer.mapping)) if self.tokenizer.mapping else []
 
     def facts(self) -> dict[str, Any]:
         tables = self._model.tables

@@ -1,22 +1,17 @@
-"""The network of SASRec, and how it is trained: each item of a sequence predicts the next among all items."""
+"""The networks of SASRec (Kang and McAuley 2018) and eSASRec (Tikhonovich et al. 2025)."""
 
-from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn import functional
 
-from retrievers.learning.trainer import Learner, Plan, steady
-from retrievers.recommenders.options import AttentionTrainingOptions
-
-_INITIAL = 0.1
-"""Standard deviation of the vectors of items and positions at the start; a smaller one learns more slowly."""
+from retrievers.recommenders.next_item import NextItemModel
+from retrievers.recommenders.options import BlockKind
 
 
 class Shape(NamedTuple):
-    """Sizes of the network."""
+    """Sizes of the network; `expansion` is the feed-forward part's hidden units over the dimension."""
 
     items: int
     dimension: int
@@ -24,101 +19,99 @@ class Shape(NamedTuple):
     heads: int
     longest: int
     dropout: float
+    block: BlockKind = "transformer"
+    expansion: int = 4
 
 
-class Transformer(Learner):
-    """Self-attention over a sequence of items, each seeing itself and those before it (Kang and McAuley 2018).
+class Transformer(NextItemModel):
+    """Self-attention over a sequence of items, each seeing itself and those before it."""
 
-    Items have one vector as input and output: the score of an item is the inner product with the last state. Row
-    `items` stands for no item.
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape.items, shape.dimension, shape.longest)
+        self.positions = nn.Embedding(shape.longest, shape.dimension)
+        self.dropout = nn.Dropout(shape.dropout)
+        block = LiGR if shape.block == "ligr" else Block
+        self.blocks = nn.ModuleList(block(shape) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.dimension)
+        self.start_at_random()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """As `NextItemModel.forward`."""
+        x = self.dropout(self.items(rows) + self.positions(self.places(rows)))
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of each position to itself and those before it."""
+
+    def __init__(self, dimension: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.queries = nn.Linear(dimension, dimension)
+        self.keys_and_values = nn.Linear(dimension, 2 * dimension)
+        self.out = nn.Linear(dimension, dimension)
+
+    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
+        """Shape [sequences, length, dimension], as of both inputs."""
+        sequences, length, dimension = asking.shape
+        queries = self.queries(asking).view(sequences, length, self.heads, -1).transpose(1, 2)
+        pairs = self.keys_and_values(asked).view(sequences, length, 2, self.heads, -1)
+        keys, values = pairs.permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        found = functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, is_causal=True)
+        return self.out(found.transpose(1, 2).reshape(sequences, length, dimension))
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward part as in SASRec's released code.
+
+    There, unlike in the paper's equations, the residual of each part is its normalised input, and keys and values
+    come from the input as it is.
     """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape = shape
-        self.items = nn.Embedding(shape.items + 1, shape.dimension, padding_idx=shape.items)
-        self.positions = nn.Embedding(shape.longest, shape.dimension)
-        self.dropout = nn.Dropout(shape.dropout)
-        layer = nn.TransformerEncoderLayer(
-            shape.dimension,
-            shape.heads,
-            dim_feedforward=4 * shape.dimension,
-            dropout=shape.dropout,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
+        hidden = shape.expansion * shape.dimension
+        self.norms = nn.ModuleList(nn.LayerNorm(shape.dimension) for _ in range(2))
+        self.attention = Attention(shape.dimension, shape.heads, shape.dropout)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(shape.dimension, hidden),
+            nn.ReLU(),
+            nn.Dropout(shape.dropout),
+            nn.Linear(hidden, shape.dimension),
+            nn.Dropout(shape.dropout),
         )
-        norm = nn.LayerNorm(shape.dimension)
-        self.layers = nn.TransformerEncoder(layer, shape.layers, norm, enable_nested_tensor=False)
-        for embedding in (self.items, self.positions):
-            nn.init.normal_(embedding.weight, std=_INITIAL)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """States of shape [sequences, length, dimension] after each item of `rows`, shape [sequences, length]."""
-        length = rows.shape[1]
-        inputs = self.items(rows) + self.positions.weight[:length]
-        mask = nn.Transformer.generate_square_subsequent_mask(length, device=rows.device)
-        return self.layers(self.dropout(inputs), mask=mask, is_causal=True)
-
-    def item_scores(self, states: Tensor) -> Tensor:
-        """Shape [states, items]."""
-        return states @ self.items.weight[:-1].T
-
-    def last_states(self, histories: Sequence[np.ndarray]) -> Tensor:
-        """The state after each history, which has an item at least; of a long one the latest items count."""
-        rows = self.padded([history[-self.shape.longest :] for history in histories])
-        lengths = torch.tensor([min(len(history), self.shape.longest) for history in histories])
-        return self(rows)[torch.arange(len(histories)), lengths - 1]
-
-    def padded(self, sequences: Sequence[np.ndarray]) -> Tensor:
-        """Shape [sequences, longest]: rows, with no item after the end."""
-        rows = np.full((len(sequences), max(map(len, sequences))), self.shape.items, dtype=np.int64)
-        for line, sequence in zip(rows, sequences, strict=True):
-            line[: len(sequence)] = sequence
-        return torch.from_numpy(rows).to(self.items.weight.device)
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the shape of the input."""
+        normalised = self.norms[0](x)
+        x = self.norms[1](normalised + self.attention(normalised, x))
+        return x + self.feed_forward(x)
 
 
-def next_item_plan(
-    model: Transformer,
-    sequences: Sequence[np.ndarray],
-    options: AttentionTrainingOptions,
-    validate: Callable[[], float],
-    seed: int,
-) -> Plan:
-    """How the model learns sequences of two items or more, with the weights of the highest `validate`, an nDCG@10.
+class LiGR(nn.Module):
+    """Gated residuals around attention and a SwiGLU (Borisyuk et al. 2025, "From features to transformers").
 
-    Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
+    x + sigmoid(W x) * part(LN(x)) for both parts, where the second is W_b(SiLU(W_a h) * W_c h).
     """
-    size = options.training_batch
-    return Plan(
-        batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
-        steps=-(-len(sequences) // size),
-        loss=lambda batch: _loss(model, [sequences[place] for place in batch[0]]),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=lambda: {"nDCG@10": validate()},
-        decided_by="nDCG@10",
-        patience=options.patience,
-        largest_gradient=None,
-    )
 
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        dimension, hidden = shape.dimension, shape.expansion * shape.dimension
+        self.norms = nn.ModuleList(nn.LayerNorm(dimension) for _ in range(2))
+        self.gates = nn.ModuleList(nn.Linear(dimension, dimension) for _ in range(2))
+        self.attention = Attention(dimension, shape.heads, shape.dropout)
+        self.gate, self.up = (nn.Linear(dimension, hidden, bias=False) for _ in range(2))
+        self.down = nn.Linear(hidden, dimension, bias=False)
+        self.dropout = nn.Dropout(shape.dropout)
 
-def _loss(model: Transformer, sequences: Sequence[np.ndarray]) -> Tensor:
-    """Cross-entropy over all items, mean over every item that has one before it."""
-    window = model.shape.longest + 1
-    rows = model.padded([sequence[-window:] for sequence in sequences])
-    targets = rows[:, 1:]
-    real = targets != model.shape.items
-    return cross_entropy(model.item_scores(model(rows[:, :-1])[real]), targets[real])
-
-
-def _batches(sequences: Sequence[np.ndarray], size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Positions in batches of sequences of like length, in random order."""
-    shuffled = generator.permutation(len(sequences))
-    by_length = shuffled[np.argsort([len(sequences[place]) for place in shuffled], kind="stable")]
-    starts = range(0, len(by_length), size)
-    for start in generator.permutation(starts):
-        yield by_length[start : start + size]
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the shape of the input."""
+        h = self.norms[0](x)
+        x = x + torch.sigmoid(self.gates[0](x)) * self.dropout(self.attention(h, h))
+        h = self.norms[1](x)
+        written = self.down(self.dropout(functional.silu(self.gate(h))) * self.up(h))
+        return x + torch.sigmoid(self.gates[1](x)) * written

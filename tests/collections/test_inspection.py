@@ -1,5 +1,6 @@
 """What a dataset holds, told before anything is run on it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -66,6 +67,14 @@ def test_every_fact_is_told(tmp_path: Path) -> None:
         ("rules", "fingerprint"): made(tmp_path, minimum_relevance=2).fingerprint[:12],
         ("source", "made"): "by hand",
     }  # fmt: skip
+
+
+def test_sequences_are_told_by_the_length_of_their_histories(make_sequences: Callable[..., Collection]) -> None:
+    collection = make_sequences({"u": ["a", "b", "c", "d"], "v": ["b", "c", "d", "a", "e"]})
+    told = {(part, name): value for part, name, value in inspect(collection)}
+    assert told["test", "items in a history"] == "3 to 4, median 3.5, mean 3.5"
+    assert told["documents", "number"] == "5"
+    assert not any("with the text of one here" in name for _, name in told)
 
 
 def test_the_command_prints_them_and_a_split_that_is_absent() -> None:

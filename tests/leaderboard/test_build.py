@@ -1,6 +1,7 @@
 """The only maker of rows: what cells come to in a table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,17 @@ def test_the_json_has_each_figure_of_each_seed_and_a_null_for_what_failed(tmp_pa
     assert values["a", "cost", "fit_seconds"] == (1.0, "done")
     assert values["b", "search", "nDCG@10"] == (None, "failed: out of memory")
     assert values["a", "relevance", ""] == (None, "not run")
+
+
+def test_a_fit_that_kept_its_start_says_so_where_the_table_says_that_it_was_trained() -> None:
+    def trained(seed: int, chosen: int) -> CellRecord:
+        one = cell("dsi", task(MIDDLE), seed=seed, trained=True)
+        assert one.manifest
+        facts = {"training": {"chosen_epoch": chosen, "epochs": []}}
+        return replace(one, manifest=one.manifest.model_copy(update={"facts": facts}))
+
+    def shown(*chosen: int) -> str:
+        made = block(request(["dsi"], seeds=range(len(chosen))), *map(trained, range(len(chosen)), chosen))
+        return next(column for column in columns(made, []) if column.header == "trained").entry(made.rows[0]).text
+
+    assert [shown(0), shown(2), shown(0, 0), shown(0, 1)] == ["start", "yes", "start", "yes, .500 start"]

@@ -44,6 +44,20 @@ def test_search_figures_take_the_form_of_mteb(published: Published, finished: Fi
     assert json.loads(hostile.read_text())["name"] == HOSTILE
 
 
+def test_a_task_is_called_as_mteb_calls_it(published: Published, tmp_path: Path) -> None:
+    (collection,) = published.board.collections
+    scifact = replace(published, board=replace(published.board, collections=[replace(collection, name="scifact")]))
+    export_mteb(scifact, tmp_path)
+    assert json.loads(next(tmp_path.glob("bm25/*/SciFact.json")).read_text())["task_name"] == "SciFact"
+
+
+def test_mteb_itself_reads_the_scores(published: Published, finished: Finished, tmp_path: Path) -> None:
+    mteb = pytest.importorskip("mteb")
+    export_mteb(published, tmp_path / "results")
+    frame = mteb.ResultCache(tmp_path).load_results().to_dataframe()
+    assert frame["bm25"].tolist() == pytest.approx([finished.task("bm25").values["nDCG@10"].mean()])
+
+
 def test_a_system_has_one_revision_on_every_collection(published: Published, tmp_path: Path) -> None:
     """Which is not that of another system, nor of the same with other options."""
     name, cell = next((name, cell) for name, cell in published.cells.items() if cell.cell.system == "bm25")

@@ -13,7 +13,7 @@ TEXTS = st.lists(st.sampled_from(["", "tea", "jam", "toast and jam", "Tee", "ét
 @given(TEXTS, st.integers(1, 2))
 def test_each_distinct_text_is_encoded_once_and_longest_first(texts: list[str], batch: int) -> None:
     distinct = DistinctTexts(texts)
-    encoded = [text for part in distinct.encode(lambda part: part, batch, no_progress) for text in part]
+    encoded = [text for part in distinct.encode(iter, batch, no_progress) for text in part]
     assert sorted(encoded) == sorted(set(texts))
     assert [len(text) for text in encoded] == sorted(map(len, encoded), reverse=True)
     assert [encoded[place] for place in distinct.place] == texts
@@ -23,7 +23,7 @@ def test_each_distinct_text_is_encoded_once_and_longest_first(texts: list[str], 
 def test_the_order_of_encoding_does_not_depend_on_that_of_the_corpus(texts: list[str], random: Random) -> None:
     shuffled = list(texts)
     random.shuffle(shuffled)
-    first, second = (list(DistinctTexts(order).encode(list, 4, no_progress)) for order in (texts, shuffled))
+    first, second = (list(DistinctTexts(order).encode(iter, 4, no_progress)) for order in (texts, shuffled))
     assert first == second
 
 
@@ -36,7 +36,7 @@ def test_scores_of_texts_reach_all_documents_that_hold_them(texts: list[str], da
     documents, values = holders.hits(found, scores[found])
     expected = [row for row, place in enumerate(distinct.place) if place in found]
     assert sorted(documents) == expected
-    np.testing.assert_array_equal(values, holders.spread(scores[None])[0][documents])
+    np.testing.assert_array_equal(values, scores[distinct.place[documents]])
 
 
 def test_a_scratch_array_keeps_what_is_written() -> None:

@@ -199,9 +199,28 @@ def test_a_damaged_index_is_fitted_again(make_cells: MakeCells, tmp_path: Path) 
     run(cells)
     (cells[0].folder / "index" / "size").write_text("1")
     (cells[0].tasks[0].folder / "result.json").unlink()
+    (_, line) = run_cells(cells, Notes())
+    assert (
+        line
+        == f"{cells[0].folder / 'index' / 'size'} is not as it was written; run the cell again, which writes it anew"
+    )
     (record,), _ = run(cells)
     assert record.done
     assert ledger_of(ledger) == "fit\nfit\n"
+
+
+def test_shared_work_that_was_damaged_is_told_by_the_run(make_cells: MakeCells, own_cache: Path) -> None:
+    cells = make_cells("needs-memory", megabytes=1)
+    assert run_cells(cells, Notes()) == []
+    (states,) = (path for path in own_cache.glob("shared/*/*/states.npy") if '"states": 1}' in _key(path))
+    states.write_bytes(states.read_bytes()[:-1] + b"x")
+    (line,) = run_cells(cells, Notes(), fresh=True)
+    assert line == f"{states.parent} was damaged (states.npy has changed) and is made again"
+    assert "was damaged" in (cells[0].folder / "log.txt").read_text()
+
+
+def _key(path: Path) -> str:
+    return path.with_name("key.json").read_text()
 
 
 def test_cells_run_side_by_side(make_cells: MakeCells) -> None:

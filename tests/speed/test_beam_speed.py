@@ -14,8 +14,8 @@ from timing import seconds
 from torch import Tensor
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
-from retrievers.generative.beam import beam_search
-from retrievers.generative.docids import naive
+from retrievers.generative.beam import beam_search, exact_scores
+from retrievers.generative.docids import digits
 from retrievers.generative.huggingface import BeamModel, HuggingFaceStepper, encode
 from retrievers.generative.trie import Trie, TrieTables
 
@@ -27,11 +27,15 @@ DOCUMENTS, QUERIES, QUERY_TOKENS, BEAMS = 10_000, 256, 32, 20
 Questions = tuple[Tensor, Tensor]
 
 
+def named(documents: int) -> np.ndarray:
+    """Four codes, each from a part of the vocabulary of its own, and the end."""
+    codes = np.random.default_rng(0).integers(0, CODES, (documents, LEVELS)) + 2 + np.arange(LEVELS) * CODES
+    return np.pad(np.unique(codes, axis=0), ((0, 0), (0, 1)), constant_values=END)
+
+
 @pytest.fixture(scope="module")
 def identifiers() -> np.ndarray:
-    """Four codes, each from a part of the vocabulary of its own, and the end."""
-    codes = np.random.default_rng(0).integers(0, CODES, (DOCUMENTS, LEVELS)) + 2 + np.arange(LEVELS) * CODES
-    return np.pad(np.unique(codes, axis=0), ((0, 0), (0, 1)), constant_values=END)
+    return named(DOCUMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +158,34 @@ def test_one_query_at_a_time_is_faster_too(
     assert best["ratio"] > 1, best
 
 
+@pytest.mark.parametrize("documents", [1_000, 10_000, 100_000])
+def test_one_query_by_beams_by_exact_scores_and_by_generate(
+    benchmark: BenchmarkFixture, model: PreTrainedModel, questions: Questions, documents: int
+) -> None:
+    """Where there are few identifiers, exact scores cost no more; beams cost the same however many there are."""
+    identifiers = named(documents)
+    tables = Trie.build(identifiers, [VOCABULARY] * identifiers.shape[1]).on("cpu")
+    trie, ours = nested(identifiers), BeamModel(model)
+    one = questions[0][:1], questions[1][:1]
+
+    @torch.no_grad()
+    def exact() -> np.ndarray:
+        scores = exact_scores(HuggingFaceStepper(ours, encode(ours.model, *one)), tables)
+        return tables.trie.items[scores.topk(10).indices.numpy()]
+
+    taken = seconds(
+        3,
+        beams=lambda: search(ours, one, tables),
+        exact=exact,
+        generate=lambda: generate(model, one, trie),
+    )
+    benchmark.extra_info.update(taken, documents=documents, beams_kept=BEAMS)
+    benchmark.pedantic(lambda: search(ours, one, tables), rounds=3)
+    assert taken["beams"] < taken["generate"], taken
+    if documents > 10_000:
+        assert taken["beams"] < taken["exact"], taken
+
+
 def test_a_model_that_itself_takes_most_of_the_time_is_faster_too(
     benchmark: BenchmarkFixture, questions: Questions, tables: TrieTables, identifiers: np.ndarray
 ) -> None:
@@ -168,7 +200,7 @@ def test_a_model_that_itself_takes_most_of_the_time_is_faster_too(
 @pytest.mark.parametrize("kind", ["digits", "codes"])
 def test_a_million_identifiers_are_built_within_a_minute_and_200_mb(benchmark: BenchmarkFixture, kind: str) -> None:
     codes = np.random.default_rng(0).integers(0, CODES, (1_000_000, LEVELS), dtype=np.int32)
-    tokens = naive(1_000_000).tokens if kind == "digits" else codes
+    tokens = digits(np.arange(1_000_000)).tokens if kind == "digits" else codes
     sizes = (tokens.max(axis=0) + 1).tolist()
     start = perf_counter()
     tables = Trie.build(tokens, sizes).on("cpu")

@@ -36,7 +36,7 @@ def retriever(collection: Collection) -> BM25:
 
 def tokens(texts: list[str], **options: Any) -> Any:
     stemmer = Stemmer.Stemmer("english")
-    pattern = BM25().token_pattern
+    pattern = r"(?u)\b\w+\b"  # the same words, in English
     return bm25s.tokenize(
         texts, stopwords="en", stemmer=stemmer, token_pattern=pattern, show_progress=False, **options
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bench.collections.catalogue import open_dataset
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Document, Query, Rules, read_collection
+from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.registry import find
@@ -79,7 +80,7 @@ def test_figures_tell_apart_what_comes_again_and_what_is_new(make_sequences: Mak
     assert values["Recall@10 repeated"] == 1
     assert values["Recall@10 new"] == pytest.approx(2 / 3)
     assert {figure.measure: figure.n for figure in evaluation.figures}["Recall@10 repeated"] == 1
-    assert NextItem().on(returning).columns[-4:-2] == ["Recall@10 repeated", "Recall@10 new"]
+    assert NextItem().on(returning).columns[5:7] == ["Recall@10 repeated", "Recall@10 new"]
     assert "Recall@10 new" not in evaluated(make_sequences(TRIPS), [[], [], []], NextItem())[1]
 
 
@@ -118,6 +119,20 @@ def test_the_definition_tells_the_protocol_and_how_the_data_were_made(make_seque
     assert definition.startswith("leave-one-out (test): each of 3 users has one relevant item among all 5")
     assert "items of the history are left out of the answer" in definition
     assert "users left out (fewer than 3 interactions): 1" in definition
+
+
+def test_histories_of_any_source_are_asked_also_without_anything_to_learn_from(tmp_path: Path) -> None:
+    with CollectionWriter(tmp_path) as writer:
+        for place in ("oslo", "bergen", "narvik"):
+            writer.document(Document(place, place, ""), "places")
+        writer.query("test", "ada", "", "users", ["oslo", "bergen"])
+        writer.judgement("test", "ada", "narvik", 1, "users")
+    exam = NextItem().on(read_collection(tmp_path, "places", Rules()))
+    assert exam.definition.startswith("(test): each of 1 users has one relevant item among all 3")
+    assert "fitted on" not in exam.definition
+    evaluation = exam.evaluate(Rankings.from_hits(exam.queries, [([2], [1.0])]))
+    assert not any("coverage" in count.name for count in evaluation.counts)
+    assert evaluation.values["Recall@10"].tolist() == [1]
 
 
 def test_a_search_collection_has_nothing_next(make_collection: Callable[..., Collection]) -> None:
@@ -162,23 +177,22 @@ def test_what_shared_identifiers_hide_is_measured_only_of_systems_that_have_them
 ) -> None:
     collection = make_sequences(TRIPS)
     exam = NextItem(mask_history="no").on(collection)
-    expected, sid_level = (measure for measure in exam.measures if measure.header)
+    expected, sid_level = (measure for measure in exam.measures if not measure.of_answers)
     assert (expected.name, expected.column, expected.diagnostic) == ("expected Recall@10", "expected @10", False)
     assert (sid_level.name, sid_level.column, sid_level.diagnostic) == (
         "SID-level Recall@10",
         "[SID-level @10]",
         True,
     )
-    assert list(exam.columns[-2:]) == [expected.name, sid_level.name]
+    assert list(exam.columns[-3:-1]) == [expected.name, sid_level.name]
     answers = Rankings.from_hits(exam.queries, [([0], [1.0])] * 3)
     alone = exam.evaluate(answers)
     assert not {expected.name, sid_level.name} & set(alone.values)
     shared = exam.evaluate(answers, groups=np.zeros(len(collection), dtype=np.int64))
     assert shared.values[sid_level.name].tolist() == shared.values[expected.name].tolist() == [1, 1, 1]
-    assert [figure.n for figure in shared.figures[-2:]] == [3, 3]
-    assert {name: shared.values[name].tolist() for name in alone.values} == {
-        name: found.tolist() for name, found in alone.values.items()
-    }
+    assert [figure.n for figure in shared.figures if figure.measure in (expected.name, sid_level.name)] == [3, 3]
+    for name, found in alone.values.items():
+        np.testing.assert_array_equal(shared.values[name], found)
 
 
 def test_a_primary_measure_that_groups_have_no_value_of_is_measured_alone(make_sequences: MakeSequences) -> None:

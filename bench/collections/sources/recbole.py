@@ -133,7 +133,8 @@ class RecBole(SequenceSource):
             writer.note("files that are not read", ", ".join(unread))
 
     def _refuse_filters(self) -> None:
-        for name in ("minimum_interactions", "repeats", "maximum_users", "protocol", "incomplete"):
+        filters = ("minimum_interactions", "repeats", "maximum_users", "protocol", "incomplete")
+        for name in (*filters, "valid_from", "test_from"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise BenchError(
                     f"{self.folder} holds splits that somebody made, which are taken as they are; leave out ?{name}="
@@ -185,14 +186,12 @@ class RecBole(SequenceSource):
         users, items, times = _Numbering(), _Numbering(), list[Time]()
         left_out = 0
         for line, fields in rows(path, roles, partial(progress, "reading interactions")):
-            lacking = next((role for role in roles if not fields[role]), None)
-            if self.time and not lacking and fields[self.time].lower() == "nan":
-                lacking = self.time
+            lacking = self._lacking(roles, fields)
             if lacking and self.incomplete == "refuse":
-                problem = f"the {lacking} is '{fields[lacking]}'" if fields[lacking] else f"no {lacking}"
                 complete = "the id of a user and of an item" + (", and a time" if self.time else "")
-                remedy = "; ?incomplete=drop leaves such lines out and counts them"
-                raise BadLine(path, line, problem, complete + remedy)
+                raise BadLine(
+                    path, line, lacking, f"{complete}; ?incomplete=drop leaves such lines out and counts them"
+                )
             if lacking:
                 left_out += 1
                 continue
@@ -210,6 +209,13 @@ class RecBole(SequenceSource):
             clock=clock,
         )
         return read, left_out
+
+    def _lacking(self, roles: Sequence[str], fields: Mapping[str, str]) -> str:
+        """Which value an interaction has not, in words; an id may be any text, also NaN."""
+        empty = [f"no {role}" for role in roles if not fields[role]]
+        if not empty and self.time and fields[self.time].lower() == "nan":
+            empty = [f"the {self.time} is '{fields[self.time]}'"]
+        return empty[0] if empty else ""
 
     def _ordered(self, interactions: _Interactions) -> _Interactions:
         """By user, then by time, then as `tie_order` says."""

@@ -14,8 +14,9 @@ from bench.leaderboard.writers.charts import (
     intervals,
     side_by_side,
 )
-from bench.leaderboard.writers.latency import against_latency
 from bench.leaderboard.writers.templating import template
+from bench.leaderboard.writers.tradeoff import against_coverage, against_latency
+from bench.measures.beyond_accuracy import COVERAGE
 
 _BESIDE = ("exclusivity", "completeness")
 """Tasks whose figures are drawn side by side."""
@@ -28,7 +29,8 @@ _HEAD, _LINE, _WIDTH = 30, 16, 760
 
 
 def block_charts(block: Block, colours: Colours) -> list[Chart]:
-    """The charts of one task: by rank where lower is better, else quality against latency and the distribution."""
+    """The charts of one task: by rank where lower is better, else quality against latency and, of what recommends,
+    against coverage, and the distribution."""
     rows = _with_figures(block)
     if not rows:
         return []
@@ -36,6 +38,9 @@ def block_charts(block: Block, colours: Colours) -> list[Chart]:
         return [by_rank(block, rows, colours)]
     timed = _on_one_machine(rows) if block.timed else []
     found = [against_latency(block, timed, colours)] if len(timed) > 1 else []
+    for name in dict.fromkeys(name for row in rows for name in row.counts if name.startswith(COVERAGE)):
+        showing = [row for row in rows if name in row.counts]
+        found += [against_coverage(block, showing, colours, name)] if len(showing) > 1 else []
     if block.task not in _BESIDE and any(any(row.distribution[1:-1]) for row in rows):
         found.append(distribution(block, rows))
     return found

@@ -8,12 +8,14 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from multiprocessing.connection import wait
 from typing import Any
 
+from bench.cells.folder import is_cell
+from bench.cells.key import harness_parts
 from bench.cells.record import Problem
 from bench.cells.stores import CELLS, open_store
 from bench.errors import BenchError, MissingExtra
@@ -27,6 +29,9 @@ from bench.runner.plan import Cell
 _TICK = 0.2
 _TRIES = 3
 """How many nodes may be lost under one cell."""
+
+_WORKER = "ray._private.workers.default_worker"
+"""The main module of a worker of Ray, which processes that it starts import again."""
 
 _OBJECTS = 100_000_000
 """Bytes of Ray's object store on a machine of our own: what cells say is small, and records go to the store."""
@@ -53,8 +58,8 @@ class RayExecutor:
             )
 
     def run(self, cells: Sequence[Cell], order: Order) -> Generator[tuple[Cell, Event]]:
-        with _connected(self.address or os.environ.get("RAY_ADDRESS", "")) as ray:
-            cluster = _Cluster(ray, order, is_neural(cells))
+        with _connected(self.address or os.environ.get("RAY_ADDRESS", "")) as (ray, own):
+            cluster = _Cluster(ray, order, is_neural(cells), grows=not own)
             waiting, placed = list(cells), list[_Placed]()
             with _none_left_at_work(ray, placed):
                 while waiting or placed:
@@ -88,8 +93,8 @@ def _with_news(ray: Any, placed: Sequence[_Placed]) -> list[_Placed]:
 class _Cluster:
     """Gives cells to Ray and takes what it says of them."""
 
-    def __init__(self, ray: Any, order: Order, neural: bool) -> None:
-        self._ray, self._order = ray, order
+    def __init__(self, ray: Any, order: Order, neural: bool, grows: bool) -> None:
+        self._ray, self._order, self._grows = ray, order, grows
         self._task = ray.remote(num_returns="streaming", max_retries=0)(_work)
         self._given = (order.store.address, order.fresh, order.argv, neural)
 
@@ -97,6 +102,9 @@ class _Cluster:
         wanted = _resources(cell)
         if not any(_has(node, wanted) for node in self._ray.nodes()):
             asked = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items() if amount)
+            if not self._grows:
+                yield cell, self._failed(cell, Problem("error", f"this machine does not have what it needs: {asked}"))
+                return
             yield cell, Remarked(f"no node has what {cell.system} needs ({asked}); it waits until one joins")
         options = {"num_cpus": wanted["CPU"], "num_gpus": wanted["GPU"], "memory": wanted["memory"]}
         placed.append(_Placed(cell, self._task.options(**options).remote(cell, *self._given), lost=lost))
@@ -114,7 +122,7 @@ class _Cluster:
             yield from self._lost(one, placed)
         except (exceptions.RayError, BenchError) as error:
             placed.remove(one)
-            yield self._failed(one, _problem(error))
+            yield self._failed(one.cell, _problem(error), one.watch.seconds)
         else:
             if isinstance(said, str):
                 one.node = said
@@ -125,17 +133,21 @@ class _Cluster:
         where = f"the node {one.node[:8]} was lost while it worked on {one.cell.system}"
         if one.lost + 1 >= _TRIES:
             problem = Problem("interrupted", f"{where}, the last of {_TRIES}; the same command goes on")
-            yield self._failed(one, problem)
+            yield self._failed(one.cell, problem, one.watch.seconds)
         else:
             yield Remarked(f"{where}; another goes on")
             yield from (event for _, event in self.place(one.cell, placed, one.lost + 1))
 
-    def _failed(self, one: _Placed, problem: Problem) -> Ended:
-        """Record what the cell's own worker cannot, because it is gone."""
-        seconds, folder = one.watch.seconds, one.cell.folder
-        with suppress(BenchError), self._order.store.claim(folder):
-            record_failure(one.cell, problem, seconds)
-            self._order.store.put(folder)
+    def _failed(self, cell: Cell, problem: Problem, seconds: float = 0.0) -> Ended:
+        """Record what no worker can, because it is gone or was none."""
+        store = self._order.store
+        try:
+            with store.claim(cell.folder):
+                record_failure(cell, problem, seconds)
+                store.put(cell.folder)
+        except BenchError:  # a lease of the worker that is gone; the record is for this run alone
+            if not is_cell(cell.folder):
+                record_failure(cell, problem, seconds)
         return Ended(seconds, str(problem))
 
 
@@ -170,9 +182,9 @@ def _work(cell: Cell, address: str, fresh: bool, argv: tuple[str, ...], neural: 
 
     yield ray.get_runtime_context().get_node_id()
     store = open_store(address)
-    here = _with_collection(cell.below(store.folder / CELLS))
+    here = _made_at_home(cell.below(store.folder / CELLS))
     setting = Setting(cell.needs.cpus or 1, argv)
-    life = CellLife(here, Order(store, fresh, argv), setting, fork_context(neural))
+    life = CellLife(here, Order(store, fresh, argv), setting, fork_context(neural, _WORKER))
     with none_left_at_work([life]):
         yield from life.begin()
         while not life.over:
@@ -180,9 +192,20 @@ def _work(cell: Cell, address: str, fresh: bool, argv: tuple[str, ...], neural: 
             yield from life.step()
 
 
-def _with_collection(cell: Cell) -> Cell:
-    """The cell with its collection, which a node that does not have it parses itself."""
-    if cell.problem or cell.collection_folder.is_dir():
+def _made_at_home(cell: Cell) -> Cell:
+    """The cell with its collection, which a node that does not have it parses itself.
+
+    A node with other code or versions would give other answers under the same key.
+    """
+    if cell.problem:
+        return cell
+    planned, here = cell.identity.key_parts, harness_parts()
+    differing = sorted(name for name in here["versions"] if here["versions"][name] != planned["versions"].get(name))
+    if differing or here["harness"] != planned["harness"]:
+        what = ", ".join(differing) or "the harness's code"
+        reason = f"this node of Ray has another version of {what} than the run was planned with; install the same"
+        return replace(cell, problem=Problem("error", reason))
+    if cell.collection_folder.is_dir():
         return cell
     from bench.collections.catalogue import open_dataset
 
@@ -197,12 +220,12 @@ def _with_collection(cell: Cell) -> Cell:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Ray, as it runs in this process already, on a cluster, or started here for the run."""
+def _connected(address: str) -> Iterator[tuple[Any, bool]]:
+    """Ray as it runs in this process already, on a cluster, or started here; and whether it is the last."""
     import ray
 
     if ray.is_initialized():
-        yield ray
+        yield ray, False
         return
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     own = {"num_cpus": len(usable_cores()), "object_store_memory": _OBJECTS, "include_dashboard": False}
@@ -213,7 +236,7 @@ def _connected(address: str) -> Iterator[Any]:
         where = f"no Ray answers at {address}" if address else "Ray cannot be started here"
         raise BenchError(f"{where}: {' '.join(str(error).split())}; see `ray status`") from error
     try:
-        yield ray
+        yield ray, not address
     finally:
         ray.shutdown()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrievers.clustering import k_means
-from retrievers.generative.docids import Identifiers, naive, nested
+from retrievers.generative.docids import Identifiers, digits, nested
 from retrievers.recommenders.sequences import ownership
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def sequential(items: int, sequences: Sequence[np.ndarray], codes: int) -> Ident
     _, first = np.unique(appearing, return_index=True)
     numbers = np.empty(items, dtype=np.int64)
     numbers[np.argsort(first)] = np.arange(items)
-    digits = naive(items, codes)
-    return Identifiers(digits.tokens[numbers], digits.vocabularies)
+    return digits(numbers, codes)
 
 
 def collaborative(
@@ -66,7 +65,7 @@ def collaborative(
             clusters[seen] = _spectral(together[of_seen][:, of_seen], min(wanted, len(of_seen)), seed)
         return clusters
 
-    return nested(items, clusters_of, branch, branch, levels, codes)
+    return nested(items, clusters_of, branch, branch, levels, codes, seed)
 
 
 def _together(items: int, sequences: Sequence[np.ndarray]) -> "csr_array":

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retrievers.generative.beam import Stepper
-from retrievers.generative.decoder import PrefixHead, SharedHead, cross_entropy
+from retrievers.generative.heads import PrefixHead, SharedHead
+from retrievers.generative.losses import token_losses
 from retrievers.generative.options import DecoderOptions
 from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
@@ -85,8 +86,8 @@ class DecoderOnly(SequenceModel):
             there = self.there[wanted, level]
             before = self.last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
             state = self.states[wanted, level - 1] if level else torch.zeros_like(wanted)
-            logits = self.head(hidden[users, before][there], hidden.new_zeros(()), level, state[there])
-            total = total + cross_entropy(logits.float(), self.codes[wanted, level][there], label_smoothing).sum()
+            logits = self.head(hidden[users, before][there], None, level, state[there])
+            total = total + token_losses(logits.float(), self.codes[wanted, level][there], label_smoothing).sum()
         return total / self.there[wanted].sum()
 
     def last_positions(self, rows: Tensor) -> Tensor:
@@ -143,7 +144,7 @@ class _DecoderOnlyStepper:
         self._own: list[_Seen] | None = None
         self._level = 0
         self._states = torch.zeros(len(rows), 1, dtype=torch.long, device=rows.device)
-        return model.head(hidden[users, last], hidden.new_zeros(()), 0, self._states[:, 0])
+        return model.head(hidden[users, last], None, 0, self._states[:, 0])
 
     def step(self, tokens: Tensor, parents: Tensor) -> Tensor:
         model = self._model
@@ -160,7 +161,7 @@ class _DecoderOnlyStepper:
             x = layer.finish(x[:, :, None], found[..., None, :])[:, :, 0]
         self._own = kept
         self._level += 1
-        return model.head(model.norm(x), x.new_zeros(()), self._level, self._states)
+        return model.head(model.norm(x), None, self._level, self._states)
 
     @staticmethod
     def _chosen(part: Tensor, parents: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bench.options import Options
+from bench.options import Options, PathText
 from retrievers.generative.options import BeamOptions, DecoderOptions, Head
 from retrievers.learning.options import TrainingOptions
 
@@ -18,11 +18,12 @@ Tokenizer = Literal[
     "random",
     "sequential",
     "collaborative",
+    "mapping",
 ]
 UNIQUE: tuple[Tokenizer, ...] = ("hierarchical", "random", "sequential", "collaborative")
 """The tokenizers that give each item an identifier of its own."""
 
-_BEHAVIOURAL: tuple[Tokenizer, ...] = ("random", "sequential", "collaborative")
+_TEXTLESS: tuple[Tokenizer, ...] = ("random", "sequential", "collaborative", "mapping")
 _RESIDUAL: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq", "rq-vae")
 _UNSCALED: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq")
 
@@ -31,6 +32,9 @@ class TokenizerOptions(Options):
     """How items become sequences of codes."""
 
     kind: Tokenizer = Field("residual-k-means", description="what makes the codes")
+    mapping: PathText = Field(
+        "", description="mapping: file of the codes of each item, .jsonl, .npy or .json, see `bench show ids --to`"
+    )
     levels: int = Field(3, ge=1, le=8, description="codes of an identifier, at most")
     codes: int = Field(256, ge=2, le=65_536, description="different codes of a level, at most")
     normalise_residuals: bool = Field(
@@ -62,12 +66,14 @@ class TokenizerOptions(Options):
         for name, wanted, suited in chosen:
             if wanted and self.kind not in suited:
                 raise ValueError(f"{name} is for the tokenizers {', '.join(suited)}, not {self.kind}")
+        if bool(self.mapping) != (self.kind == "mapping"):
+            raise ValueError("the tokenizer `mapping` and the option mapping=FILE go together")
         return self
 
     @property
     def reads_text(self) -> bool:
         """Whether the codes come from the items' vectors."""
-        return self.kind not in _BEHAVIOURAL
+        return self.kind not in _TEXTLESS
 
 
 class SequenceDecoderOptions(DecoderOptions):
@@ -95,6 +101,19 @@ class SequenceTrainingOptions(TrainingOptions):
     """How a model learns what comes next."""
 
     epochs: int = Field(20, ge=0, le=10_000, description="passes over the training windows; 0: as it starts")
+    updates: int = Field(
+        0,
+        ge=0,
+        description="in place of `epochs`: as many passes as make so many training steps; 0: none",
+    )
+    patience: int = Field(
+        0, ge=0, description="passes without a better validation MRR@10 after which training stops; 0: it does not"
+    )
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
     vector_rate: float = Field(1.0, ge=0, description="head=prefix: of the output vectors, times the learning rate")
     valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")
+
+    def passes(self, windows: int) -> int:
+        """How often so many windows are learned from."""
+        steps = -(-windows // self.training_batch)
+        return -(-self.updates // max(1, steps)) if self.updates else self.epochs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retrievers.generative.beam import Stepper
-from retrievers.generative.decoder import PrefixHead, SharedHead
+from retrievers.generative.heads import PrefixHead, SharedHead
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
 from retrievers.learning.trainer import Learner

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 
 from bench.errors import BenchError
+from bench.mappings import read_mapping
 from bench.progress import Progress
 from retrievers.generative.docids import Identifiers, semantic
 from retrievers.recommenders.semantic_ids import behavioural
@@ -55,6 +58,35 @@ def tokenize(
     if options.reads_text:
         facts["items_without_vector"] = int((~vectors.any(axis=1)).sum())
     return Codes(identifiers, {**report(identifiers), **facts})
+
+
+def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
+    """The identifiers that the file `options.mapping` gives to the items, in their order.
+
+    facts: see `report`, and `unknown_items`, how many of the file's are none of these. Raises BenchError for an item
+    that the file lacks, and for more levels or other codes than the options allow.
+    """
+    path = Path(options.mapping)
+    mapping = read_mapping(path)
+    lacking = [item for item in items if item not in mapping]
+    if lacking:
+        raise BenchError(
+            f"{path} has no codes for {len(lacking):,} of {len(items):,} items, such as {', '.join(lacking[:3])}; "
+            "give each item of the collection its codes"
+        )
+    for item in items:
+        codes = mapping[item]
+        if len(codes) > options.levels or max(codes) >= options.codes:
+            raise BenchError(
+                f"{path}: item '{item}' has the codes {short(codes)}, beyond {options.levels} levels of "
+                f"{options.codes} codes; raise tokenizer.levels or tokenizer.codes to what the file holds"
+            )
+    levels = max(len(mapping[item]) for item in items)
+    tokens = np.full((len(items), levels), -1, dtype=np.int32)
+    for row, item in enumerate(items):
+        tokens[row, : len(mapping[item])] = mapping[item]
+    identifiers = Identifiers(tokens, (options.codes,) * levels)
+    return Codes(identifiers, {**report(identifiers), "unknown_items": len(mapping.keys() - set(items))})
 
 
 def report(identifiers: Identifiers) -> dict[str, Any]:

@@ -192,8 +192,9 @@ def test_given_splits_are_whole_and_not_filtered(tmp_path: Path) -> None:
     listed(folder, "test", [("1", "", "clamp")])
     with pytest.raises(BenchError, match="asks nobody who has a history"):
         read(folder)
-    with pytest.raises(BenchError, match=r"taken as they are; leave out \?minimum_interactions="):
-        read(folder, "minimum_interactions=2")
+    for option in ("minimum_interactions=2", "test_from=3"):
+        with pytest.raises(BenchError, match=rf"taken as they are; leave out \?{option[:-1]}"):
+            read(folder, option)
     write(folder, [("1", "saw", 1)], "shop.test.inter")
     with pytest.raises(BenchError, match="only some of the three files have the column item_id_list"):
         read(folder)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from bench.leaderboard.board import BANDS, Block, RowCost
 from bench.leaderboard.writers.charts import PALETTE, by_rank, colours_of, distribution, side_by_side
 from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, text_width
-from bench.leaderboard.writers.latency import against_latency
 from bench.leaderboard.writers.pictures import as_picture, block_charts, collection_charts
+from bench.leaderboard.writers.tradeoff import _front, against_latency
+from bench.measures.measure import Count
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>"
@@ -108,6 +109,40 @@ def test_systems_whose_names_have_no_room_are_in_the_legend_or_told_of() -> None
     assert len(named) + len(legend) < 60
     assert f"{60 - len(named) - len(legend)} grey points without a name" in chart.notes[-1]
     assert not named & legend
+
+
+def test_recommenders_are_drawn_against_the_catalogue_that_they_show() -> None:
+    shown = made("popularity", "markov", "item-knn")
+    shares = dict(zip(("popularity", "markov", "item-knn"), (0.02, 0.7, 0.5), strict=True))
+    meaning = "share of the catalogue that stands among the first 10 of some answer"
+    rows = [
+        replace(row, counts={"coverage@10": Count("coverage@10", shares[row.system], meaning, kind="share")})
+        for row in shown.rows
+    ]
+    chart = block_charts(replace(shown, rows=rows), colours_of(list(shares)))[1]
+    assert chart.title == "nDCG@10 against coverage"
+    assert "share of the catalogue that stands in some answer" in words(chart.svg)
+    assert {"popularity", "markov", "item-knn"} <= {text for text, _ in texts(chart.svg, "mark-text role-mark")}
+    assert list(chart.notes) == [meaning, "dashed: no system shows more of the catalogue and is better"]
+    assert len(block_charts(shown, colours_of(list(shares)))) == 2  # without such a count there is none
+
+
+places = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=9)
+
+
+@given(places, st.booleans(), st.booleans())
+def test_the_front_is_what_no_other_beats_in_both(
+    found: list[tuple[int, int]], lower: bool, higher_is_better: bool
+) -> None:
+    across, up = (-1 if lower else 1), (1 if higher_is_better else -1)
+
+    def beaten(place: tuple[int, int]) -> bool:
+        return any(
+            other != place and across * other[0] >= across * place[0] and up * other[1] >= up * place[1]
+            for other in found
+        )
+
+    assert _front(found, lower, higher_is_better) == sorted({place for place in found if not beaten(place)})
 
 
 points = st.lists(st.tuples(st.floats(0, 400), st.floats(0, 200), st.text(min_size=1, max_size=28)), max_size=25)

@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from bench.errors import BenchError
 from retrievers.generative.beam import beam_search, exact_scores, items_of
-from retrievers.generative.decoder import Decoder, Encoded, PrefixHead
+from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.docids import atomic, centroids, semantic
+from retrievers.generative.heads import PrefixHead, prefix_start
 from retrievers.generative.options import DecoderOptions, Head
 from retrievers.generative.trie import Trie
 
@@ -133,12 +134,12 @@ def test_a_prefix_has_output_vectors_of_its_own() -> None:
 def test_the_logits_of_a_prefix_are_inner_products_with_its_childrens_vectors(
     few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrievers.generative.decoder._FEW", few)
+    monkeypatch.setattr("retrievers.generative.heads._FEW", few)
     tables = uneven_trie().on("cpu")
     head = PrefixHead(16, tables, None)
     head.bias.normal_()
     hidden, states = torch.randn(4, 16), torch.tensor([1, 3, 2, -1])
-    logits = head(hidden, torch.zeros(4, ENCODER_DIMENSION), 1, states)
+    logits = head(hidden, None, 1, states)
     for row, state in enumerate(states):
         for token in range(7):
             child = int(tables.advance(state, torch.tensor(token)))
@@ -150,7 +151,7 @@ def test_started_from_centroids_it_follows_the_nearest_ones_before_it_is_trained
     vectors = torch.randn(50, ENCODER_DIMENSION, generator=torch.Generator().manual_seed(0))
     vectors = functional.normalize(vectors, dim=1)
     trie = semantic(vectors.numpy(), branch=3, leaf_size=4).trie()
-    decoder = decoder_of(trie, "prefix", vectors=torch.from_numpy(centroids(trie, vectors.numpy()))).eval()
+    decoder = decoder_of(trie, "prefix", start=prefix_start(trie, vectors.numpy(), ENCODER_DIMENSION, 0)).eval()
     queries = Encoded(vectors[:, None] * 3, torch.ones(50, 1, dtype=torch.bool))
     scores = exact_scores(decoder.stepper(queries), trie.on("cpu"))
     sizes = torch.tensor([len(branch) for branch in branches(trie)])
@@ -160,6 +161,45 @@ def test_started_from_centroids_it_follows_the_nearest_ones_before_it_is_trained
     torch.testing.assert_close(reached, first, atol=1e-4, rtol=1e-4)
     found = [items[0] for items, _ in items_of(beam_search(decoder.stepper(queries), trie.on("cpu"), 50), trie)]
     assert np.mean(np.array(found) == np.arange(50)) > 0.9
+
+
+def test_the_spread_of_a_clusters_documents_raises_it_as_the_variance_of_their_cosines_does() -> None:
+    """Against the variance itself: the log of a mean of exp(x) is about the mean of x and half its variance."""
+    drawn = torch.randn(60, ENCODER_DIMENSION, generator=torch.Generator().manual_seed(0))
+    vectors = functional.normalize(1 + drawn / 2)  # alike, as sentences of one subject are
+    trie = semantic(vectors.numpy(), branch=3, leaf_size=8).trie()
+    start = prefix_start(trie, vectors.numpy(), ENCODER_DIMENSION, rank=ENCODER_DIMENSION)
+    decoder = decoder_of(trie, "prefix", start=start).eval()
+    products = vectors @ vectors.T
+    documents = [trie.items[branch] for branch in branches(trie)]
+    expected = torch.stack(
+        [
+            20 * products[:, below].mean(dim=1)
+            + np.log(len(below))
+            + 200 * products[:, below].var(dim=1, unbiased=False)
+            for below in documents
+        ],
+        dim=1,
+    )
+    queries = Encoded(vectors[:, None] * 3, torch.ones(60, 1, dtype=torch.bool))
+    scores = exact_scores(decoder.stepper(queries), trie.on("cpu"))
+    reached = torch.stack([scores[:, branch].logsumexp(dim=1) for branch in branches(trie)], dim=1)
+    torch.testing.assert_close(reached, expected.log_softmax(dim=1), atol=1e-3, rtol=1e-3)
+    exact = torch.stack([(20 * products[:, below]).logsumexp(dim=1) for below in documents], dim=1)
+    first_order = prefix_start(trie, vectors.numpy(), ENCODER_DIMENSION, 0)
+    before = exact_scores(decoder_of(trie, "prefix", start=first_order).eval().stepper(queries), trie.on("cpu"))
+    lesser = torch.stack([before[:, branch].logsumexp(dim=1) for branch in branches(trie)], dim=1)
+    wanted = exact.log_softmax(dim=1)
+    assert (reached - wanted).abs().mean() < (lesser - wanted).abs().mean()
+
+
+def test_a_start_without_vectors_has_the_shape_of_the_one_that_it_stands_for() -> None:
+    vectors = np.random.default_rng(0).standard_normal((60, ENCODER_DIMENSION)).astype(np.float32)
+    for trie in (semantic(vectors, branch=3, leaf_size=8).trie(), atomic(60).trie()):
+        for rank in (0, 2, 100):
+            made, empty = (prefix_start(trie, given, ENCODER_DIMENSION, rank) for given in (vectors, None))
+            assert [one.shape for one in made] == [one.shape for one in empty]
+            assert torch.equal(made.owners, empty.owners)
 
 
 def branches(trie: Trie) -> list[list[int]]:
@@ -237,4 +277,4 @@ def test_refuses_options_that_do_not_fit() -> None:
     with pytest.raises(BenchError, match="heads=3 does not divide dimension=16"):
         Decoder(DecoderOptions(dimension=16, heads=3), trie.on("cpu"), ENCODER_DIMENSION)
     with pytest.raises(BenchError, match="cannot start a head"):
-        decoder_of(trie, "prefix", vectors=torch.zeros(trie.states, 5))
+        decoder_of(trie, "prefix", start=prefix_start(trie, None, 5, 0))

@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from merging import merged
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.rankings import Rankings
 from bench.workplace import Workplace
+from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
+from retrievers.generative.fitting import without_some
 from retrievers.generative.options import BeamOptions
 
 QUICK = {
@@ -80,9 +83,29 @@ def test_enough_beams_find_what_exact_scoring_finds(fit: Any, learnable: Collect
     np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
 
 
+def test_as_many_documents_come_as_are_asked_for(fit: Any, learnable: Collection) -> None:
+    retriever = fit(branch=2, leaf_size=2, beams={"width": 2}, training={"epochs": 0})
+    assert (answer(retriever, learnable, 15).lengths == 15).all()
+    assert retriever.answer_facts()["short answers"] == 0
+
+
+def test_a_question_is_read_to_its_end(fit: Any, make_collection: Any) -> None:
+    """Chen et al.'s longest question, of 64 words, is more than the 64 tokens after which parts are cut."""
+    retriever = fit(docid="atomic", training={"epochs": 0})
+    beginning = "differentiable search indexes memorise " * 16
+    tokens = retriever._query_tokens([beginning + "paths", beginning + "files"])
+    assert len(tokens[0]) > 64
+    first, second = retriever._answers(tokens)
+    assert not np.array_equal(first[1], second[1])
+
+
 def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: Collection) -> None:
     retriever = fit(
-        branch=3, leaf_size=5, decoder={"head": "shared"}, beams={"decoding": "free"}, training={"epochs": 1}
+        branch=3,
+        leaf_size=5,
+        decoder={"head": "shared"},
+        beams={"decoding": "free", "width": 10},
+        training={"epochs": 1},
     )
     answer(retriever, learnable)
     facts = retriever.answer_facts()
@@ -152,6 +175,14 @@ def test_without_training_queries_it_learns_from_documents_and_takes_the_last_ep
     assert facts["training"]["chosen_epoch"] == 3
 
 
+def test_spans_alone_are_enough_to_learn_from(fit: Any) -> None:
+    facts = fit(
+        training={"split": "no such split", "epochs": 1}, reading={"parts": ["spans"]}, teacher={"distil": 0.5}
+    ).facts()
+    assert facts["training_queries"] == facts["document_parts"] == 0
+    assert facts["training"]["chosen_epoch"] == 1
+
+
 def test_nothing_to_learn_from_is_refused(fit: Any) -> None:
     with pytest.raises(BenchError, match="nothing to train on.*give some in reading.parts"):
         fit(training={"split": "no such split"}, reading={"parts": []})
@@ -183,6 +214,17 @@ def test_an_encoder_decoder_writes_identifiers_of_its_own_tokens(
     assert_same(found, answer(loaded, learnable))
 
 
+def test_an_encoder_decoders_new_tokens_start_apart(fit: Any, tiny_t5: Path) -> None:
+    """The mean of all old ones, where the library starts them, has a cosine of nearly 1 with itself."""
+    retriever = fit(model=str(tiny_t5), docid="naive", training={"epochs": 0})
+    rows = retriever.encoder.model.get_input_embeddings().weight.detach()
+    old, new = rows[:-13], rows[-13:]  # 3 and 10 digits
+    assert len(new) == sum(retriever._model.tables.vocabularies)
+    cosines = torch.corrcoef(new).fill_diagonal_(0)
+    assert cosines.abs().max() < 0.7
+    assert new.std() == pytest.approx(float(old.std()), rel=0.15)
+
+
 def test_an_encoder_decoder_cannot_be_frozen(fit: Any, tiny_t5: Path) -> None:
     with pytest.raises(BenchError, match="leave encoder_weights at auto"):
         fit(model=str(tiny_t5), encoder_weights="frozen")
@@ -190,13 +232,65 @@ def test_an_encoder_decoder_cannot_be_frozen(fit: Any, tiny_t5: Path) -> None:
 
 def test_a_teacher_filters_parts_and_gives_lists(fit: Any) -> None:
     every = fit(training={"epochs": 1}).facts()["document_parts"]
-    teacher = {"filter": "sbert", "filter_depth": 1, "distil": 0.5, "distil_depth": 3}
+    teacher = {"filter": "sbert", "filter_depth": 1, "distil": 0.5, "distil_teacher": "sbert", "distil_depth": 3}
     taught = fit(training={"epochs": 1}, teacher=teacher).facts()
     assert 0 < taught["parts_that_the_teacher_found"] < every == taught["document_parts"]
 
 
+@pytest.mark.parametrize("head", ["shared", "prefix"])
+def test_the_encoder_teaches_with_spans_that_every_epoch_cuts_anew(fit: Any, head: str) -> None:
+    facts = fit(
+        branch=3,
+        leaf_size=5,
+        decoder={"head": head},
+        start="random",
+        reading={"parts": ["spans"], "spans": 2},
+        teacher={"distil": 0.8},
+        training={"epochs": 6, "learning_rate": 3e-3, "vector_rate": 1, "token_dropout": 0.3, "held_out": 0},
+    ).facts()
+    losses = [epoch["loss"] for epoch in facts["training"]["epochs"][1:]]
+    assert losses[-1] < losses[0]
+    assert facts["document_parts"] == 0
+
+
+def test_started_from_a_projection_it_is_the_search_with_projected_vectors(fit: Any, learnable: Collection) -> None:
+    started = fit(docid="atomic", start_vectors="projection", training={"epochs": 0})
+    head = started._model.decoder.head
+    documents = head.vectors.detach()
+    torch.testing.assert_close(documents.norm(dim=1), torch.ones(30))
+    assert not torch.equal(head.turn.weight, torch.eye(384))
+    (rows, log_probs), *_ = started._answers(started._query_tokens([learnable.queries("test")[0].text]), 30)
+    with torch.no_grad():
+        mean = started.encoder(started._query_tokens([learnable.queries("test")[0].text])).means()[0]
+        logits = 20 * documents @ torch.nn.functional.normalize(head.turn(mean), dim=0)
+    np.testing.assert_allclose(log_probs, logits.log_softmax(dim=0)[rows], atol=1e-4)
+
+
+def test_a_tuned_encoder_is_no_teacher_of_itself(fit: Any) -> None:
+    with pytest.raises(BenchError, match="set encoder_weights=frozen"):
+        fit(encoder_weights="tuned", teacher={"distil": 0.5})
+
+
+def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(fit: Any) -> None:
+    facts = fit(training={"epochs": 1, "selection": "test"}).facts()
+    assert (facts["training_queries"], facts["held_out_queries"]) == (20, 10)
+
+
+def test_left_out_states_are_never_all_of_a_text() -> None:
+    torch.manual_seed(0)
+    mask = torch.arange(50) < torch.tensor([1, 2, 50])[:, None]
+    encoded = Encoded(torch.ones(3, 50, 2), mask)
+    for _ in range(20):
+        kept = without_some(encoded, 0.9).mask
+        assert kept.any(dim=1).all()
+        assert not (kept & ~mask).any()
+    assert kept[2].sum() < 15
+    assert without_some(encoded, 0.0) is encoded
+
+
 def test_weights_are_those_that_the_options_use() -> None:
-    assert DSI(model="m", teacher={"model": "t"}).weights() == ["m"]
-    distilled = DSI(model="m", teacher={"model": "t", "distil": 0.5}, pseudo_queries={"doc2query": "d"})
+    assert DSI(model="m", teacher={"model": "t", "distil": 0.5}).weights() == ["m"]
+    lists = {"model": "t", "distil": 0.5, "distil_teacher": "sbert"}
+    distilled = DSI(model="m", teacher=lists, pseudo_queries={"doc2query": "d"})
     assert distilled.weights() == ["m", "t", "d"]
     assert DSI(model="m", teacher={"model": "t", "filter": "colbert"}).weights() == ["m", "t"]

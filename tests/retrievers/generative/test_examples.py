@@ -13,8 +13,8 @@ from bench.sentences import sentences
 from retrievers.generative.examples import (
     Example,
     Examples,
-    Lists,
     ReadingOptions,
+    Spans,
     document_parts,
     passages,
     split_queries,
@@ -106,17 +106,33 @@ def test_held_out_queries_are_never_learned(pairs: list[tuple[int, int]], share:
 def test_an_epoch_has_every_part_once_and_queries_as_the_ratio_asks(queries: int, parts: int, ratio: float) -> None:
     made = [Example([number], number) for number in range(queries + parts)]
     examples = Examples.of(made[:queries], made[queries:])
-    texts, rows = examples.epoch(ratio, 0, np.random.default_rng(0))
+    texts, starts, stops, rows = examples.epoch(ratio, np.random.default_rng(0))
     assert np.array_equal(rows, texts)
+    assert set(stops - starts) == {1}
     assert sorted(texts[texts >= queries]) == list(range(queries, queries + parts))
     learned = np.bincount(texts[texts < queries], minlength=queries)
     assert learned.sum() == (max(1, round(parts / ratio)) if ratio else queries)
     assert learned.max() - learned.min() <= 1
 
 
-def test_targets_are_drawn_from_the_teachers_lists_as_often_as_it_finds_them_probable() -> None:
-    lists = Lists(np.array([[7, 8, 9]] * 2000), np.array([[0.5, 0.3, 0.2]] * 2000))
-    examples = Examples([[0]] * 2000, np.zeros(2000, dtype=np.int64), 2000, lists)
-    _, rows = examples.epoch(0, 0.8, np.random.default_rng(0))
-    shares = np.bincount(rows, minlength=10)[[0, 7, 8, 9]] / 2000
-    np.testing.assert_allclose(shares, [0.2, 0.4, 0.24, 0.16], atol=0.03)
+def test_every_epoch_cuts_new_spans_from_each_document() -> None:
+    documents = [Example(list(range(length)), row) for row, length in enumerate((100, 3, 0, 40))]
+    examples = Examples.of([Example([7], 0)], [], documents, Spans(5, 12))
+    first, second = (examples.epoch(0, np.random.default_rng(seed)) for seed in (0, 1))
+    for drawn in (first, second):
+        spans = drawn.texts > 0
+        assert np.bincount(drawn.rows[spans], minlength=4).tolist() == [5, 5, 0, 5]
+        sizes = drawn.stops - drawn.starts
+        assert (drawn.starts >= 0).all()
+        assert (drawn.stops <= [len(examples.tokens[text]) for text in drawn.texts]).all()
+        assert set(sizes[drawn.rows == 1]) == {3}
+        assert sizes[spans & (drawn.rows != 1)].min() >= 4
+        assert sizes.max() <= 12
+    assert not np.array_equal(np.sort(first.starts), np.sort(second.starts))
+
+
+def test_spans_count_among_the_parts_that_the_ratio_speaks_of() -> None:
+    documents = [Example(list(range(20)), row) for row in range(10)]
+    examples = Examples.of([Example([7], 0)] * 4, [], documents, Spans(2, 12))
+    drawn = examples.epoch(2, np.random.default_rng(0))
+    assert (drawn.texts < 4).sum() == 10

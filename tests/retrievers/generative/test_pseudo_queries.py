@@ -10,7 +10,10 @@ from bench.models import MINILM, ModelOptions
 from bench.sentences import sentences
 from bench.workplace import Workplace
 from retrievers.generative.encoders import TextEncoder
-from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
+from retrievers.generative.model import IdentifierModel
+from retrievers.generative.options import DecoderOptions
+from retrievers.generative.pseudo_queries import PseudoQueryOptions, as_words, draw, write_pseudo_queries
+from retrievers.generative.trie import Trie
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +53,32 @@ def test_a_writer_learns_the_training_queries_and_writes_the_same_for_everyone(
     assert workplace.reused_seconds > 0
 
 
-def test_a_checkpoint_writes_by_sampling(encoder: TextEncoder, learnable: Collection, tiny_t5: Path) -> None:
+def test_a_writers_first_query_is_its_best_and_no_draw(encoder: TextEncoder, learnable: Collection) -> None:
+    def firsts_and_seconds(seed: int) -> tuple[list[str], list[str]]:
+        asked = PseudoQueryOptions(number=2, max_tokens=8, writer="trained", epochs=1)
+        texts = learnable.texts()
+        words = sorted({token for tokens in encoder.tokens_of(texts) for token in tokens})
+        tables = Trie.build(as_words([words[:4]], words), [len(words) + 1] * 5).on("cpu")
+        model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words))
+        drawn = draw(model.eval(), encoder, encoder.tokens_of(list(texts)[:5], 20), asked.number, seed)
+        return tuple([tokens.tolist() for tokens in drawn[:, place]] for place in range(2))
+
+    (first, second), (same, other) = firsts_and_seconds(0), firsts_and_seconds(1)
+    assert first == same
+    assert second != other
+
+
+def test_a_checkpoint_writes_its_best_query_and_others_by_sampling(
+    encoder: TextEncoder, learnable: Collection, tiny_t5: Path
+) -> None:
     first, second = (written(encoder, learnable, Workplace.temporary(), doc2query=str(tiny_t5)) for _ in range(2))
     assert first == second
     assert all(len(queries) == 3 for queries in first)
     assert len({tuple(queries) for queries in first}) > 1
+    writer = TextEncoder.open(str(tiny_t5), ModelOptions(device="cpu"))
+    read = writer.tokenizer(list(learnable.texts())[:1], return_tensors="pt", return_token_type_ids=False)
+    best = writer.model.generate(**read, max_new_tokens=8, do_sample=False)
+    assert first[0][0] == writer.tokenizer.decode(best[0], skip_special_tokens=True)
 
 
 def test_a_writer_without_training_queries_is_refused(encoder: TextEncoder, learnable: Collection) -> None:

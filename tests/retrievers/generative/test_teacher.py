@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
+import torch
 
 from bench.collections.collection import Query
 from bench.rankings import Rankings
-from retrievers.generative.examples import Example, Examples
-from retrievers.generative.teacher import Teacher, keep_found, with_lists
+from retrievers.generative.decoder import Encoded
+from retrievers.generative.examples import Example, Examples, Spans
+from retrievers.generative.projection import Projection
+from retrievers.generative.teacher import Lists, Teacher, keep_found
 
 
 class Answers(Teacher):
@@ -28,9 +32,29 @@ def test_parts_are_kept_if_the_teacher_finds_their_document_early_enough() -> No
 
 
 def test_lists_are_as_probable_as_the_teacher_finds_them() -> None:
-    examples = Examples.of([Example([1], 5)], [Example([2], 6)])
-    lists = with_lists(examples, ["a", "b"], Answers([([4, 5], [0.8, 0.9]), ([], [])]), 3).lists
-    assert lists is not None
-    assert lists.rows[0].tolist()[:2] == [5, 4]
-    np.testing.assert_allclose(lists.probabilities[0], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2)), 0])
-    assert lists.rows[1][lists.probabilities[1] > 0].tolist() == [6]  # its own, for want of an answer
+    examples = Examples.of([Example([1], 5)], [Example([2], 6)], [Example([3], 7)], Spans(1, 4))
+    lists = Lists.of(examples, ["a", "b"], Answers([([4, 5], [0.8, 0.9]), ([], [])]), 3, documents=8)
+    query, part, span = lists(np.arange(3), Encoded(torch.zeros(3, 1, 1), torch.ones(3, 1))).numpy()
+    np.testing.assert_allclose(query[[5, 4]], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))], rtol=1e-6)
+    assert part.nonzero()[0].tolist() == [6]  # its own, for want of an answer
+    assert span.nonzero()[0].tolist() == [7]
+    assert query.sum() == pytest.approx(1)
+
+
+def test_a_projection_learns_what_the_training_queries_mean() -> None:
+    """Queries lie along the first axis where their documents lie along the second."""
+    documents = np.eye(4, dtype=np.float32)
+    turned = documents[[1, 2, 3, 0]]
+    model = Projection(torch.from_numpy(documents))
+    untrained = model.logits(torch.from_numpy(documents)).detach()
+    torch.testing.assert_close(untrained, 20 * torch.eye(4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(200):
+        loss = torch.nn.functional.cross_entropy(model.logits(torch.from_numpy(turned)), torch.arange(4))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 1
+    encoded = Encoded(torch.from_numpy(turned)[:, None], torch.ones(4, 1, dtype=torch.bool))
+    said = model.distribution(np.arange(4), encoded)
+    torch.testing.assert_close(said.sum(dim=1), torch.ones(4))

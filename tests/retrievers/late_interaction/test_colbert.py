@@ -270,3 +270,17 @@ def test_late_interaction_checkpoints_are_told_by_their_settings(
     assert not is_checkpoint(str(tmp_path))
     (tmp_path / file).write_text(json.dumps(settings))
     assert is_checkpoint(str(tmp_path))
+
+
+def test_prompts_are_put_before_texts_where_they_are_chosen(
+    make_collection: MakeCollection, texts: dict[str, str], questions: list[Query]
+) -> None:
+    some = {name: text for name, text in texts.items() if name not in ("empty", "points")}
+    prompted = make_collection({name: f"passage: {text}" for name, text in some.items()})
+    asked = [Query(query.id, f"query: {query.text}") for query in questions]
+    plain = make_collection(some)
+    chosen = fitted(plain, query_prompt="query: ", document_prompt="passage: ")
+    found, expected = answer(chosen, plain, questions), answer(fitted(prompted), prompted, asked)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert found.rows.tolist() == expected.rows.tolist()
+    assert chosen.facts()["query_prompt"] == "query: "

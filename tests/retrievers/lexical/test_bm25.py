@@ -92,7 +92,7 @@ def test_scores_are_those_of_the_published_formula(
     numbers = {term: i for i, term in enumerate(dict.fromkeys(term for terms in documents for term in terms))}
     engine = Bm25sEngine(Formula(variant, k1, b, delta=0.7, epsilon=0))
     engine.index([[numbers[term] for term in terms] for terms in documents], len(numbers))
-    found = engine.scores([[numbers[term] for term in query if term in numbers]])
+    found = engine.scores([[numbers[term] for term in query if term in numbers]], 0)
     expected = by_hand(documents, query, variant, k1=k1, b=b, delta=0.7)
     assert dict(zip(found.indices.tolist(), found.data.tolist(), strict=True)) == pytest.approx(expected, abs=1e-5)
 

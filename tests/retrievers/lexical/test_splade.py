@@ -57,9 +57,9 @@ def test_scores_are_the_inner_products_of_all_weights(
     of_queries = retriever.encoder.weights([query.text for query in queries], "query").toarray().astype(np.float64)
     of_documents = retriever.encoder.weights(list(collection.texts()), "document").toarray().astype(np.float64)
     products = of_queries @ of_documents.T
-    scores = retriever.scores(retriever.read(queries))
-    np.testing.assert_allclose(np.where(np.isinf(scores), 0.0, scores), products, atol=1e-4)
-    assert (np.isinf(scores) == (products == 0)).all()
+    for (_, rows, scores), line in zip(retriever.retrieve(queries, len(collection)), products, strict=True):
+        np.testing.assert_allclose(scores, line[rows], atol=1e-4)
+        assert sorted(rows) == np.flatnonzero(line).tolist()
 
 
 def test_copies_of_a_document_tie_exactly(
@@ -67,8 +67,9 @@ def test_copies_of_a_document_tie_exactly(
 ) -> None:
     text = "Return the arithmetic mean of data."
     retriever = SPLADE().fit(make_collection({"a": text, "b": "Open the file for reading.", "c": text}))
-    scores = retriever.scores(retriever.read([Query("q", "average of numbers")]))[0]
-    assert scores[0] == scores[2]
+    rows, scores = retriever.retrieve([Query("q", "average of numbers")], 3).of(0)
+    found = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+    assert found[0] == found[2]
 
 
 def test_a_saved_index_answers_the_same(
@@ -95,7 +96,7 @@ def test_documents_without_any_weight_are_refused(
     from scipy.sparse import csr_array
 
     empty = csr_array((1, 30_522), dtype=np.float32)
-    monkeypatch.setattr(VocabularyEncoder, "weights", lambda *_: empty)
+    monkeypatch.setattr(VocabularyEncoder, "weights", lambda *_, **__: empty)
     with pytest.raises(BenchError, match=r"no document of small has a word of any weight"):
         SPLADE().fit(make_collection({"a": "text"}))
 

@@ -15,12 +15,12 @@ from next_items import next_item_figures
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
+from bench.collections.histories import training_sequences
 from bench.errors import BenchError
 from bench.retriever import Retriever
 from retrievers.recommenders.item_knn import ItemKNN
 from retrievers.recommenders.markov import Markov
 from retrievers.recommenders.popularity import Popularity
-from retrievers.recommenders.sequences import training_sequences
 
 MakeSequences = Callable[..., Collection]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,15 +11,16 @@ from merging import merged
 from next_items import next_item_figures
 from safetensors.numpy import load_file
 
-from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.workplace import Workplace
 from retrievers.learning.trainer import train
-from retrievers.recommenders import transformer
-from retrievers.recommenders.options import AttentionTrainingOptions
+from retrievers.recommenders import next_item
+from retrievers.recommenders.losses import cross_entropy
+from retrievers.recommenders.next_item import next_item_plan
+from retrievers.recommenders.options import BlockKind, NextItemTrainingOptions
 from retrievers.recommenders.sasrec import SASRec
-from retrievers.recommenders.transformer import Shape, Transformer, next_item_plan
+from retrievers.recommenders.transformer import Shape, Transformer
 
 MakeSequences = Callable[..., Collection]
 
@@ -27,22 +29,27 @@ TINY = {
     "layers": 1,
     "heads": 2,
     "dropout": 0.1,
-    "training": {"training_batch": 16, "epochs": 12, "learning_rate": 0.01},
+    "loss": "cross-entropy",
+    "training": {"training_batch": 16, "epochs": 20, "learning_rate": 0.02},
 }
 ONE_EPOCH = {"epochs": 1}
 
 
-def network(items: int = 12) -> Transformer:
+BLOCKS: tuple[BlockKind, ...] = get_args(BlockKind)
+
+
+def network(items: int = 12, block: BlockKind = "transformer") -> Transformer:
     torch.manual_seed(0)
-    return Transformer(Shape(items, 16, 2, 2, 8, 0.0)).eval()
+    return Transformer(Shape(items, 16, 2, 2, 8, 0.0, block)).eval()
 
 
 def fitted(collection: Collection, **options: object) -> SASRec:
     return SASRec(**merged(TINY, options)).fit(collection.training_view())
 
 
-def test_a_state_does_not_see_what_comes_after_it() -> None:
-    model = network()
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_state_does_not_see_what_comes_after_it(block: BlockKind) -> None:
+    model = network(block=block)
     rows = torch.tensor([[1, 2, 3, 4, 5]])
     changed = torch.tensor([[1, 2, 3, 9, 0]])
     first, second = model(rows), model(changed)
@@ -78,16 +85,21 @@ def test_the_loss_is_the_mean_over_every_item_with_one_before_it() -> None:
     model = network()
     sequences = [np.array([1, 2, 3, 4]), np.array([5, 6])]
     one_by_one = [
-        torch.log_softmax(model.item_scores(model.last_states([sequence[:place]])), dim=1)[0, sequence[place]]
+        torch.log_softmax(model.item_scores(model(torch.tensor(sequence[None, :-1]))[0, place]), dim=0)[target]
         for sequence in sequences
-        for place in range(1, len(sequence))
+        for place, target in enumerate(sequence[1:])
     ]
-    torch.testing.assert_close(transformer._loss(model, sequences), -torch.stack(one_by_one).mean())
+    torch.testing.assert_close(next_item._loss(model, cross_entropy, sequences), -torch.stack(one_by_one).mean())
+
+
+def test_places_are_counted_from_the_end() -> None:
+    model = network()
+    assert model.places(torch.tensor([[3, 4, 5], [6, 12, 12]])).tolist() == [[5, 6, 7], [7, 7, 7]]
 
 
 def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:
     sequences = [np.arange(length) for length in (2, 9, 3, 3, 7, 2, 5)]
-    batches = list(transformer._batches(sequences, 3, np.random.default_rng(0)))
+    batches = list(next_item._batches(sequences, 3, np.random.default_rng(0)))
     assert sorted(np.concatenate(batches).tolist()) == list(range(7))
     assert max(map(len, batches)) == 3
 
@@ -96,13 +108,13 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
     model = network()
     values, weights = iter([0.0, 0.1, 0.5, 0.4, 0.3, 0.2, 0.9]), []
 
-    def validate() -> float:
+    def validate() -> dict[str, float]:
         weights.append(model.items.weight.detach().clone())
-        return next(values)
+        return {"nDCG@10": next(values)}
 
     sequences = [np.array([1, 2, 3]), np.array([4, 5, 6])]
-    options = AttentionTrainingOptions(epochs=50, patience=3, training_batch=2, learning_rate=0.01)
-    plan = next_item_plan(model, sequences, options, validate, 0)
+    options = NextItemTrainingOptions(epochs=50, patience=3, training_batch=2, learning_rate=0.01)
+    plan = next_item_plan(model, sequences, cross_entropy, options, validate, 0)
     course = train(model, plan, Workplace.temporary(), lambda *told: None)
     assert [epoch.number for epoch in course.epochs] == [0, 1, 2, 3, 4, 5]
     assert course.chosen.number == 2
@@ -114,8 +126,8 @@ def test_it_learns_what_comes_next(months: Collection) -> None:
     system = fitted(months)
     history = tuple(months.documents.ids([3, 4, 5]))
     rows, scores = system.retrieve([Query("q", "", history)], 12).of(0)
-    assert rows[np.argmax(scores)] == 6
-    assert next_item_figures(system, months, mask_history="no")["MRR@10"] > 0.9
+    assert next(row for row in rows[np.argsort(-scores)] if row not in (3, 4, 5)) == 6
+    assert next_item_figures(system, months)["MRR@10"] > 0.9
 
 
 def test_the_seed_decides_the_weights(months: Collection) -> None:
@@ -190,19 +202,10 @@ def test_sequences_of_one_item_teach_no_order(make_sequences: MakeSequences) -> 
 def test_training_that_diverges_is_an_error_and_no_figure(months: Collection) -> None:
     with pytest.raises(BenchError, match=r"lower training.learning_rate"):
         fitted(months, training={"learning_rate": 1e30})
-    with pytest.raises(BenchError, match=r"sasrec diverged; lower training.learning_rate \(1e\+30\)"):
+    with pytest.raises(BenchError, match=r"the training diverged; lower training.learning_rate \(1e\+30\)"):
         fitted(months, training={"learning_rate": 1e30, "training_batch": 1000})
 
 
 def test_the_dimension_is_a_multiple_of_the_heads() -> None:
     with pytest.raises(BenchError, match="dimension 30 is no multiple of heads 4"):
         SASRec.from_options("sasrec", {"dimension": 30, "heads": 4})
-
-
-@pytest.mark.real_data
-@pytest.mark.slow
-def test_on_amazon_beauty_it_recalls_what_published_ones_do(data_folder: Path) -> None:
-    collection = open_dataset(f"recbole:{data_folder / 'amazon-beauty'}").collection
-    system = SASRec(training={"epochs": 25})  # .069 after 30 epochs of 50 seconds on one core, and rising
-    system.fit(collection.training_view())
-    assert next_item_figures(system, collection)["Recall@10"] >= 0.06

@@ -11,6 +11,7 @@ from next_items import next_item_figures
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.suite import read_suite
 from bench.tasks.id_audit import audit_ids
 from bench.tasks.next_item import NextItem
 from bench.workplace import Workplace
@@ -182,3 +183,27 @@ def test_sequences_of_one_training_item_are_refused(make_sequences: MakeSequence
     short = make_sequences({"u1": ["a", "b", "c"], "u2": ["c", "a", "b"]})
     with pytest.raises(BenchError, match="has no sequences to learn from"):
         fitted(short)
+
+
+def test_so_many_updates_are_as_many_passes_as_make_them(months: Collection) -> None:
+    """36 sequences in batches of 16 are three steps; ten steps take four passes, of which the last ends with 12."""
+    facts = fitted(months, training={"updates": 10}).facts()
+    assert facts["updates"] == 12
+    assert len(facts["training"]["epochs"]) == 5  # with the model as it starts
+    assert fitted(months, training={"epochs": 2}).facts()["updates"] == 6
+
+
+def test_training_stops_when_the_validation_figure_does_not_rise(months: Collection) -> None:
+    facts = fitted(months, training={"epochs": 60, "patience": 3}).facts()
+    training = facts["training"]
+    assert training["epochs"][-1]["epoch"] == training["chosen_epoch"] + 3 < 60
+    assert facts["updates"] == training["epochs"][-1]["epoch"] * 3
+
+
+def test_the_rows_of_grid_claims_have_equal_updates_and_weights(months: Collection) -> None:
+    rows = [entry for entry in read_suite("grid-claims").systems if entry.retriever == "sid"]
+    assert {entry.options["training"]["updates"] for entry in rows} == {1140}
+    untrained = {"training": {"updates": 0, "epochs": 0}, "tokenizer": {"kind": "random"}}
+    systems = [SID(**merged(entry.options, untrained)).fit(months.training_view()) for entry in rows]
+    weights = [system.facts()["parameters_learned"] for system in systems]
+    assert max(weights) < 1.01 * min(weights)

@@ -40,14 +40,13 @@ def cluster() -> Iterator[Any]:
 
 
 def without_costs(record: CellRecord) -> dict[str, Any]:
-    """All of a record that does not depend on the machine, the time and the folder."""
+    """All of a record that does not depend on the machine, the time and the folder; as text, where NaN is NaN."""
     assert record.manifest is not None
     costs = {"cost", "environment"}
     tasks = {
         task.name: (
-            task.result.model_dump(exclude=costs),
-            task.query_ids,
-            {name: values.tolist() for name, values in task.values.items()},
+            task.result.model_dump_json(exclude=costs),
+            {name: str(values.tolist()) for name, values in task.values.items()},
             task.run_file.read_bytes(),
         )
         for task in record.tasks
@@ -57,12 +56,16 @@ def without_costs(record: CellRecord) -> dict[str, Any]:
 
 def test_cells_fail_and_succeed_on_ray_as_they_do_here(make_cells: MakeCells, tmp_path: Path) -> None:
     """On a Ray that the run starts and ends itself."""
-    systems = ("tf-idf", "saved", "raises", "is-killed", "exits-at-once")
+    systems = ("tf-idf", "saved", "raises")
     here, _ = run(make_cells(*systems, out=tmp_path / "here"), argv=["run"])
     cells = make_cells(*systems, out=tmp_path / "there")
     cells[1] = replace(cells[1], needs=Needs(cpus=2, memory_gb=0.1))
-    there, notes = run(cells, executor=RayExecutor(), argv=["run"])
+    (large,) = make_cells("random-order", out=tmp_path / "there")
+    (*there, lacking), notes = run(
+        [*cells, replace(large, needs=Needs(gpus=9))], executor=RayExecutor(), argv=["run"]
+    )
     assert not ray.is_initialized()
+    assert lacking.problem == "this machine does not have what it needs: CPU 1, GPU 9"
     for ours, theirs in zip(here, there, strict=True):
         if ours.done:
             assert without_costs(theirs) == without_costs(ours)
@@ -165,6 +168,28 @@ def test_a_cell_that_no_node_has_room_for_is_remarked(make_cells: MakeCells, clu
     _, remark = next(events)
     events.close()
     assert remark == Remarked("no node has what tf-idf needs (CPU 1, GPU 8); it waits until one joins")
+
+
+def test_a_node_parses_the_collection_that_it_does_not_have(make_cells: MakeCells, tmp_path: Path) -> None:
+    (cell,) = make_cells("tf-idf")
+    assert of_ray._made_at_home(cell) is cell
+    elsewhere = replace(cell, collection_folder=tmp_path / "of another machine")
+    assert of_ray._made_at_home(elsewhere) == cell
+    other = replace(elsewhere, dataset=f"{cell.dataset}?gains=exponential")
+    problem = of_ray._made_at_home(other).problem
+    assert problem is not None
+    assert problem.reason.endswith("has other content on this node; give all nodes the same files and versions")
+
+
+@pytest.mark.parametrize(("part", "what"), [("versions", "numpy"), ("harness", "the harness's code")])
+def test_a_node_with_other_code_gives_no_answers(make_cells: MakeCells, part: str, what: str) -> None:
+    (cell,) = make_cells("tf-idf")
+    parts = dict(cell.identity.key_parts)
+    parts[part] = parts[part] | {"numpy": "1.0"} if part == "versions" else "another"
+    identity = cell.identity.model_copy(update={"key_parts": parts})
+    problem = of_ray._made_at_home(replace(cell, identity=identity)).problem
+    assert problem is not None
+    assert f"has another version of {what} than the run was planned with" in problem.reason
 
 
 def test_what_cannot_be_executed_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.collections.collection import Collection
+from bench.collections.histories import training_sequences
 from bench.progress import no_progress
 from retrievers.generative.docids import Identifiers
 from retrievers.recommenders.semantic_ids.behavioural import collaborative, random, sequential
 from retrievers.recommenders.semantic_ids.options import TokenizerOptions
 from retrievers.recommenders.semantic_ids.tokenizers import tokenize
-from retrievers.recommenders.sequences import training_sequences
 
 MakeSequences = Callable[..., Collection]
 

@@ -1,0 +1,29 @@
+"""Users' histories as rows of items, and the sequences that may be learned from."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
+
+
+def known_items(queries: Sequence[Query], rows: Mapping[str, int]) -> list[np.ndarray]:
+    """Rows of the items of each history, oldest first; ids that `rows` lacks are passed over."""
+    return [np.array([rows[item] for item in query.history if item in rows], dtype=np.int64) for query in queries]
+
+
+def training_sequences(collection: Collection) -> list[np.ndarray]:
+    """Rows of the items of each user, oldest first: the histories of the split `train`, each with its target.
+
+    Raises BenchError for a collection without sequences.
+    """
+    asked = collection.queries("train") if "train" in collection.splits else []
+    if not any(query.history for query in asked):
+        raise BenchError(
+            f"{collection.name} has no sequences to learn from; give recommenders a collection of sequences, such as "
+            "pycalls or recbole:FOLDER"
+        )
+    targets = collection.qrels("train")
+    histories = known_items(asked, collection.documents.rows)
+    return [np.concatenate([history, targets.of(place)[0]]) for place, history in enumerate(histories)]

@@ -1,0 +1,139 @@
+"""Vectors of users and items, and how they are learned from pairs of items."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.recommenders.options import PairwiseTrainingOptions
+
+_INITIAL = 0.1
+"""Standard deviation of the vectors at the start, as in LightGCN's released code."""
+
+
+class Factors(Learner):
+    """A vector for each user and each item, compared as they are (Rendle et al. 2009)."""
+
+    def __init__(self, users: int, items: int, dimension: int) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(users, dimension), nn.Embedding(items, dimension)
+        for embedding in (self.users, self.items):
+            nn.init.normal_(embedding.weight, std=_INITIAL)
+
+    def final(self) -> tuple[Tensor, Tensor]:
+        """The vectors of users and of items that are compared, of shapes [users or items, dimension]."""
+        return self.users.weight, self.items.weight
+
+    def final_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same, outside of training."""
+        with torch.no_grad():
+            users, items = self.final()
+        return users.detach().cpu().numpy().copy(), items.detach().cpu().numpy().copy()
+
+
+class Propagated(Factors):
+    """Vectors that are the mean of what 0 to `layers` steps over the graph of users and items make of them.
+
+    A step gives each node the sum of its neighbours' vectors, over the root of both their degrees, and nothing else
+    (He et al. 2020, LightGCN, equations 3 and 4).
+    """
+
+    def __init__(self, users: int, items: int, dimension: int, layers: int, owned: np.ndarray) -> None:
+        super().__init__(users, items, dimension)
+        self.layers = layers
+        self.register_buffer("graph", _graph(users, items, owned), persistent=False)
+
+    def final(self) -> tuple[Tensor, Tensor]:
+        """As `Factors.final`."""
+        vectors = torch.cat([self.users.weight, self.items.weight])
+        total = vectors
+        for _ in range(self.layers):
+            vectors = torch.sparse.mm(self.graph, vectors)
+            total = total + vectors
+        users, items = (total / (self.layers + 1)).split([len(self.users.weight), len(self.items.weight)])
+        return users, items
+
+
+def _graph(users: int, items: int, owned: np.ndarray) -> Tensor:
+    """Sparse, of shape [users + items, users + items]: 1 over the root of both degrees for each interaction."""
+    owners, things = owned[0], owned[1] + users
+    degrees = np.bincount(np.concatenate([owners, things]), minlength=users + items)
+    values = 1 / np.sqrt(degrees[owners] * degrees[things])
+    places = np.stack([np.concatenate([owners, things]), np.concatenate([things, owners])])
+    size = (users + items, users + items)
+    weights = torch.from_numpy(np.concatenate([values, values]).astype(np.float32))
+    return torch.sparse_coo_tensor(torch.from_numpy(places), weights, size, check_invariants=False).coalesce()
+
+
+def pairwise_plan(
+    model: Factors,
+    owned: np.ndarray,
+    options: PairwiseTrainingOptions,
+    validate: Callable[[], Mapping[str, float]],
+    seed: int,
+) -> Plan:
+    """How the vectors are learned from each user's items, each against one that the user lacks, drawn uniformly."""
+    size = options.training_batch
+    others = _Others(owned, model.items.num_embeddings)
+    return Plan(
+        batches=lambda _number, generator: list(_batches(owned, others, size, generator)),
+        steps=-(-owned.shape[1] // size),
+        loss=lambda batch: _loss(model, batch, options.regularisation),
+        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
+        rate=steady,
+        epochs=options.epochs,
+        seed=seed,
+        reseeds=False,
+        evaluate=validate,
+        decided_by=options.decided_by,
+        patience=options.patience,
+        largest_gradient=None,
+    )
+
+
+def _loss(model: Factors, batch: Batch, regularisation: float) -> Tensor:
+    """Mean of -log sigmoid(score of the item that the user has - score of the other), and the regularisation."""
+    device = model.users.weight.device
+    owners, owned, others = (torch.from_numpy(part).to(device) for part in batch)
+    users, items = model.final()
+    margins = (users[owners] * (items[owned] - items[others])).sum(dim=1)
+    own = (model.users(owners), model.items(owned), model.items(others))
+    squares = torch.stack([vectors.square().sum() for vectors in own]).sum() / len(owners)
+    return functional.softplus(-margins).mean() + regularisation * squares / 2
+
+
+def _batches(
+    owned: np.ndarray, others: "_Others", size: int, generator: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    order = generator.permutation(owned.shape[1])
+    for start in range(0, len(order), size):
+        owners, items = owned[:, order[start : start + size]]
+        yield owners, items, others.drawn(owners, generator)
+
+
+class _Others:
+    """Draws items that users lack. A user who has all of them gets any."""
+
+    _MOST = 100
+
+    def __init__(self, owned: np.ndarray, items: int) -> None:
+        self._items = items
+        self._taken = np.sort(owned[0] * items + owned[1])
+
+    def drawn(self, owners: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """An item for each of `owners`."""
+        drawn = generator.integers(self._items, size=len(owners))
+        for _ in range(self._MOST):
+            wrong = np.flatnonzero(self._has(owners, drawn))
+            if not len(wrong):
+                break
+            drawn[wrong] = generator.integers(self._items, size=len(wrong))
+        return drawn
+
+    def _has(self, owners: np.ndarray, items: np.ndarray) -> np.ndarray:
+        wanted = owners * self._items + items
+        places = np.minimum(np.searchsorted(self._taken, wanted), len(self._taken) - 1)
+        return self._taken[places] == wanted

@@ -1,0 +1,47 @@
+"""What a model of sequences loses by not expecting the next item, against all others or some of them."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LossKind = Literal["cross-entropy", "sampled-softmax", "bce"]
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""The mean loss of states [positions, dimension] whose next items are targets [positions], among item vectors."""
+
+
+def loss_of(kind: LossKind, negatives: int) -> Loss:
+    """The loss of that kind; `negatives` are drawn for a sampled softmax."""
+    if kind == "cross-entropy":
+        return cross_entropy
+    if kind == "bce":
+        return binary_cross_entropy
+    return lambda states, targets, items: sampled_softmax(states, targets, items, negatives)
+
+
+def cross_entropy(states: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    """Of the next item among all of them."""
+    return functional.cross_entropy(states @ items.T, targets)
+
+
+def sampled_softmax(states: Tensor, targets: Tensor, items: Tensor, negatives: int) -> Tensor:
+    """Of the next item among itself and items drawn uniformly, once for all positions, without a correction.
+
+    Klenitskiy and Vasilev (2023, "Turning dross into gold loss") draw for each position; one draw for all makes the
+    scores a single product of matrices. A position whose next item was drawn does not take it for another.
+    """
+    drawn = torch.randint(len(items), (negatives,), device=states.device)
+    others = (states @ items[drawn].T).masked_fill(drawn == targets[:, None], -torch.inf)
+    own = (states * items[targets]).sum(dim=1, keepdim=True)
+    return (torch.cat([own, others], dim=1).logsumexp(dim=1) - own[:, 0]).mean()
+
+
+def binary_cross_entropy(states: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    """Of the next item and of one other drawn uniformly for each position (Kang and McAuley 2018, section III-E)."""
+    drawn = torch.randint(len(items) - 1, targets.shape, device=states.device)
+    others = drawn + (drawn >= targets)
+    own, other = ((states * items[rows]).sum(dim=1) for rows in (targets, others))
+    return (functional.softplus(-own) + functional.softplus(other)).mean()

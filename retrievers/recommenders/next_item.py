@@ -1,0 +1,121 @@
+"""What networks share that read a sequence of items and expect the next, and how they are trained."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from retrievers.learning.trainer import Learner, Plan, steady
+from retrievers.recommenders.losses import Loss
+from retrievers.recommenders.options import NextItemTrainingOptions
+
+_BETAS = (0.9, 0.98)
+"""Of Adam, as in SASRec's public implementations."""
+
+
+class NextItemModel(Learner):
+    """Items have one vector as input and output: the score of an item is the inner product with the last state.
+
+    items: size of the catalogue; row `items` stands for no item
+    longest: latest items of a sequence that are read
+    """
+
+    def __init__(self, items: int, dimension: int, longest: int) -> None:
+        super().__init__()
+        self.longest = longest
+        self.items = nn.Embedding(items + 1, dimension, padding_idx=items)
+
+    @abstractmethod
+    def forward(self, rows: Tensor) -> Tensor:
+        """States of shape [sequences, length, dimension] after each item of `rows`, shape [sequences, length].
+
+        Sequences begin at the left; no state depends on items to its right.
+        """
+
+    @property
+    def none(self) -> int:
+        """The row that stands for no item."""
+        return self.items.num_embeddings - 1
+
+    def start_at_random(self) -> None:
+        """Draw all matrices so that they keep the variance of what they read (Glorot and Bengio 2010)."""
+        for weight in self.parameters():
+            if weight.dim() > 1:
+                nn.init.xavier_normal_(weight)
+        with torch.no_grad():
+            self.items.weight[self.none] = 0
+
+    def places(self, rows: Tensor) -> Tensor:
+        """Shape of `rows`: the place of each item counted from the end, where the latest is at `longest` - 1.
+
+        A model that counts from the beginning meets places in a history that no training sequence is long enough for.
+        """
+        lengths = (rows != self.none).sum(dim=1, keepdim=True)
+        counted = torch.arange(rows.shape[1], device=rows.device) + self.longest - lengths
+        return counted.clamp(max=self.longest - 1)
+
+    def item_scores(self, states: Tensor) -> Tensor:
+        """Shape [states, items]."""
+        return states @ self.items.weight[:-1].T
+
+    def last_states(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """The state after each history, which has an item at least; of a long one the latest items count."""
+        rows = self.padded([history[-self.longest :] for history in histories])
+        lengths = torch.tensor([min(len(history), self.longest) for history in histories])
+        return self(rows)[torch.arange(len(histories)), lengths - 1]
+
+    def padded(self, sequences: Sequence[np.ndarray]) -> Tensor:
+        """Shape [sequences, longest]: rows, with no item after the end."""
+        rows = np.full((len(sequences), max(map(len, sequences))), self.none, dtype=np.int64)
+        for line, sequence in zip(rows, sequences, strict=True):
+            line[: len(sequence)] = sequence
+        return torch.from_numpy(rows).to(self.items.weight.device)
+
+
+def next_item_plan(
+    model: NextItemModel,
+    sequences: Sequence[np.ndarray],
+    loss: Loss,
+    options: NextItemTrainingOptions,
+    validate: Callable[[], Mapping[str, float]],
+    seed: int,
+) -> Plan:
+    """How the model learns sequences of two items or more, with the weights of the highest of what `validate` gives.
+
+    Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
+    """
+    size = options.training_batch
+    return Plan(
+        batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
+        steps=-(-len(sequences) // size),
+        loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]]),
+        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, betas=_BETAS, fused=True),
+        rate=steady,
+        epochs=options.epochs,
+        seed=seed,
+        reseeds=False,
+        evaluate=validate,
+        decided_by=options.decided_by,
+        patience=options.patience,
+        largest_gradient=None,
+    )
+
+
+def _loss(model: NextItemModel, loss: Loss, sequences: Sequence[np.ndarray]) -> Tensor:
+    """Mean over every item that has one before it."""
+    windows = [sequence[-model.longest - 1 :] for sequence in sequences]
+    targets = model.padded([window[1:] for window in windows])
+    real = targets != model.none
+    states = model(model.padded([window[:-1] for window in windows]))
+    return loss(states[real], targets[real], model.items.weight[:-1])
+
+
+def _batches(sequences: Sequence[np.ndarray], size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Positions in batches of sequences of like length, in random order."""
+    shuffled = generator.permutation(len(sequences))
+    by_length = shuffled[np.argsort([len(sequences[place]) for place in shuffled], kind="stable")]
+    starts = range(0, len(by_length), size)
+    for start in generator.permutation(starts):
+        yield by_length[start : start + size]

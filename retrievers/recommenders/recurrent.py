@@ -1,0 +1,22 @@
+"""The network of GRU4Rec."""
+
+from torch import Tensor, nn
+
+from retrievers.recommenders.next_item import NextItemModel
+
+
+class Recurrent(NextItemModel):
+    """Gated recurrent units over the vectors of the items, and a linear map of their states back to these."""
+
+    def __init__(self, items: int, dimension: int, layers: int, longest: int, dropout: float) -> None:
+        super().__init__(items, dimension, longest)
+        self.dropout = nn.Dropout(dropout)
+        between = dropout if layers > 1 else 0.0
+        self.recurrent = nn.GRU(dimension, dimension, layers, batch_first=True, dropout=between)
+        self.out = nn.Linear(dimension, dimension)
+        self.start_at_random()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """As `NextItemModel.forward`."""
+        states, _ = self.recurrent(self.dropout(self.items(rows)))
+        return self.out(self.dropout(states))

@@ -1,0 +1,70 @@
+"""What chooses the epoch of a recommender: how it answers the users of the split `valid`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.collections.collection import Collection, Query
+from bench.collections.histories import known_items
+from bench.errors import BenchError
+
+_BATCH = 128
+_SELDOM = 0.01
+"""Share of the targets in their own histories, up to which items of a history are taken for no answer."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Users with what came next.
+
+    queries, histories, targets: of each user, in the order of the histories' lengths
+    hide: items of a history are no answer to it, because they seldom come again
+    """
+
+    queries: Sequence[Query]
+    histories: Sequence[np.ndarray] = field(repr=False)
+    targets: np.ndarray = field(repr=False)
+    hide: bool
+
+    @classmethod
+    def of(cls, collection: Collection, name: str, most: int, seed: int) -> "Validation":
+        """Some users of `valid`. Raises BenchError where the collection, or its training view, has no such split."""
+        if "valid" not in collection.splits:
+            raise BenchError(
+                f"{collection.name}: {name} chooses its weights on the split 'valid', which is evaluated or absent "
+                "here; use ?split=test, or item-knn"
+            )
+        queries, targets = collection.queries("valid"), collection.qrels("valid").rows
+        histories = known_items(queries, collection.documents.rows)
+        again = np.mean([target in history for target, history in zip(targets, histories, strict=True)])
+        drawn = np.random.default_rng(seed).permutation(len(histories))[:most]
+        places = drawn[np.argsort([len(histories[place]) for place in drawn], kind="stable")].tolist()
+        return cls(
+            [queries[place] for place in places],
+            [histories[place] for place in places],
+            targets[places],
+            hide=bool(again <= _SELDOM),
+        )
+
+    def figures(self, scores: Callable[[slice], np.ndarray], rate: str) -> dict[str, float]:
+        """Mean Recall@10 and nDCG@10 of one target each among all items; equal scores count against it.
+
+        `scores` gives a part of the users their scores, of shape [users, items], which may be written to. Raises
+        BenchError for scores that are not finite, with the learning rate that is to be lowered.
+        """
+        ranks = []
+        for start in range(0, len(self.targets), _BATCH):
+            part = slice(start, start + _BATCH)
+            of_part = scores(part)
+            of_target = of_part[np.arange(len(of_part)), self.targets[part]]
+            if not np.isfinite(of_target).all():
+                raise BenchError(f"the training diverged; lower {rate}")
+            if self.hide:
+                hidden = self.histories[part]
+                owners = np.repeat(np.arange(len(hidden)), list(map(len, hidden)))
+                of_part[owners, np.concatenate(hidden)] = -np.inf
+            ranks.append((of_part >= of_target[:, None]).sum(axis=1))
+        found = np.concatenate(ranks)
+        gains = np.where(found <= 10, 1 / np.log2(found + 1), 0.0)
+        return {"Recall@10": float((found <= 10).mean()), "nDCG@10": float(gains.mean())}
