@@ -96,7 +96,7 @@ class TimesParts(Protocol):
 
 
 @runtime_checkable
-class SearchesVectors(Protocol):
+class ComparesVectors(Protocol):
     """It compares vectors, one for each text or for each token, by inner product or MaxSim."""
 
     def query_vectors(self, queries: Sequence[Query]) -> "Sequence[np.ndarray]":
@@ -104,6 +104,11 @@ class SearchesVectors(Protocol):
 
     def document_vectors(self, rows: "np.ndarray") -> "Sequence[np.ndarray]":
         """Of each document of these collection rows, shape [dimension] or [tokens, dimension]."""
+
+
+@runtime_checkable
+class SearchesVectors(ComparesVectors, Protocol):
+    """It has one vector for each text, and can be asked with any."""
 
     def search_vectors(self, queries: Sequence[Query], vectors: "Sequence[np.ndarray]", k: int) -> "Rankings":
         """As `retrieve`, with these vectors in place of the queries' own."""

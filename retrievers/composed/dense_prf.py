@@ -29,7 +29,7 @@ class DensePRF(Composed):
     @model_validator(mode="after")
     def _moves_vectors(self) -> Self:
         if not isinstance(self.part, SearchesVectors):
-            raise ValueError(f"part: {type(self.part).__name__} has no query vector to move; take sbert")
+            raise ValueError(f"part: {type(self.part).__name__} has no single query vector to move; take sbert")
         if not self.query + self.feedback:
             raise ValueError("query and feedback are both 0; give one some weight")
         return self
@@ -47,8 +47,6 @@ class DensePRF(Composed):
         return found
 
     def _moved(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        if vector.ndim != 1:
-            return vector
         mean = np.mean(self.part.document_vectors(rows), axis=0) if len(rows) else np.zeros_like(vector)
         moved = self.query * vector + self.feedback * mean
         length = np.linalg.norm(moved)

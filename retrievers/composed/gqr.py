@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.parts import Part
-from bench.protocols import ScoresDocuments, SearchesVectors
+from bench.protocols import ComparesVectors, ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.composed.composed import Composed
+from retrievers.composed.composed import Composed, best
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,7 @@ class GQR(Composed):
 
     @model_validator(mode="after")
     def _can_be_guided(self) -> Self:
-        if not isinstance(self.primary, SearchesVectors):
+        if not isinstance(self.primary, ComparesVectors):
             raise ValueError(f"primary: {type(self.primary).__name__} has no query vectors; take sbert or colbert")
         if not isinstance(self.guide, ScoresDocuments):
             raise ValueError(f"guide: {type(self.guide).__name__} cannot score documents that another system found")
@@ -94,7 +94,8 @@ class GQR(Composed):
 
     def fit(self, collection: Collection) -> Self:
         super().fit(collection)
-        self._dev: dict[str, Any] = {}
+        self._dev: dict[str, float] = {}
+        self._dev_split = ""
         self._chosen = self.settings[0]
         if len(self.settings) > 1:
             self._choose(collection)
@@ -110,6 +111,7 @@ class GQR(Composed):
         judged = [(query, rows) for query, rows in collection.relevant(split) if len(rows)]
         picked = np.random.default_rng(self.seed).permutation(len(judged))[: self.dev_queries]
         queries, relevant = [judged[i][0] for i in picked], [judged[i][1] for i in picked]
+        self._dev_split = split
         self.begin()
         cases = self._cases(queries, self.depth)
         for number, setting in enumerate(self.settings, start=1):
@@ -121,13 +123,14 @@ class GQR(Composed):
             self._dev[f"{setting}"] = float(np.mean(gained))
             self.progress("choosing on the dev split", number, len(self.settings))
         self._chosen = max(self.settings, key=lambda setting: self._dev[f"{setting}"])
-        self._dev_split = split
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         self.begin()
         cases = self._cases(queries, max(k, self.depth))
         with self.timed("refinement"):
-            return Rankings.from_hits(queries, [(case.rows, self._refined(case, self._chosen)) for case in cases])
+            return Rankings.from_hits(
+                queries, [best(case.rows, self._refined(case, self._chosen), k) for case in cases]
+            )
 
     def _cases(self, queries: Sequence[Query], depth: int) -> list[_Case]:
         found = [self.asked(name, queries, depth) for name in self.named()]
@@ -175,7 +178,7 @@ class GQR(Composed):
 
     def facts(self) -> dict[str, Any]:
         chosen = {"alpha": self._chosen.alpha, "temperature": self._chosen.temperature, "steps": self._chosen.steps}
-        return {"chosen": chosen, "dev_mrr": self._dev, **super().facts()}
+        return {"chosen": chosen, "chosen_on": self._dev_split, "dev_mrr": self._dev, **super().facts()}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bench.collections.collection import Query
 from bench.parts import Part
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.composed.composed import Composed
+from retrievers.composed.composed import Composed, best
 from retrievers.composed.fusion import Method, fuse
 
 
@@ -52,7 +52,7 @@ class Hybrid(Composed):
         return Rankings.from_hits(
             queries,
             [
-                fuse([one.of(position) for one in lists], weights, self.method, self.constant)
+                best(*fuse([one.of(position) for one in lists], weights, self.method, self.constant), k)
                 for position in range(len(queries))
             ],
         )

@@ -11,7 +11,7 @@ from bench.parts import Part
 from bench.protocols import ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.composed.composed import Composed
+from retrievers.composed.composed import Composed, best
 
 
 class Rerank(Composed):
@@ -46,7 +46,8 @@ class Rerank(Composed):
             scored = self.second.score(queries, heads)
         self._candidates = Rankings.from_hits(queries, [(rows, np.zeros(len(rows))) for rows in heads])
         return Rankings.from_hits(
-            queries, [(rows, below(scores, len(rows))) for (rows, _), scores in zip(lists, scored, strict=True)]
+            queries,
+            [best(rows, below(scores, len(rows)), k) for (rows, _), scores in zip(lists, scored, strict=True)],
         )
 
     def candidates(self) -> Rankings:

@@ -1,5 +1,6 @@
 """How search servers are asked and what they answer, as data."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,19 +84,16 @@ def fill(template: Any, values: dict[str, Any]) -> Any:
         return [fill(value, values) for value in template]
     if not isinstance(template, str):
         return template
-    for name, value in values.items():
-        if template == f"{{{name}}}":
-            return value
-        joined = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        if template == f"{{{name},}}":
-            return joined
+    name = template[1:-1]
+    if template == f"{{{name}}}" and name in values:
+        return values[name]
+    if template == f"{{{name}}}" and name.endswith(",") and name[:-1] in values:
+        return ",".join(map(str, values[name[:-1]]))
     return _replaced(template, values)
 
 
 def _replaced(text: str, values: dict[str, Any]) -> str:
     """In one pass, so that nothing is replaced in what a question says."""
-    import re
-
     names = "|".join(map(re.escape, values))
     return re.sub(rf"\{{({names})\}}", lambda match: str(values[match[1]]), text)
 

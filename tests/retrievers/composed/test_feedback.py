@@ -36,8 +36,9 @@ def test_without_feedback_it_is_the_part_itself(learnable: Collection) -> None:
 
 
 def test_only_what_has_vectors_is_moved() -> None:
-    with pytest.raises(BenchError, match="BM25 has no query vector to move"):
-        DensePRF(part="bm25")
+    for part in ("bm25", "colbert"):
+        with pytest.raises(BenchError, match="has no single query vector to move"):
+            DensePRF(part=part)
     with pytest.raises(BenchError, match="BM25 has no query vectors; take sbert or colbert"):
         GQR(primary="bm25")
     with pytest.raises(BenchError, match="alpha: .* is out of range"):

@@ -34,7 +34,7 @@ def test_over_all_documents_it_is_the_second_systems_own_ranking(docs: Collectio
     assert found.scores == pytest.approx(alone.scores, abs=1e-5)
 
 
-@pytest.mark.parametrize("second", ["bm25", "splade"])
+@pytest.mark.parametrize("second", ["bm25", "rm3", "splade"])
 def test_what_the_second_system_does_not_match_stays_below(docs: Collection, second: str) -> None:
     queries, k = docs.queries(), len(docs)
     found = Rerank(first=Constant(), second=second, depth=k).fit(docs).rankings(queries, k)
