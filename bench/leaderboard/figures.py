@@ -69,15 +69,24 @@ def _numbers(result: TaskResult) -> Iterator[_Number]:
         yield _Number(result.task, figure.measure, figure.value, figure.n)
     for count in result.counts:
         yield _Number(result.task, count.name, count.value, result.queries)
-    for name, value in result.cost.model_dump(exclude={"latency_queries"}, exclude_none=True).items():
-        n = result.cost.latency_queries or 0 if name.endswith("_ms") else result.queries
+    for name, value in _amounts(result.cost.model_dump(exclude={"latency_queries"}, exclude_none=True)):
+        n = result.cost.latency_queries or 0 if "_ms" in name else result.queries
         yield _Number("cost", f"{result.task}.{name}", value, n)
 
 
 def _costs_of_fit(cell: CellRecord) -> Iterator[_Number]:
     if cell.manifest:
-        for name, value in cell.manifest.cost.model_dump(exclude_none=True).items():
+        for name, value in _amounts(cell.manifest.cost.model_dump(exclude_none=True)):
             yield _Number("cost", name if name == "index_bytes" else f"fit_{name}", value, 1)
+
+
+def _amounts(costs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Each cost with its name; those of a composed system's parts as `parts_p50_ms.PART`."""
+    for name, value in costs.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{part}", amount) for part, amount in value.items())
+        else:
+            yield name, value
 
 
 def write_figures(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:

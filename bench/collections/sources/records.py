@@ -40,7 +40,10 @@ def _separated(path: Path, separator: str, watch: Watch) -> Iterator[tuple[int, 
             if row:
                 yield rows.line_num, {name: value or None for name, value in zip(header, row, strict=True)}
     except csv.Error as error:
-        raise BadLine(path, rows.line_num, str(error), "fields quoted as in CSV") from None
+        longest = (
+            f"fields quoted as in CSV, of at most {csv.field_size_limit():,} characters; .jsonl takes longer ones"
+        )
+        raise BadLine(path, rows.line_num, str(error), longest) from None
 
 
 def _parquet(path: Path, watch: Watch) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -152,6 +152,10 @@ def test_columns_are_named_and_numbers_are_ids(tmp_path: Path) -> None:
         ({"documents.csv": "id,text\n1,2,3\n"}, r"documents\.csv:2: 3 fields; expected 2 fields: id text"),
         ({"qrels.csv": "qid,docid,rel\nq1,d1,0.5\n"}, r"qrels\.csv:2: the grade is '0\.5'; expected an integer"),
         ({"qrels.csv": "qid,docid,rel\nq1,d1,\n"}, r"qrels\.csv:2: no 'rel'; expected a grade"),
+        (
+            {"documents.csv": "id,text\n1," + "a" * 200_000 + "\n"},
+            r"documents\.csv:2: field larger .*jsonl takes longer",
+        ),
         ({"queries.csv": "id,text\nq1,\n"}, r"queries\.csv:2: 'text' is None; expected a JSON string"),
     ],
 )
