@@ -275,23 +275,11 @@ def weights_are_declared(subject: Subject) -> None:
     with opened_files() as opened:
         fitted = subject.fit(world)
         subject.answers(fitted, world)
-<<<<<<< HEAD
-    systems = list(_with_parts(fitted))
-    declared = [find_weights(name).folder.resolve() for one in systems for name in one.weights()]
-    declared += [path.resolve() for one in systems for path in one.files()]
-=======
     declared = list(_declared(fitted))
->>>>>>> main
     own = [subject.folder().parent.resolve(), fitted.workplace.common.parent.resolve()]
     hidden = [path for path in _models(opened) if not any(path.is_relative_to(one) for one in [*declared, *own])]
     if hidden:
         raise Broken(f"it reads {_some(sorted(map(str, hidden)))}")
-
-
-def _with_parts(retriever: Retriever) -> Iterator[Retriever]:
-    yield retriever
-    for part in retriever.components():
-        yield from _with_parts(part)
 
 
 @check("facts", "what `facts` and `answer_facts` tell can be written as JSON", "give texts, numbers, lists, mappings")

@@ -254,13 +254,6 @@ class ColBERT(Sharded, FineTuned):
         spans = zip(self._offsets[texts], self._offsets[texts + 1], strict=True)
         return [self._vectors[start:stop].astype(np.float32) for start, stop in spans]
 
-<<<<<<< HEAD
-=======
-    def search_vectors(self, queries: Sequence[Query], vectors: Sequence[np.ndarray], k: int) -> Rankings:
-        """Searches exactly: with index.kind=candidates too, every document is scored."""
-        return super().answer(queries, vectors, k)
-
->>>>>>> main
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""
         near = [tokens for tokens, _ in ann.nearest(self._token_index, query, self.index.candidates_per_token)]

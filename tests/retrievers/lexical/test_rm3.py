@@ -32,8 +32,8 @@ def naive(collection: Collection, query: Query, documents: int, terms: int, weig
         mixed[term] += (1 - weight) * count / asked.total()
     scores: Counter[str] = Counter()
     for term, share in (+mixed).items():
-        single = bm25._index.scores([order([term])])
-        for row, value in zip(single.indices.tolist(), single.data.tolist(), strict=True):
+        single = bm25.answer([query], [order([term])], len(collection))
+        for row, value in zip(single.rows.tolist(), single.scores.tolist(), strict=True):
             scores[collection.documents[row].id] += share * value
     return scores
 
