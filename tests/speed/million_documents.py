@@ -104,9 +104,9 @@ STEPS: dict[str, Callable[[Place, str], float]] = {"read": read, "fit": fit, "se
 def measure(system: str, place: Place, step: str) -> Step:
     """Do a step in a process of its own."""
     given = json.dumps([system, step, str(place.folder), *place[1:]])
-    cache = {"BENCH_CACHE": str(place.folder / "cache")}
+    own = {"BENCH_CACHE": str(place.folder / "cache"), "OMP_NUM_THREADS": str(place.threads)}
     done = subprocess.run(
-        [sys.executable, __file__, "--one", given], env=os.environ | cache, check=True, stdout=subprocess.PIPE
+        [sys.executable, __file__, "--one", given], env=os.environ | own, check=True, stdout=subprocess.PIPE
     )
     return Step(system, place.documents, step, *json.loads(done.stdout.splitlines()[-1]))
 
