@@ -1,4 +1,4 @@
-"""Where the cells of a run are kept: a folder, on this machine or shared by several, or an object store."""
+"""What keeps the cells of a run, and the store that is a folder."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.errors import BenchError
 from bench.store import locked
 
 CELLS = "cells"
@@ -69,24 +68,3 @@ class FolderStore:
 def claimed_here(cell: Path) -> AbstractContextManager[None]:
     """Be the only one on this file system that works on the cell; its processes lock the folder itself in turn."""
     return locked(cell.with_name(f"{cell.name}.claim"), timeout=0)
-
-
-def fetched(out: str | Path) -> Path:
-    """The folder with all cells of a store. Raises BenchError, which names it, if one is damaged."""
-    store = open_store(out)
-    damaged = store.fetch()
-    if damaged:
-        raise BenchError(damaged[0])
-    return store.folder
-
-
-def open_store(out: str | Path) -> CellStore:
-    """The store at a path, or at an address such as s3://bucket/prefix. Raises BenchError for one that cannot be."""
-    scheme, mark, _ = str(out).partition("://")
-    if not mark:
-        return FolderStore(Path(out))
-    from bench.cells.remote import RemoteStore
-
-    if not scheme.isalnum():
-        raise BenchError(f"'{out}' is no place for cells; give a folder, or an address such as s3://bucket/prefix")
-    return RemoteStore(str(out))

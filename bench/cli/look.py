@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
-from bench.cells.stores import CellStore, open_store
+from bench.cells.place import open_store
+from bench.cells.stores import CellStore
 from bench.choice import choose
 from bench.cli.common import (
     RUNS,

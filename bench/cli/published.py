@@ -36,7 +36,7 @@ def publish(
     the first that has it. Two fingerprints of one collection are refused.
     """
     from bench.cells.folder import read_all
-    from bench.cells.stores import fetched
+    from bench.cells.place import fetched
     from bench.leaderboard.publish import publish as write_leaderboard
     from bench.leaderboard.selection import select
     from bench.suite import read_suite
@@ -85,7 +85,7 @@ def verify(
 
     Each is OK, near (rounding of another version or processor) or FAIL; the exit status is 1 if anything fails.
     """
-    from bench.cells.stores import open_store
+    from bench.cells.place import open_store
     from bench.terminal.checks import print_checks, print_references
 
     registry.load_files(plugin)
@@ -148,7 +148,7 @@ def compare(
 
     Of more than two every pair is tested on one measure, p is corrected for all pairs (Holm), and ranks follow.
     """
-    from bench.cells.stores import fetched
+    from bench.cells.place import fetched
     from bench.leaderboard.compare import compare as compare_sides
     from bench.leaderboard.compare import dataset_of, locate, read_side
     from bench.leaderboard.compare_many import compare_many

@@ -94,7 +94,7 @@ def run(
     Without a task, collections of sequences are asked what comes next, and all others search. Finished cells are
     reused, so an interrupted run continues where it stopped. The exit status is 0 only when every cell is done.
     """
-    from bench.cells.stores import open_store
+    from bench.cells.place import open_store
     from bench.choice import choose
     from bench.face.suites import Choice, command_words, only, plan
     from bench.runner.events import Order

@@ -8,8 +8,8 @@ from typing import TypedDict
 
 from bench import registry
 from bench.cells.folder import is_cell, read, read_all
+from bench.cells.place import fetched, open_store
 from bench.cells.record import CellRecord
-from bench.cells.stores import fetched, open_store
 from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError

@@ -14,8 +14,9 @@ from finished_cells import Finished
 from bench.cells import lease
 from bench.cells.folder import index_folder, read, remove_damaged
 from bench.cells.lease import leased
+from bench.cells.place import fetched, open_store
 from bench.cells.remote import RemoteStore
-from bench.cells.stores import FolderStore, fetched, open_store
+from bench.cells.stores import FolderStore
 from bench.errors import BenchError, Busy
 
 

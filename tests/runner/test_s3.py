@@ -11,7 +11,8 @@ import pytest
 from conftest import PLUGINS, Notes, ledger_of, suite_of
 
 from bench.cells.folder import read, read_all
-from bench.cells.stores import CellStore, fetched, open_store
+from bench.cells.place import fetched, open_store
+from bench.cells.stores import CellStore
 from bench.collections.catalogue import open_dataset
 from bench.runner.plan import Cell, make_plan
 from bench.runner.run import run_cells
@@ -25,7 +26,7 @@ RUN = """
 import sys
 from pathlib import Path
 from bench import registry
-from bench.cells.stores import open_store
+from bench.cells.place import open_store
 from bench.collections.catalogue import open_dataset
 from bench.runner.events import Unwatched
 from bench.runner.plan import make_plan

@@ -16,8 +16,9 @@ from typing import Any
 
 from bench.cells.folder import is_cell
 from bench.cells.key import harness_parts
+from bench.cells.place import open_store
 from bench.cells.record import Problem
-from bench.cells.stores import CELLS, open_store
+from bench.cells.stores import CELLS
 from bench.errors import BenchError, MissingExtra
 from bench.machine import usable_cores
 from bench.runner.cell import Setting
