@@ -72,7 +72,7 @@ def test_a_suite_extends_a_built_in_one_by_name(tmp_path: Path) -> None:
 def test_the_full_suite_shares_the_rows_of_the_short_one() -> None:
     short, full = _options(read_suite("dsi")), _options(read_suite("dsi-full"))
     assert [label for label in full if label in short] == list(short)
-    assert all(full[label] == options for label, options in short.items())
+    assert {label: full[label] for label in short} == short
 
 
 @pytest.mark.parametrize(

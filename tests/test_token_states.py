@@ -18,7 +18,7 @@ from bench.collections.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, find_weights, open_model
 from bench.progress import no_progress
 from bench.retriever import Retriever
-from bench.tasks.judges import MaxSimJudge
+from bench.tasks.judges.maxsim import MaxSimJudge
 from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, read_in_batches, reading_once
 from bench.workplace import Workplace, common_folder
 from retrievers.dense.sbert import SBERT

@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, find_weights
-from bench.tasks.judges import CrossEncoderJudge
+from bench.tasks.judges.cross_encoder import CrossEncoderJudge
 from retrievers.dense.sbert import SBERT
 from retrievers.dense.token_vectors import Layer
 from retrievers.generative.encoders import TextEncoder
