@@ -254,7 +254,7 @@ def test_the_encoder_teaches_with_spans_that_every_epoch_cuts_anew(fit: Any, hea
 
 
 def test_started_from_a_projection_it_is_the_search_with_projected_vectors(fit: Any, learnable: Collection) -> None:
-    started = fit(docid="atomic", start_vectors="projection", training={"epochs": 0})
+    started = fit(docid="atomic", start_vectors="projection", training={"epochs": 0, "held_out": 0})
     head = started._model.decoder.head
     documents = head.vectors.detach()
     torch.testing.assert_close(documents.norm(dim=1), torch.ones(30))
@@ -271,9 +271,10 @@ def test_a_tuned_encoder_is_no_teacher_of_itself(fit: Any) -> None:
         fit(encoder_weights="tuned", teacher={"distil": 0.5})
 
 
-def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(fit: Any) -> None:
-    facts = fit(training={"epochs": 1, "selection": "test"}).facts()
-    assert (facts["training_queries"], facts["held_out_queries"]) == (20, 10)
+def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(learnable: Collection) -> None:
+    there, missing = (DSI(**QUICK | {"training": {"selection": split}}) for split in ("test", "dev"))
+    assert list(map(len, there._queries(learnable))) == [20, 10]
+    assert list(map(len, missing._queries(learnable))) == [18, 2]
 
 
 def test_left_out_states_are_never_all_of_a_text() -> None:
