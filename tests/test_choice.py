@@ -85,7 +85,7 @@ def test_measures_and_depth_go_to_the_tasks_that_have_them() -> None:
     chosen = choose("dsi", measures=["Recall@2", "nDCG@10"], depth=200)
     options = {task.task: task.options for task in chosen.tasks}
     assert options["search"] == {"measured": ["Recall@2", "nDCG@10"], "depth": 200}
-    assert options["exclusivity"] == {"sample": 40, "depth": 200}
+    assert options["exclusivity"] == {"depth": 200}
     with pytest.raises(BenchError, match=r"--measure fits none of the tasks \(exclusivity\)"):
         choose("dsi", tasks=["exclusivity"], measures=["P@5"])
 
