@@ -13,7 +13,7 @@ from retrievers.generative.docids import Identifiers
 from retrievers.recommenders.semantic_ids.options import UNIQUE, Tokenizer, TokenizerOptions
 from retrievers.recommenders.semantic_ids.tokenizers import Codes, report, tokenize
 
-TOKENIZERS = get_args(Tokenizer)
+TOKENIZERS = [name for name in get_args(Tokenizer) if name != "mapping"]  # which reads codes and makes none
 OF_VECTORS = [name for name in TOKENIZERS if name not in UNIQUE]
 SEQUENCES = [np.array([3, 1, 4, 1, 5]), np.array([4, 2, 3]), np.array([], dtype=np.int64)]
 
