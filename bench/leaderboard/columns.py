@@ -90,7 +90,8 @@ def _trained(row: Row) -> Entry:
     starts = row.counts[START_CHOSEN].value if START_CHOSEN in row.counts else 0.0
     if not starts:
         return Entry("yes")
-    return Entry("start" if starts == 1 else f"yes, {fraction(starts)} start", note=row.counts[START_CHOSEN].meaning)
+    of_seeds = f"yes, start in {round(starts * len(row.seeds))} of {len(row.seeds)}"
+    return Entry("start" if starts == 1 else of_seeds, note=row.counts[START_CHOSEN].meaning)
 
 
 def _seeds(primary: Measure) -> Column:

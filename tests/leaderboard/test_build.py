@@ -251,4 +251,4 @@ def test_a_fit_that_kept_its_start_says_so_where_the_table_says_that_it_was_trai
         made = block(request(["dsi"], seeds=range(len(chosen))), *map(trained, range(len(chosen)), chosen))
         return next(column for column in columns(made, []) if column.header == "trained").entry(made.rows[0]).text
 
-    assert [shown(0), shown(2), shown(0, 0), shown(0, 1)] == ["start", "yes", "start", "yes, .500 start"]
+    assert [shown(0), shown(2), shown(0, 0), shown(0, 1)] == ["start", "yes", "start", "yes, start in 1 of 2"]
