@@ -11,6 +11,7 @@ from merging import merged
 from next_items import next_item_figures
 from safetensors.numpy import load_file
 
+from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.workplace import Workplace
@@ -209,3 +210,12 @@ def test_training_that_diverges_is_an_error_and_no_figure(months: Collection) ->
 def test_the_dimension_is_a_multiple_of_the_heads() -> None:
     with pytest.raises(BenchError, match="dimension 30 is no multiple of heads 4"):
         SASRec.from_options("sasrec", {"dimension": 30, "heads": 4})
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_on_amazon_beauty_it_recalls_more_than_those_that_count(data_folder: Path) -> None:
+    collection = open_dataset(f"recbole:{data_folder / 'amazon-beauty'}").collection
+    training = {"epochs": 60, "learning_rate": 3e-3, "decided_by": "Recall@10"}
+    system = SASRec(negatives=512, training=training).fit(collection.training_view())
+    assert next_item_figures(system, collection)["Recall@10"] >= 0.07  # item-kNN .065, a Markov chain .067
