@@ -270,9 +270,11 @@ def test_what_lies_beside_the_weights_and_is_not_loaded_matters_nothing(
     collection: Collection, tmp_path: Path
 ) -> None:
     folder = changed_copy(tmp_path, "config_sentence_transformers.json")
+    alone = fitted(collection, model=str(folder)).embed(["join two paths"])
     (folder / "openvino").mkdir()
     (folder / "openvino" / "openvino_model.bin").write_bytes(b"weights of another library")
-    fitted(collection, model=str(folder))
+    beside = fitted(collection, model=str(folder)).embed(["join two paths"])
+    np.testing.assert_array_equal(beside, alone)
 
 
 def test_dot_product_is_taken_where_the_model_says_so(
