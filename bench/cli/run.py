@@ -70,7 +70,8 @@ def run(
         ),
     ] = "local",
     ray_address: Annotated[
-        str, typer.Option(help="A Ray cluster that runs, e.g. auto on its nodes, or HOST:6379; else one is started here.")
+        str,
+        typer.Option(help="A Ray cluster that runs, e.g. auto on its nodes, or HOST:6379; else one is started here."),
     ] = "",
     needs: Annotated[
         list[str],
