@@ -1,4 +1,4 @@
-"""Cells at work."""
+"""Work in progress: a live line for each piece, and for cells what became of them."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,22 +15,21 @@ if TYPE_CHECKING:
     from bench.runner.plan import Cell
 
 
-class ProgressDisplay:
-    """A live line for each cell at work; where there is no terminal, a line for each cell that ends."""
+class LiveLines:
+    """A line on the screen for each piece of work, while it is at work."""
 
     def __init__(self, screen: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._screen = screen
         self._progress = Progress(
-            TextColumn("{task.fields[cell]}", markup=False),
+            TextColumn("{task.fields[work]}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=screen,
             transient=True,
         )
-        self._lines: dict[tuple[str, str, int], TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -41,21 +40,36 @@ class ProgressDisplay:
     ) -> None:
         self._progress.stop()
 
-    def started(self, cell: "Cell") -> None:
-        """A line for the cell; one that was begun on a machine that is lost has no other beside it."""
-        if (earlier := self._lines.get(_place(cell))) is not None:
-            self._progress.remove_task(earlier)
-        self._lines[_place(cell)] = self._progress.add_task("starting", total=None, cell=_cell_name(cell))
+    def _begin(self, work: str) -> "TaskID":
+        return self._progress.add_task("starting", total=None, work=work)
 
-    def progressed(self, cell: "Cell", phase: str, done: int, total: int) -> None:
-        """What the cell is at, and how far."""
+    def _tell(self, line: "TaskID", phase: str, done: int, total: int) -> None:
+        """What the work is at, and how far."""
         countable = total > 1
         self._progress.update(
-            self._lines[_place(cell)],
+            line,
             description=visible(f"{phase} {done:,}/{total:,}" if countable else phase),
             completed=done if countable else 0,
             total=total if countable else None,
         )
+
+
+class ProgressDisplay(LiveLines):
+    """A live line for each cell at work; where there is no terminal, a line for each cell that ends."""
+
+    def __init__(self, screen: Console) -> None:
+        super().__init__(screen)
+        self._lines: dict[tuple[str, str, int], TaskID] = {}
+
+    def started(self, cell: "Cell") -> None:
+        """A line for the cell; one that was begun on a machine that is lost has no other beside it."""
+        if (earlier := self._lines.get(_place(cell))) is not None:
+            self._progress.remove_task(earlier)
+        self._lines[_place(cell)] = self._begin(_cell_name(cell))
+
+    def progressed(self, cell: "Cell", phase: str, done: int, total: int) -> None:
+        """What the cell is at, and how far."""
+        self._tell(self._lines[_place(cell)], phase, done, total)
 
     def finished(self, cell: "Cell", seconds: float, problem: str) -> None:
         """What became of the cell stays on the screen."""

@@ -1,14 +1,14 @@
 """A search for options at work, and what it found."""
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bench.terminal.console import add, table, text
+from bench.terminal.progress import LiveLines
 from bench.tuning.trials import Trial
 from bench.visible import visible
 
@@ -16,47 +16,23 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class TrialsDisplay:
+class TrialsDisplay(LiveLines):
     """A live line for the trial at work; what became of a trial stays on the screen."""
 
     def __init__(self, screen: Console, system: str, trials: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._screen, self._system, self._trials = screen, system, trials
-        self._progress = Progress(
-            TextColumn("{task.fields[trial]}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-            console=screen,
-            transient=True,
-        )
+        super().__init__(screen)
+        self._system, self._trials = system, trials
         self._line: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def started(self, number: int, options: Mapping[str, Any]) -> None:
         """A line for the trial."""
         self._name = visible(f"{self._system} {number + 1}/{self._trials}: {chosen(options)}")
-        self._line = self._progress.add_task("starting", total=None, trial=self._name)
+        self._line = self._begin(self._name)
 
     def progressed(self, phase: str, done: int, total: int) -> None:
         """What the trial is at, and how far."""
         if self._line is not None:
-            countable = total > 1
-            self._progress.update(
-                self._line,
-                description=visible(f"{phase} {done:,}/{total:,}" if countable else phase),
-                completed=done if countable else 0,
-                total=total if countable else None,
-            )
+            self._tell(self._line, phase, done, total)
 
     def finished(self, trial: Trial) -> None:
         """What became of the trial stays on the screen."""
