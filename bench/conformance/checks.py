@@ -276,7 +276,7 @@ def weights_are_declared(subject: Subject) -> None:
         fitted = subject.fit(world)
         subject.answers(fitted, world)
     declared = list(_declared(fitted))
-    own = [subject.folder().parent.resolve(), fitted.workplace.common.parent.resolve()]
+    own = [subject.root.resolve(), fitted.workplace.common.parent.resolve()]
     hidden = [path for path in _models(opened) if not any(path.is_relative_to(one) for one in [*declared, *own])]
     if hidden:
         raise Broken(f"it reads {_some(sorted(map(str, hidden)))}")

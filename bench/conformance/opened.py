@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_listening: list[set[Path]] = []
+_listening: dict[int, set[Path]] = {}  # by identity: two that heard the same are not one
 _hooked: list[bool] = []
 
 
@@ -17,14 +17,14 @@ def opened_files() -> Iterator[set[Path]]:
         sys.addaudithook(_hear)  # for the life of the process: Python knows no way to take it off
         _hooked.append(True)
     found: set[Path] = set()
-    _listening.append(found)
+    _listening[id(found)] = found
     try:
         yield found
     finally:
-        _listening.remove(found)
+        del _listening[id(found)]
 
 
 def _hear(event: str, arguments: tuple[object, ...]) -> None:
     if event == "open" and _listening and isinstance(arguments[0], str | bytes | os.PathLike):
-        for found in _listening:
+        for found in list(_listening.values()):
             found.add(Path(os.fsdecode(arguments[0])))

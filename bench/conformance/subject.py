@@ -3,7 +3,6 @@
 import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ World = Callable[[Path], Collection]
 class Subject:
     """A retriever's class with the options that it is checked with.
 
+    root: the folder of all that is written for the checks, which vanishes with the subject
     kinds: which of the collections of `KINDS` it takes, in their order; empty before `tried`
     refusals: by kind the error of those that it does not take
     """
@@ -31,7 +31,8 @@ class Subject:
         self.kinds: list[str] = []
         self.refusals: dict[str, Exception] = {}
         self._options = options
-        self._stack = ExitStack()
+        self._place = tempfile.TemporaryDirectory()
+        self.root = Path(self._place.name)
         self._worlds: dict[World, Collection] = {}
         self._fitted: dict[World, Retriever] = {}
 
@@ -39,15 +40,15 @@ class Subject:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._place.cleanup()
 
     def made(self, seed: int = 0) -> Retriever:
         """A new retriever, not fitted."""
         return self.type.from_options(self.name, {"seed": seed, **self._options})
 
     def folder(self) -> Path:
-        """A new folder that vanishes with the subject."""
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        """A new folder under `root`."""
+        return Path(tempfile.mkdtemp(dir=self.root))
 
     def world(self, world: World) -> Collection:
         """The collection, made once."""

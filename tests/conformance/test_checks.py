@@ -1,12 +1,18 @@
 """Every clause of the contract is kept by a sound plugin, and each broken one is found by the check meant for it."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import broken_plugins
 import pytest
 from broken_plugins import Overlap
 
 from bench.conformance.checks import CHECKS
 from bench.conformance.kit import Outcome, check_class
+from bench.conformance.opened import opened_files
 from bench.errors import BenchError
+from bench.models import MINILM, find_weights
 
 OF_ITS_NAME = {"Deterministic": "seed", "SavingNothing": "saving", "SmallCollections": "small collections"}
 BROKEN = [
@@ -33,6 +39,29 @@ def test_a_broken_clause_is_found_by_the_check_meant_for_it(kind: type[Overlap])
     assert outcome.verdict == "broken"
     with pytest.raises(AssertionError, match="."):
         outcome.require()
+
+
+def test_a_hidden_model_is_found_beside_the_temporary_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    model = Path(shutil.copytree(find_weights(MINILM).folder, tmp_path / "model"))
+
+    class Hidden(Overlap):
+        def retrieve(self, queries, k):  # type: ignore[no-untyped-def]
+            (model / "config.json").read_bytes()
+            return super().retrieve(queries, k)
+
+    assert outcomes(Hidden)["weights"].verdict == "broken"
+
+
+def test_one_that_stops_listening_leaves_another_that_heard_the_same(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("waves", encoding="utf-8")
+    with opened_files() as outer:
+        with opened_files():
+            pass
+        (tmp_path / "text").read_text(encoding="utf-8")
+    assert tmp_path / "text" in outer
 
 
 def test_every_check_but_that_of_the_guard_has_a_plugin_that_breaks_it() -> None:

@@ -16,13 +16,14 @@ def read_judgements(path: Path, writer: CollectionWriter | None = None) -> Itera
     """(line, query, document, grade) of each judgement; which columns there are is told by the first line.
 
     Four are TREC's qrels, three lack the iteration, two the grade too, which is 1 then, five are the prels of the
-    million query track (topic, document, grade, method, probability), whose probabilities are not used. Lines that
-    begin with # and BEIR's header are passed over. `writer` is told of what was taken so. Raises BadLine.
+    million query track (topic, document, grade, method, probability), whose probabilities are not used. Comments,
+    which begin with # and do not end in a grade, and BEIR's header are passed over. `writer` is told of what was
+    taken so. Raises BadLine.
     """
     width = 0
     for line, text in read_lines(path):
         fields = text.split()
-        if not fields or fields[0].startswith("#") or fields == _BEIR:
+        if not fields or fields == _BEIR or _is_comment(fields):
             continue
         if not width:
             width = len(fields)
@@ -38,6 +39,12 @@ def _tell(width: int, writer: CollectionWriter | None) -> None:
     told = {2: "without grades, each is 1", 3: "without iteration", 5: "prels, without their probabilities"}
     if writer and width in told:
         writer.note("judgements", told[width])
+
+
+def _is_comment(fields: list[str]) -> bool:
+    """Whether a line that begins with # says something, and judges nothing: a topic may be called #1."""
+    judges = len(fields) in (3, 4) and fields[-1].lstrip("+-").isdecimal()
+    return fields[0].startswith("#") and not judges
 
 
 def _is_number(text: str) -> bool:

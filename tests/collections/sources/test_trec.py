@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection, Document, Rules, read_collection
+from bench.collections.sources.judgements import read_judgements
 from bench.collections.sources.trec import Trec
 from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
@@ -304,6 +305,7 @@ words = st.lists(st.text(plain, min_size=1, max_size=6), max_size=4).map(" ".joi
     documents=st.dictionaries(st.text(plain, min_size=1), st.tuples(words, words), min_size=1, max_size=4),
     topics=st.dictionaries(st.text(plain, min_size=1), words.filter(bool), max_size=4),
 )
+@example(documents={"0": ("", "")}, topics={"#": "0"})  # a name that begins like a comment
 def test_whatever_is_written_is_read(
     tmp_path: Path, documents: dict[str, tuple[str, str]], topics: dict[str, str]
 ) -> None:
@@ -321,6 +323,13 @@ def test_whatever_is_written_is_read(
     if topics:
         assert asked(collection) == topics
         assert len(collection.qrels("test")) == len(topics) * len(documents)
+
+
+def test_a_topic_whose_name_begins_like_a_comment_keeps_its_judgements(folder: Path) -> None:
+    with (folder / "qrels.txt").open("a", encoding="utf-8") as qrels:
+        qrels.write("# judged by two assessors\n#tides 0 D1 1\n")
+    judged = read_judgements(folder / "qrels.txt")
+    assert [entry[1:] for entry in judged][-1] == ("#tides", "D1", 1)
 
 
 @pytest.mark.real_data
