@@ -14,6 +14,7 @@ from bench.collections.cards import cards
 from bench.suite import known_suites, read_suite, suite_title
 
 ROOT = Path(__file__).parents[2]
+PICTURE = "results/dsi/overview.svg"
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)?(?:results/[^)]*|CITATION\.cff)\)")
 """Links to what the site does not hold; their text stays."""
 
@@ -25,6 +26,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         made[f"reference/{kind}s.md"] = "\n".join(plugins_page(kind))
     made["reference/suites.md"] = "\n".join(suites_page())
     made["reference/datasets.md"] = "\n".join(datasets_page())
+    made["overview.svg"] = (ROOT / PICTURE).read_text(encoding="utf-8")
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     return files
@@ -32,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links at what lies elsewhere in the site."""
-    return OUTSIDE.sub(r"\1", markdown).replace("](../datasets/README.md)", "](reference/datasets.md)")
+    return OUTSIDE.sub(r"\1", markdown.replace(f"]({PICTURE})", "](overview.svg)")).replace("](../datasets/README.md)", "](reference/datasets.md)")
 
 
 def plugins_page(kind: registry.Kind) -> Iterator[str]:
