@@ -1,7 +1,7 @@
 """Which finished cells a suite's leaderboard is made of: chooses them, and refuses what cannot share a table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.cells.record import CellRecord
@@ -28,6 +28,8 @@ class Selection:
     """Those that have cells, in the order in which they are shown."""
 
     passed_over: Mapping[str, int]
+    specs: Mapping[str, str] = field(default_factory=dict)
+    """How each collection was opened where its cells were made."""
 
     def of(self, collection: str) -> list[CellRecord]:
         """The cells of one collection."""
@@ -81,7 +83,9 @@ def select(
     present = [name for name in wanted if any(name == collection for collection, _, _ in chosen)]
     for name in present:
         _check_one_fingerprint(name, [cell for cell in fitting if cell.identity.collection == name])
-    return Selection(request, [chosen[place] for place in sorted(chosen)], present, passed_over)
+    given = (cell.identity.collection for folder in cells for cell in folder)
+    specs = {name: spec for spec in given if (name := collection_name(spec)) in present}
+    return Selection(request, [chosen[place] for place in sorted(chosen)], present, passed_over, specs)
 
 
 def _nothing_found(suite: Suite, cells: Sequence[Sequence[CellRecord]], wanted: Sequence[str]) -> str:

@@ -34,7 +34,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links at what lies elsewhere in the site."""
-    return OUTSIDE.sub(r"\1", markdown.replace(f"]({PICTURE})", "](overview.svg)")).replace("](../datasets/README.md)", "](reference/datasets.md)")
+    inside = {PICTURE: "overview.svg", "../datasets/README.md": "reference/datasets.md"}
+    for target, place in inside.items():
+        markdown = markdown.replace(f"]({target})", f"]({place})")
+    return OUTSIDE.sub(r"\1", markdown)
 
 
 def plugins_page(kind: registry.Kind) -> Iterator[str]:
