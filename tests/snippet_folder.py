@@ -49,6 +49,12 @@ TOPICS = "<top>\n<num> Number: 1\n<title> join\n<desc> Description:\nHow are pat
 
 USERS, STEPS = 12, 8
 
+MTEB = {
+    "task_name": "SciFact",
+    "mteb_version": "2.1.0",
+    "scores": {"test": [{"hf_subset": "default", "ndcg_at_10": 0.71, "mrr_at_10": 0.68, "main_score": 0.71}]},
+}
+
 
 def write_files(folder: Path, beir: Path) -> None:
     """Everything but what the commands write themselves. `beir` is a BEIR folder with the split `test`."""
@@ -61,6 +67,7 @@ def write_files(folder: Path, beir: Path) -> None:
     _runs(folder)
     (folder / "mine.toml").write_text(SUITE)
     (folder / "pairs.tsv").write_text(PAIRS)
+    (folder / "SciFact.json").write_text(json.dumps(MTEB))
 
 
 def _beir(folder: Path, beir: Path) -> None:
@@ -96,11 +103,17 @@ def _ratings(folder: Path) -> None:
 
 
 def _shop(folder: Path) -> None:
-    _csv(
-        folder / "items.csv", [("sku", "title", "text"), ("7", "Kettle", "Boils water."), ("8", "Pan", "Fries eggs.")]
-    )
-    _csv(folder / "asked.csv", [("id", "text"), ("1", "water"), ("2", "eggs")])
-    _csv(folder / "judged.csv", [("query-id", "corpus-id", "score"), ("1", "7", "1"), ("2", "8", "1")])
+    """The same tables twice: with the usual names in a folder, and with others beside it."""
+    (folder / "shop").mkdir()
+    items = [("7", "Kettle", "Boils water."), ("8", "Pan", "For eggs.")]
+    asked = [("id", "text"), ("1", "water"), ("2", "eggs")]
+    judged = [("query-id", "corpus-id", "score"), ("1", "7", "1"), ("2", "8", "1")]
+    for key, names in {
+        "id": ("shop/documents.csv", "shop/queries.csv", "shop/qrels.csv"),
+        "sku": ("items.csv", "asked.csv", "judged.csv"),
+    }.items():
+        for name, rows in zip(names, ([(key, "title", "text"), *items], asked, judged), strict=True):
+            _csv(folder / name, rows)
 
 
 def _csv(path: Path, rows: Iterable[Sequence[str]]) -> None:

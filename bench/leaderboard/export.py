@@ -13,13 +13,11 @@ from bench.leaderboard.answers import answers_by_query
 from bench.leaderboard.board import Block, CollectionBoard, Row
 from bench.leaderboard.ir_metadata import header
 from bench.leaderboard.published import Published, PublishedCell, PublishedTask
+from bench.leaderboard.reported import MTEB_NAMES
 from bench.leaderboard.writers.json import as_json
 from bench.seals import differs
 from bench.store import write_text
 from bench.trec import write_answers
-
-_MTEB_NAMES = {"nDCG": "ndcg", "MRR": "mrr", "Hits": "hit_rate", "Recall": "recall", "P": "precision", "MAP": "map"}
-"""MTEB's names of measures that are called otherwise there; all others are written in small letters."""
 
 _LANGUAGES = {
     "arabic": "ara-Arab", "armenian": "hye-Armn", "basque": "eus-Latn", "burmese": "mya-Mymr", "catalan": "cat-Latn",
@@ -98,7 +96,7 @@ def _task(collection: CollectionBoard) -> str:
 
 def _mteb_name(measure: str) -> str:
     name, _, cutoff = measure.partition("@")
-    short = _MTEB_NAMES.get(name, name.lower())
+    short = MTEB_NAMES.get(name, name.lower())
     return f"{short}_at_{cutoff}" if cutoff else short
 
 

@@ -14,6 +14,7 @@ from bench.leaderboard.build import build_board
 from bench.leaderboard.overview import write_overview
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, write_cell
+from bench.leaderboard.reported import REPORTED, keep_reported
 from bench.leaderboard.selection import Selection
 from bench.leaderboard.systems import PAGES, SYSTEMS, describe
 from bench.leaderboard.writers.csv import as_csv, pairs_as_csv
@@ -37,7 +38,7 @@ _WRITERS = {
 }
 _MADE_WITH = "made_with.json"
 _DRAWING = ("altair", "jinja2", "vl-convert-python")
-_BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz"), PAGES: (".html",)}
+_BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz"), PAGES: (".html",), REPORTED: (".json",)}
 """Folders of a published leaderboard, with the ends of the names that lie there."""
 
 
@@ -48,13 +49,15 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
     `publish` wrote: it would be removed.
     """
     target = _target(suite, results)
-    board = build_board(selection.request, selection.cells, selection.collections)
+    board = build_board(selection.request, selection.cells, selection.collections, selection.reported)
     systems = describe(board, selection.cells, dict(_at_hand(board, selection.specs)))
     with new_folder(target) as draft:
         cells = {published_id(cell): write_cell(cell, draft) for cell in selection.cells}
         for name, text in {**views(board), **system_pages(board, systems, cells)}.items():
             write_text(draft / name, text)
         write_text(draft / SYSTEMS, systems.as_json())
+        for one in selection.reported:
+            keep_reported(one, draft)
         write_text(draft / _MADE_WITH, as_json(made_with()))
     write_overview(results)
     return board

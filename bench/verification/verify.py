@@ -17,6 +17,7 @@ from bench.leaderboard.moved import moved_queries
 from bench.leaderboard.overview import overview
 from bench.leaderboard.publish import made_with, views, was_made_with
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, Published, published_files
+from bench.leaderboard.reported import read_reported
 from bench.leaderboard.systems import PAGES, SYSTEMS, Systems, read_systems
 from bench.leaderboard.writers.csv import pairs_as_csv
 from bench.leaderboard.writers.system import system_pages
@@ -57,7 +58,8 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
         yield from found.checks
         cells += found.cells
     try:
-        board = build_board(Request.of_board(published.board), cells, published.collections())
+        reported = read_reported([published.folder])
+        board = build_board(Request.of_board(published.board), cells, published.collections(), reported)
     except (BenchError, *_CONTRADICTIONS) as error:
         yield Check("the table", "FAIL", f"no table can be made of these cells: {_in_words(error)}")
         return
