@@ -69,7 +69,7 @@ def _at_hand(board: Board, specs: Mapping[str, str]) -> Iterator[tuple[str, Coll
         try:
             spec = specs.get(shown.name, shown.name)
             collection = open_dataset(spec).collection if is_parsed(spec) else None
-        except BenchError:
+        except (BenchError, OSError):
             continue
         if collection is not None and collection.fingerprint == shown.fingerprint:
             yield shown.name, collection

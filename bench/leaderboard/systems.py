@@ -34,7 +34,7 @@ class _Data(BaseModel):
 class About(_Data):
     """One system. `paper` and `description` are its plugin's own words, `code` is where it is written.
 
-    differs: its value and the default of each option that is not as it comes
+    differs: its value and the default of each option that is not as it comes; None: there is none
     """
 
     paper: str = ""
@@ -114,8 +114,8 @@ def _differing(kind: type[Retriever], options: Mapping[str, Any]) -> Iterator[tu
     except BenchError:  # an option has no default
         return
     for name, value in _flat(options):
-        if name not in _PLACED and name in usual and usual[name] != value:
-            yield name, (value, usual[name])
+        if name not in _PLACED and usual.get(name) != value:
+            yield name, (value, usual.get(name))
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

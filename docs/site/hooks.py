@@ -1,6 +1,7 @@
 """What the site adds to the pages: the README as its start, and a reference made from the code."""
 
 import re
+import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -45,7 +46,8 @@ def plugins_page(kind: registry.Kind) -> Iterator[str]:
     yield f"# {kind.capitalize()}s\n"
     for name, plugin in registry.plugins(kind).items():
         cls = plugin.load()
-        yield f"## {name}\n\n{escaped(cleandoc(cls.__doc__ or ''))}\n"
+        yield f"## {name}\n\n{escaped(cleandoc(sys.modules[cls.__module__].__doc__ or ''))}\n"
+        yield f"{escaped(cleandoc(cls.__doc__ or ''))}\n"
         yield "| option | kind | default | allowed | what it does |\n|---|---|---|---|---|"
         for option in cls.describe_options():
             cells = (option.kind, f"`{option.default}`" if option.default else "", option.allowed, option.description)

@@ -132,4 +132,6 @@ def pieces(text: str) -> Iterator[_Piece]:
 
 def _value(value: Any) -> str:
     """An option's value as the command line takes it."""
+    if value is None:
+        return "none"
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
