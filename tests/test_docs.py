@@ -25,8 +25,8 @@ from bench.runner.plan import construct
 from bench.settings import parse_query
 from bench.suite import known_suites, read_suite
 
-OF_THE_PAGES = {"tf-idf", "overlap", "mine", "notes", "titles"}
-"""Plugins that the pages themselves write."""
+OF_THE_PAGES = {"tf-idf", "overlap", "mine", "notes", "titles", "FOLDER", "shop"}
+"""Plugins that the pages themselves write, and folders that they stand for."""
 
 KINDS: tuple[registry.Kind, ...] = ("retriever", "source", "task")
 PARAMETERS: dict[str, registry.Kind] = {"--retriever": "retriever", "--dataset": "source", "--task": "task"}
@@ -83,7 +83,7 @@ def check_spec(kind: registry.Kind, spec: str) -> None:
     name = base.partition(":")[0]
     if kind == "source" and name in cards():
         name = parse_query(cards()[name].source)[0].partition(":")[0]
-    if name in OF_THE_PAGES or name == "FOLDER" or name.endswith(".toml"):
+    if name in OF_THE_PAGES or name.endswith(".toml"):
         return
     assert options.keys() <= takes(kind, name), spec
 
