@@ -25,7 +25,7 @@ systems = [{ retriever = "bm25" }, { retriever = "bm25", name = "bm25 long", opt
 FUNCTION = '''
 def search(text, k):
     """One and the same document."""
-    return ["json.dumps"]
+    return ["DOCUMENT"]
 '''
 
 PAIRS = """score	sentence1	sentence2
@@ -63,8 +63,9 @@ def write_files(folder: Path, beir: Path) -> None:
     _notes(folder / "NOTES")
     _ratings(folder / "ml-1m")
     _shop(folder)
-    _plugins(folder)
-    _runs(folder)
+    collection = open_dataset("pydoc-1k").collection
+    _plugins(folder, collection)
+    _runs(folder, collection)
     (folder / "mine.toml").write_text(SUITE)
     (folder / "pairs.tsv").write_text(PAIRS)
     (folder / "SciFact.json").write_text(json.dumps(MTEB))
@@ -121,17 +122,16 @@ def _csv(path: Path, rows: Iterable[Sequence[str]]) -> None:
         csv.writer(file).writerows(rows)
 
 
-def _plugins(folder: Path) -> None:
+def _plugins(folder: Path, collection: Collection) -> None:
     """Those of the README, and those of the page on plugins in one file."""
     readme, *_ = (block.text for block in blocks("README.md", "python"))
     page = [block.text for block in blocks("docs/plugins.md", "python") if "class " in block.text and not block.mark]
     (folder / "my_package.py").write_text(readme)
-    (folder / "mine.py").write_text("\n".join([*page, FUNCTION]))
+    (folder / "mine.py").write_text("\n".join([*page, FUNCTION.replace("DOCUMENT", collection.documents[0].id)]))
 
 
-def _runs(folder: Path) -> None:
-    """Runs on pydoc-1k; the right document's rank differs from query to query and from run to run."""
-    collection = open_dataset("pydoc-1k").collection
+def _runs(folder: Path, collection: Collection) -> None:
+    """Runs on the collection; the right document's rank differs from query to query and from run to run."""
     for name, turn in {"mine": 1, "theirs": 2, "one": 1, "two": 3}.items():
         for end in (".trec", ".trec.gz", ".run", ".run.gz"):
             write_run(folder / f"{name}{end}", _answers(collection, turn), collection.documents, tag=name)
