@@ -18,7 +18,7 @@ from bench.workplace import Workplace
 from retrievers.learning.trainer import train
 from retrievers.recommenders import next_item
 from retrievers.recommenders.losses import cross_entropy
-from retrievers.recommenders.next_item import next_item_plan
+from retrievers.recommenders.next_item import NextItemLoss, NextItemModel, next_item_plan
 from retrievers.recommenders.options import BlockKind, NextItemTrainingOptions
 from retrievers.recommenders.sasrec import SASRec
 from retrievers.recommenders.transformer import Shape, Transformer
@@ -42,6 +42,10 @@ BLOCKS: tuple[BlockKind, ...] = get_args(BlockKind)
 def network(items: int = 12, block: BlockKind = "transformer") -> Transformer:
     torch.manual_seed(0)
     return Transformer(Shape(items, 16, 2, 2, 8, 0.0, block)).eval()
+
+
+def losing(model: NextItemModel) -> NextItemLoss:
+    return lambda states, targets: cross_entropy(states, targets, model.items.weight[:-1])
 
 
 def fitted(collection: Collection, **options: object) -> SASRec:
@@ -90,7 +94,7 @@ def test_the_loss_is_the_mean_over_every_item_with_one_before_it() -> None:
         for sequence in sequences
         for place, target in enumerate(sequence[1:])
     ]
-    torch.testing.assert_close(next_item._loss(model, cross_entropy, sequences), -torch.stack(one_by_one).mean())
+    torch.testing.assert_close(next_item._loss(model, losing(model), sequences), -torch.stack(one_by_one).mean())
 
 
 def test_places_are_counted_from_the_end() -> None:
@@ -115,7 +119,7 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
 
     sequences = [np.array([1, 2, 3]), np.array([4, 5, 6])]
     options = NextItemTrainingOptions(epochs=50, patience=3, training_batch=2, learning_rate=0.01)
-    plan = next_item_plan(model, sequences, cross_entropy, options, validate, 0)
+    plan = next_item_plan(model, sequences, losing(model), options, validate, 0)
     course = train(model, plan, Workplace.temporary(), lambda *told: None)
     assert [epoch.number for epoch in course.epochs] == [0, 1, 2, 3, 4, 5]
     assert course.chosen.number == 2
