@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from retrievers.learning.trainer import Batch
-    from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel
+    from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 
 class SID(ItemReader):
@@ -118,8 +118,6 @@ class SID(ItemReader):
         """Build the model that writes the identifiers, with its weights as they start."""
         import torch
 
-        from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
-        from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
         from retrievers.recommenders.semantic_ids.sequence_model import Shape
 
         device = torch.device(pick_device(self.device))
@@ -127,11 +125,15 @@ class SID(ItemReader):
         tables = identifiers.trie().on(device)
         codes = torch.from_numpy(identifiers.tokens.astype(np.int64)).to(device)
         shape = Shape(self.decoder, tables, codes, self.longest, self.user_bins)
-        self._model: SequenceModel = (
-            DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
-            if self.architecture == "decoder-only"
-            else EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
-        ).to(device)
+        self._model = self._network(shape).to(device)
+
+    def _network(self, shape: "Shape") -> "SequenceModel":
+        from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
+        from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
+
+        if self.architecture == "decoder-only":
+            return DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
+        return EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
 
     def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:
         import torch
@@ -202,10 +204,9 @@ class SID(ItemReader):
         """Item rows and scores for each query, best first; nothing for a history without a known item."""
         import torch
 
-        from retrievers.generative.beam import Validity, search
+        from retrievers.generative.beam import Validity
 
         self._validity = Validity()
-        trie = self._model.tables.trie
         bins = self._bins(queries)
         histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
         for start in range(0, len(queries), self.encoding_batch):
@@ -215,12 +216,19 @@ class SID(ItemReader):
             if known:
                 with torch.no_grad():
                     history = self._history([histories[place] for place in known], bins[known])
-                    beams = search(self._model.stepper(history), self._model.tables, self.beams)
-                self._validity += Validity.of(beams, trie, k)
-                ids = [queries[place].id for place in known]
-                found = dict(zip(known, answers_of(beams, trie, self.collisions, ids, self.seed), strict=True))
+                    ids = [queries[place].id for place in known]
+                    found = dict(zip(known, self._found(history, ids, k), strict=True))
             for place in span:
                 yield found.get(place, (np.zeros(0, dtype=np.int64), np.zeros(0)))
+
+    def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Item rows and scores for each of some histories, of an item or more, best first."""
+        from retrievers.generative.beam import Validity, search
+
+        tables = self._model.tables
+        beams = search(self._model.stepper(history), tables, self.beams)
+        self._validity += Validity.of(beams, tables.trie, k)
+        return answers_of(beams, tables.trie, self.collisions, ids, self.seed)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         hits = []
