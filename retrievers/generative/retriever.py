@@ -21,11 +21,10 @@ from retrievers.generative.examples import (
     Example,
     Examples,
     ReadingOptions,
-    Spans,
     Tokens,
     document_parts,
-    split_queries,
-    training_queries,
+    gathered,
+    learned_and_kept,
 )
 from retrievers.generative.naming import Named
 from retrievers.generative.options import BeamOptions, DecoderOptions, DocumentTrainingOptions
@@ -117,7 +116,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.encoders import mean_vectors
 
         refuse_textless(collection)
-        learned, kept = self._queries(collection)
+        learned, kept = learned_and_kept(collection, self.training, self._query_tokens, self.seed)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
         projection = None
         if self.start_vectors == "projection" or self.teacher.projects:
@@ -135,25 +134,9 @@ class GenerativeRetriever(ModelOptions, Retriever):
             teacher = Teacher(self.teacher.filter, self.teacher.model, collection, self.progress)
             parts = keep_found(parts, self._texts_of(parts), teacher, self.teacher.filter_depth)
             self._counts["parts_that_the_teacher_found"] = len(parts)
-        examples = self._examples(collection, learned, parts)
+        examples = gathered(learned, parts, self.reading, lambda: self.encoder.beginnings(collection))
         self._train(examples, kept, self._distribution(collection, examples, projection))
         return self
-
-    def _queries(self, collection: Collection) -> tuple[list[Example], list[Example]]:
-        """Queries to learn, and queries to choose the epoch by: another split's, or some that are held out."""
-        options = self.training
-        queries = training_queries(collection, options.split, self._query_tokens)
-        if options.selection != options.split:
-            others = training_queries(collection, options.selection, self._query_tokens)
-            if others:
-                return queries, others
-        return split_queries(queries, options.held_out, self.seed)
-
-    def _examples(self, collection: Collection, learned: list[Example], parts: list[Example]) -> Examples:
-        if "spans" not in self.reading.parts:
-            return Examples.of(learned, parts)
-        documents = [Example(tokens, row) for row, tokens in enumerate(self.encoder.beginnings(collection))]
-        return Examples.of(learned, parts, documents, Spans(self.reading.spans, self.reading.chunk_tokens))
 
     def _learn_projection(self, vectors: np.ndarray, learned: list[Example], kept: list[Example]) -> "Projection":
         from retrievers.generative.model import is_tuned

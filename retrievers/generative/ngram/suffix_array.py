@@ -15,6 +15,9 @@ LONGEST = 16
 """Suffixes are sorted by so many tokens, which bounds an n-gram."""
 
 
+Ranges = Sequence[int] | np.ndarray
+
+
 class Continuations(NamedTuple):
     """What may follow some n-grams; all of shape [continuations], those of one n-gram together, by token.
 
@@ -55,7 +58,7 @@ class SuffixArray:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def follow(self, starts: Sequence[int], stops: Sequence[int], length: int) -> Continuations:
+    def follow(self, starts: Ranges, stops: Ranges, length: int) -> Continuations:
         """What may follow n-grams of `length` tokens, given by their ranges; nothing follows an empty range."""
         firsts = [
             start + np.append(0, 1 + np.flatnonzero(self._shared[start + 1 : stop] <= length))
