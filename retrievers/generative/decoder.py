@@ -29,6 +29,10 @@ class Encoded(NamedTuple):
         weights = self.mask[..., None].to(self.states.dtype)
         return (self.states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
+    def repeated(self, times: int) -> "Encoded":
+        """Each query so many times, one after the other."""
+        return Encoded(self.states.repeat_interleave(times, dim=0), self.mask.repeat_interleave(times, dim=0))
+
 
 class KeysValues(NamedTuple):
     """What attention looks at; both of shape [rows, heads, length, dimension]."""

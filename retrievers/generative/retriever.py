@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.hits import Evidence
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -250,6 +251,20 @@ class GenerativeRetriever(ModelOptions, Retriever):
             hits.append((rows[:k], log_probs[:k]))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The steps of each document's identifier, each with its log-probability given the steps before."""
+        import torch
+
+        encoded = self.encoder([self._prompts[0] + text for text in self._query_tokens([query.text])])
+        targets = torch.from_numpy(self._named.identifiers.tokens[rows].astype(np.int64)).to(self.encoder.device)
+        with torch.no_grad():
+            losses = self._model.decoder(encoded.repeated(len(rows)), targets).tolist()
+        named = [self._named.steps(row, self.encoder.tokenizer.convert_ids_to_tokens) for row in rows.tolist()]
+        return [
+            [Evidence(step, -loss) for step, loss in zip(steps, line[: len(steps)], strict=True)]
+            for steps, line in zip(named, losses, strict=True)
+        ]
 
     def answer_facts(self) -> dict[str, Any]:
         return {f"{name} answers": rate for name, rate in self._validity.rates().items()}

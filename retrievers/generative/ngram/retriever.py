@@ -11,9 +11,11 @@ from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.hits import Evidence
 from bench.models import MINILM, ModelOptions
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from bench.visible import plural
 from retrievers.encoding import refuse_textless
 from retrievers.generative.examples import Example, Examples, Tokens, document_parts, gathered, learned_and_kept
 from retrievers.generative.ngram.index import ViewIndex, Words, passages
@@ -41,7 +43,7 @@ class Ngram(ModelOptions, Retriever):
 
     Every n-gram of a document is its identifier, so that none is given to it and nothing of it has to be learned by
     heart. The decoder is trained here, over the states of an encoder that stays as it is; SEAL tunes BART. With
-    several views (Li et al. 2023) n-grams are written of titles and of pseudo-queries too, and a document has the sum.
+    several views (Li et al. 2023) n-grams of titles and pseudo-queries are written too, and a document has the sum.
     """
 
     family = "generative"
@@ -232,6 +234,29 @@ class Ngram(ModelOptions, Retriever):
         ]
         for views in zip(*found, strict=True):
             yield dict(zip(self.views, views, strict=True))
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The n-grams that each document's best units were given weight for, the heaviest first."""
+        (weighed,) = self._weighed(self._query_tokens([query.text]))
+        order = np.argsort(rows)
+        found: list[list[Evidence]] = [[] for _ in rows]
+        for view, one in weighed.items():
+            named = self._named(view, one)
+            for place, given in zip(order.tolist(), self._scorers[view].best_units(one, rows[order]), strict=True):
+                found[place] += [
+                    Evidence(named[number][0], value, named[number][1])
+                    for number, value in zip(given.ngrams.tolist(), given.values.tolist(), strict=True)
+                ]
+        return [sorted(one, key=lambda part: -part.weight) for one in found]
+
+    def _named(self, view: View, weighed: "Weighed") -> list[tuple[str, str]]:
+        """Each n-gram and unigram in words, and how often it occurs."""
+        spelled = []
+        for ngrams in (weighed.ngrams, weighed.unigrams):
+            for tokens, length, count in zip(ngrams.tokens, ngrams.lengths, ngrams.counts.tolist(), strict=True):
+                text = self.encoder.tokenizer.decode(self._words.tokens[tokens[:length]].tolist())
+                spelled.append((text, f"{view}, {plural(count, 'occurrence')}"))
+        return spelled
 
     def add(self, documents: Collection) -> None:
         """Index the documents' n-grams; nothing is trained."""

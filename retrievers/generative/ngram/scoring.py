@@ -1,5 +1,6 @@
 """What n-grams weigh, and the scores of documents that hold them (Bevilacqua et al. 2022, sections 3.2 and 3.3)."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -94,6 +95,17 @@ class Scorer:
         sums = np.bincount(given.units, given.values, minlength=len(index.owners))
         units = index.units(rows)
         return _best_unit(sums[units], np.searchsorted(rows, index.owners[units]), len(rows))
+
+    def best_units(self, weighed: Weighed, rows: np.ndarray) -> Iterator[Contributions]:
+        """What n-grams gave to the best unit of each of some documents, given by their rows in ascending order."""
+        index, given = self._index, self.in_full(weighed, rows)
+        sums = np.bincount(given.units, given.values, minlength=len(index.owners))
+        for row in rows:
+            units = index.units(np.array([row]))
+            here = (
+                given.units == units[np.argmax(sums[units])] if len(units) else np.zeros(len(given.units), dtype=bool)
+            )
+            yield Contributions(*(one[here] for one in given))
 
     def in_full(self, weighed: Weighed, documents: np.ndarray) -> Contributions:
         """What each n-gram gives to each unit of some documents, given by their rows in ascending order."""
