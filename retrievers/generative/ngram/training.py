@@ -134,7 +134,7 @@ def learn(
         tokens = [examples.tokens[text][start:stop] for text, start, stop in spans]
         question = asked(states_of(spans), tokens, lesson.words, device, options.token_dropout)
         targets = torch.from_numpy(ngrams).to(device)
-        losses = writer(question, torch.from_numpy(views).to(device), targets)
+        losses = writer(question, torch.from_numpy(views).to(device), targets, options.label_smoothing)
         return losses.sum() / (targets >= 0).sum()
 
     def batches(generator: np.random.Generator) -> list[Batch]:

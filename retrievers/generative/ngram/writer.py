@@ -95,10 +95,11 @@ class NgramWriter(Learner):
             self.gate = nn.Linear(dimension, 1)
         nn.init.zeros_(self.output.weight)
 
-    def forward(self, question: Question, views: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, question: Question, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Minus the log-probability of each token of n-grams, shape [texts, tokens]; 0 after the end.
 
         views: shape [texts]; targets: int64, shape [texts, tokens], -1 after the end
+        label_smoothing: part of each target that is spread over all words, where they are not pointed at
         """
         read = self.look_at(question)
         inputs = [self.first_input(read, views)[:, None], self.next_input(targets[:, :-1].clamp(min=0), 1)]
@@ -107,14 +108,15 @@ class NgramWriter(Learner):
         there = targets >= 0
         wanted = targets.clamp(min=0)
         losses = torch.zeros(targets.shape, device=hidden.device)
-        found = self._generated(hidden[there]).gather(-1, wanted[there][:, None])[:, 0]
+        generated = self._generated(hidden[there])
+        found = generated.gather(-1, wanted[there][:, None])[:, 0]
         if self.copies:
             gate, attention = self._copied(hidden, read)
             copied = (attention * (read.words[:, None] == wanted[..., None])).sum(dim=-1).clamp(min=_LEAST)
             found = torch.logaddexp(
                 functional.logsigmoid(-gate[there]) + found, functional.logsigmoid(gate[there]) + copied[there].log()
             )
-        losses[there] = -found
+        losses[there] = -(1 - label_smoothing) * found - label_smoothing * generated.mean(dim=-1)
         return losses
 
     def look_at(self, question: Question) -> _Read:
