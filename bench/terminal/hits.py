@@ -14,7 +14,7 @@ from bench.visible import visible
 
 if TYPE_CHECKING:
     from bench.collections.collection import Collection
-    from bench.hits import Hits
+    from bench.hits import Evidence, Hits
     from bench.leaderboard.imported import ImportedRow
     from bench.leaderboard.reported import ReportedFigures
     from bench.runner.asking import Named
@@ -24,6 +24,9 @@ _LONGEST = 300
 
 _FIRST = ("nDCG@10", "MRR@10", "Hits@1", "Hits@10", "Recall@100")
 """Of all figures that others compute, those that tables of the task search show."""
+
+_MOST_EVIDENCE = 12
+"""Lines of what a hit was found by."""
 
 
 def paragraph(words: str) -> Text:
@@ -40,7 +43,19 @@ def hits_table(hits: "Hits", collection: "Collection") -> RenderableType:
     for hit in hits:
         parts.append(text(f"{hit.rank:>3}  {hit.score:.4f}  {hit.document}", style="bold", keep=""))
         parts.append(Padding(paragraph(hit.text), (0, 0, 0, 5)))
+        parts += [Padding(line, (0, 0, 0, 5)) for line in _evidence(hit.evidence)]
     return Group(*parts)
+
+
+def _evidence(evidence: Sequence["Evidence"]) -> list[Text]:
+    """A line for each of the first pieces, and one for the rest."""
+    shown = [
+        f"{one.weight:>9.3f}  {one.what}{f'  ({one.note})' if one.note else ''}" for one in evidence[:_MOST_EVIDENCE]
+    ]
+    rest = evidence[_MOST_EVIDENCE:]
+    if rest:
+        shown.append(f"{sum(one.weight for one in rest):>9.3f}  of {len(rest)} more")
+    return [text(line, style="dim") for line in shown]
 
 
 def docids_table(found: "Sequence[Named]") -> RenderableType:
