@@ -250,7 +250,9 @@ _GUARDS = {
     "add": _grows,
     "fit": _fits,
     "load": _loads,
-    **dict.fromkeys(("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers),
+    **dict.fromkeys(
+        ("retrieve", "retrieve_among", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers
+    ),
 }
 
 
