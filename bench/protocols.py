@@ -164,6 +164,15 @@ def computes_elsewhere(retriever: object) -> bool:
     return bool(getattr(retriever, "remote", False)) or any(map(computes_elsewhere, parts))
 
 
+def traces(
+    retriever: object, queries: Sequence[Query], rows: "Sequence[np.ndarray]", k: int
+) -> list[Sequence[Trace]] | None:
+    """How a search for k answers went past documents of each query; None where none are sought, or nothing tells."""
+    if not len(rows) or not isinstance(retriever, TracesIdentifiers):
+        return None
+    return list(retriever.traces(queries, rows, k))
+
+
 def identifier_groups(retriever: object) -> "np.ndarray | None":
     """The groups of documents that share an identifier; None for a system that has no identifiers to share."""
     return retriever.identifier_groups() if isinstance(retriever, SharesIdentifiers) else None

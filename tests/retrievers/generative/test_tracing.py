@@ -1,17 +1,23 @@
 """Where a search left a document, against a search by hand that keeps all it saw."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ahead import tokens_of
-from test_beam import QUERIES, Catalogue, Prefix, RandomModel, best, catalogues, normalised
+from test_beam import QUERIES, VOCABULARY, Catalogue, Prefix, RandomModel, best, catalogues, normalised
 
+from bench.collections.collection import Collection, Query
+from bench.protocols import traces as traces_of
+from bench.tasks.failures import Failures
 from retrievers.generative.beam import search
+from retrievers.generative.dsi import DSI
 from retrievers.generative.options import BeamOptions, Normalise
 from retrievers.generative.tracing import traces
+from retrievers.recommenders.sid import SID
 
 
 def log_prob(catalogue: Catalogue, model: RandomModel, query: int, prefix: Prefix, normalise: Normalise) -> float:
@@ -36,8 +42,11 @@ def left_by_hand(
     return left
 
 
-@settings(deadline=None, max_examples=60)
-@given(catalogues, st.integers(1, 5), normalised, st.integers(0, 99))
+equally_long = st.lists(st.tuples(*[st.integers(0, VOCABULARY - 1)] * 3), min_size=1, max_size=40).map(Catalogue)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.one_of(catalogues, equally_long), st.integers(1, 5), normalised, st.integers(0, 99))
 def test_says_when_each_document_was_left_and_by_how_much(
     catalogue: Catalogue, beams: int, normalise: Normalise, seed: int
 ) -> None:
@@ -51,10 +60,13 @@ def test_says_when_each_document_was_left_and_by_how_much(
         assert [trace.row for trace in of_query] == rows[query].tolist()
         for trace in of_query:
             identifier = catalogue.sequences[trace.row]
-            assert trace.log_prob == pytest.approx(log_prob(catalogue, model, query, identifier, normalise), abs=1e-4)
+            expected = log_prob(catalogue, model, query, identifier, normalise)
+            assert trace.log_prob == pytest.approx(expected, abs=1e-4)
             assert (trace.step == 0) == (identifier in answers)
-            if trace.step and trace.step <= left[identifier][0]:  # else the search ended before it went so far
-                assert (trace.step, trace.gap) == (left[identifier][0], pytest.approx(left[identifier][1], abs=1e-4))
+            step, gap = left.get(identifier, (0, 0.0))
+            assert trace.step <= step  # a search that ends early looks at no more tokens
+            if len(set(map(len, catalogue.identifiers))) == 1:
+                assert (trace.step, trace.gap) == (step, pytest.approx(gap, abs=1e-4))
 
 
 def late() -> tuple[RandomModel, Catalogue]:
@@ -89,3 +101,37 @@ def test_exact_scoring_prunes_nothing_on_the_way() -> None:
     (of_query,) = traces(partial(search, model, tables), options, tables, tokens_of(catalogue), [np.arange(4)])
     assert [trace.step for trace in of_query] == [2, 2, 2, 0]
     assert of_query[0].gap == pytest.approx(np.log(0.36 / 0.33), abs=1e-5)
+
+
+def test_what_dsi_did_not_find_was_left_somewhere(learnable: Collection) -> None:
+    options: dict[str, Any] = {"decoder": {"dimension": 32, "feed_forward": 64}, "training": {"epochs": 0}}
+    writer = DSI(**options, branch=3, leaf_size=5, beams={"width": 2}, device="cpu").fit(learnable)
+    exam = Failures(depth=1).on(learnable)
+    followed = traces_of(writer, exam.queries, exam.sought, 1)
+    answers = writer.retrieve(exam.queries, 2).canonical(exam.queries, learnable.documents, 2)
+    assert followed is not None
+    everything = writer.model_copy(update={"beams": writer.beams.model_copy(update={"decoding": "exact"})})
+    for name in ("_model", "_named"):
+        setattr(everything, name, getattr(writer, name))
+    exact = everything.retrieve(exam.queries, len(learnable))
+    for place, (trace,) in enumerate(followed):
+        log_probs = dict(zip(*exact.of(place), strict=True))
+        assert trace.log_prob == pytest.approx(log_probs[trace.row], abs=1e-4)
+        assert (trace.step == 0) == (trace.row in answers.of(place)[0])
+    found = exam.evaluate(writer.retrieve(exam.queries, 1), writer.identifier_groups(), followed)
+    failed = found.values["Hits@1"] == 0
+    shares = sum(found.values[name] for name in ("ambiguous", "pruned", "unlikely"))
+    assert np.array_equal(np.isfinite(shares), failed)
+    assert (shares[failed] == 1).all()
+
+
+def test_sid_tells_of_items_and_nothing_of_unknown_histories(months: Collection) -> None:
+    writer = SID(tokenizer={"kind": "random"}, training={"epochs": 1}, beams={"width": 3}, device="cpu").fit(months)
+    queries = [*months.queries("test")[:3], Query("new", "", history=("nothing",))]
+    rows = [np.array([0, 5])] * 4
+    *known, unknown = writer.traces(queries, rows, 3)
+    assert [[trace.row for trace in of_query] for of_query in known] == [[0, 5]] * 3
+    assert unknown == []
+    for place, of_query in enumerate(known):
+        answered = set(writer.retrieve([queries[place]], 3).rows.tolist())
+        assert {trace.row for trace in of_query if trace.step == 0} == answered & {0, 5}
