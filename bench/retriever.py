@@ -251,7 +251,8 @@ _GUARDS = {
     "fit": _fits,
     "load": _loads,
     **dict.fromkeys(
-        ("retrieve", "retrieve_among", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers
+        ("retrieve", "retrieve_among", "traces", "save", "docids", "vocabularies", "identifier_groups", "score"),
+        _answers,
     ),
 }
 

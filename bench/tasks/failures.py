@@ -9,12 +9,12 @@ from pydantic import Field
 
 from bench.collections.collection import Collection
 from bench.measures.judged import Judgements
-from bench.measures.measure import Measure
+from bench.measures.measure import Count, Measure
 from bench.measures.names import Effectiveness
 from bench.protocols import Trace
 from bench.rankings import Rankings
 from bench.tasks import Task
-from bench.tasks.measured import MeasuredExam, answerable_qrels, judged_positions
+from bench.tasks.measured import MeasuredExam, answerable_qrels, judged_positions, unanswered
 
 Kind = Literal["ambiguous", "pruned", "unlikely"]
 
@@ -80,6 +80,9 @@ def _measures() -> list[Measure]:
 @dataclass(frozen=True, kw_only=True)
 class FailuresExam(MeasuredExam):
     """Judged queries, and what a search tells of the documents that it should have found."""
+
+    def _counts(self, rankings: Rankings) -> list[Count]:
+        return [unanswered(rankings)]
 
     def traced(
         self, rankings: Rankings, groups: np.ndarray | None, traces: Sequence[Sequence[Trace]]

@@ -213,7 +213,12 @@ def _log_probs(logits: Tensor | Projection, children: Children, normalise: Norma
 
 
 def _totals(logits: Tensor) -> Tensor:
-    """Shape [..., 1], float32: log-sum-exp over the last dimension, a part of the rows at a time to spare memory."""
+    """Shape [..., 1], float32: log-sum-exp over the last dimension, a part of the rows at a time to spare memory.
+
+    The logits of a single query are so few that the calls cost more than the work.
+    """
+    if logits.numel() <= _AT_ONCE // 8:
+        return logits.float().logsumexp(dim=-1, keepdim=True)
     rows = max(1, _AT_ONCE // logits[0].numel())
     parts = logits.split(rows)
     sums = torch.cat([part.float().exp().sum(dim=-1, keepdim=True) for part in parts])

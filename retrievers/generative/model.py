@@ -57,7 +57,7 @@ class IdentifierModel(Learner):
         """The mean over all tokens of the targets, of shape [texts, levels]."""
         return self.decoder(encoded, targets, label_smoothing, soft).sum() / (targets >= 0).sum()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def answer(
         self, encoded: Encoded, options: BeamOptions, *, guide: Guide | None = None, kept: list[Kept] | None = None
     ) -> Beams:

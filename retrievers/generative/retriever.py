@@ -263,8 +263,9 @@ class GenerativeRetriever(ModelOptions, Retriever):
         tokens = [self._prompts[0] + text for text in tokens]
         for start in range(0, len(tokens), self.encoding_batch):
             batch = slice(start, start + self.encoding_batch)
-            with torch.no_grad():
-                yield batch, self.encoder(tokens[batch])
+            with torch.inference_mode():
+                encoded = self.encoder(tokens[batch])
+            yield batch, encoded
 
     def _wide_enough(self, k: int) -> BeamOptions:
         return self.beams.model_copy(update={"width": max(self.beams.width, k)})

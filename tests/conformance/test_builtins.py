@@ -13,6 +13,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "sasrec": {"training.epochs": 1},
     "sid": {"training.epochs": 1},
     "gqr": {"alpha": [0.5], "steps": [5]},
+    "pag": {"writer.training.epochs": 1, "weight": [5]},
 }
 """Options under which a system learns in seconds."""
 
