@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -269,6 +270,13 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
     def _wide_enough(self, k: int) -> BeamOptions:
         return self.beams.model_copy(update={"width": max(self.beams.width, k)})
+
+    def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        if self._model.tuned:
+            return nullcontext()
+        tokens = self._query_tokens([query.text for query in queries])
+        asked = [self._prompts[0] + text for text in tokens]
+        return self.encoder.reading_once(asked, self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         return self._ranked(queries, k, self._answers(self._query_tokens([query.text for query in queries]), k))
