@@ -1,8 +1,8 @@
 """What some systems can do beyond `fit` and `retrieve`: a class simply has the methods, and `isinstance` tells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -50,6 +50,44 @@ class GeneratesIdentifiers(Protocol):
 
     def docids(self) -> Sequence[tuple[str, ...]]:
         """After `fit`: the path of identifier tokens of each document, in the collection's order."""
+
+
+Scored = tuple["np.ndarray", "np.ndarray"]
+"""Collection rows of documents, and their scores."""
+
+
+@runtime_checkable
+class GeneratesAmong(Protocol):
+    """It generates identifiers of those documents that another system scored."""
+
+    def retrieve_among(self, queries: Sequence[Query], candidates: Sequence[Scored], k: int) -> "Rankings":
+        """The k candidates of each query with the highest sum of log-probability and given score, with these sums.
+
+        The given scores steer the generation: the best one below a prefix counts as much as its log-probability.
+        """
+
+
+class Trace(NamedTuple):
+    """How a search for identifiers went past a document.
+
+    row: of the document in the collection
+    log_prob: of its identifier
+    step: how many tokens its identifier had when the search left it; 0 where it is among the answers
+    gap: by how much it was then less probable than the last one that was kept
+    """
+
+    row: int
+    log_prob: float
+    step: int
+    gap: float
+
+
+@runtime_checkable
+class TracesIdentifiers(Protocol):
+    """It searches for identifiers step by step, and scores what it finds by their log-probabilities."""
+
+    def traces(self, queries: Sequence[Query], rows: "Sequence[np.ndarray]", k: int) -> Iterable[Sequence[Trace]]:
+        """For each query and each document in its array of rows, how the search for k answers went past it."""
 
 
 @runtime_checkable
@@ -160,6 +198,15 @@ def computes_elsewhere(retriever: object) -> bool:
     """Whether another machine computes its answers, or those of a part of it."""
     parts: Sequence[object] = getattr(retriever, "components", tuple)()
     return bool(getattr(retriever, "remote", False)) or any(map(computes_elsewhere, parts))
+
+
+def traces(
+    retriever: object, queries: Sequence[Query], rows: "Sequence[np.ndarray]", k: int
+) -> list[Sequence[Trace]] | None:
+    """How a search for k answers went past documents of each query; None where none are sought, or nothing tells."""
+    if not len(rows) or not isinstance(retriever, TracesIdentifiers):
+        return None
+    return list(retriever.traces(queries, rows, k))
 
 
 def identifier_groups(retriever: object) -> "np.ndarray | None":

@@ -257,7 +257,18 @@ _GUARDS = {
     "fit": _fits,
     "load": _loads,
     **dict.fromkeys(
-        ("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score", "explain"), _answers
+        (
+            "retrieve",
+            "retrieve_among",
+            "traces",
+            "save",
+            "docids",
+            "vocabularies",
+            "identifier_groups",
+            "score",
+            "explain",
+        ),
+        _answers,
     ),
 }
 

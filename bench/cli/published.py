@@ -51,9 +51,9 @@ def publish(
     write_leaderboard(chosen, selection, to)
     screen = console()
     for name in selection.collections:
-        found = selection.of(name)
-        failed = sum(cell.failure is not None for cell in found)
-        screen.print(f"{name}: cells {len(found)}" + (f", failed {failed}" if failed else ""), markup=False)
+        cells_of = selection.of(name)
+        failed = sum(cell.failure is not None for cell in cells_of)
+        screen.print(f"{name}: cells {len(cells_of)}" + (f", failed {failed}" if failed else ""), markup=False)
     for reason, count in selection.passed_over.items():
         if count:
             screen.print(f"passed over {plural(count, 'cell')} {reason}", style="dim")

@@ -16,7 +16,7 @@ from bench.face.systems import Entrant, entrants, fitted, opened
 from bench.face.table import Table
 from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.imported import other_queries
-from bench.protocols import ChoosesCandidates, identifier_groups
+from bench.protocols import ChoosesCandidates, identifier_groups, traces
 from bench.rankings import Rankings, as_rankings
 from bench.runner.fitting import ask, grow
 from bench.runner.plan import open_task
@@ -96,7 +96,8 @@ def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
         answers = grow(anew, exam, Workplace.temporary()).rankings
     else:
         answers = ask(entrant.system, exam.queries, exam.reach, exam.collection.documents)
-    found = exam.evaluate(answers, identifier_groups(entrant.system))
+    followed = traces(entrant.system, exam.queries, exam.sought, exam.reach)
+    found = exam.evaluate(answers, identifier_groups(entrant.system), followed)
     if isinstance(entrant.system, ChoosesCandidates):
         found = replace(found, counts=[*found.counts, *exam.ceiling(entrant.system.candidates())])
     return found.without(exam.barred(entrant.system.family, weights_of(entrant.system).values()))

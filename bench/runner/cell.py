@@ -26,9 +26,11 @@ from bench.protocols import (
     ChoosesCandidates,
     SharesReading,
     TimesParts,
+    Trace,
     can_be_saved,
     computes_elsewhere,
     identifier_groups,
+    traces,
 )
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -65,6 +67,7 @@ class _Answered:
     cost: TaskCost
     facts: dict[str, Any] = field(default_factory=dict)
     counts: Sequence[Count] = ()
+    traces: Sequence[Sequence[Trace]] | None = None
 
 
 def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]:
@@ -234,7 +237,8 @@ def _answer(
         of_one = {"p50_ms": latency.p50, "p95_ms": latency.p95, "p99_ms": latency.p99, "latency_queries": latency.n}
         cost = cost.model_copy(update=of_one | {"parts_p50_ms": parts.p50_ms(latency.n)})
     cost = cost.model_copy(update={"others_share": processor.others_share})
-    return _Answered(planned, exam, rankings, cost, facts, ceiling)
+    followed = traces(retriever, exam.queries, exam.sought, exam.reach)
+    return _Answered(planned, exam, rankings, cost, facts, ceiling, followed)
 
 
 def _ask_all(retriever: Retriever, exam: Exam) -> tuple[Rankings, float]:
@@ -270,7 +274,7 @@ def _evaluate(
     """Have the answers evaluated and write the task's folder."""
     planned, exam, identity = answered.planned, answered.exam, cell.identity
     retriever.progress(f"{planned.name}: scoring", 0, 1)
-    evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever)).without(
+    evaluation = exam.evaluate(answered.rankings, identifier_groups(retriever), answered.traces).without(
         exam.barred(identity.family, identity.weights.values())
     )
     result = TaskResult.of(

@@ -9,6 +9,7 @@ import numpy as np
 from bench.collections.collection import Collection, Documents, Query
 from bench.measures.interval import figure_of
 from bench.measures.measure import Count, Figure, Instrument, Measure
+from bench.protocols import Trace
 from bench.rankings import Rankings
 
 
@@ -76,6 +77,7 @@ class Exam(ABC):
     second_instrument: another that is measured with beside it
     units: what questions have in common, as in `Evaluation`
     stages: parts of the collection that a system is given one after the other; empty for the whole at once
+    sought: for each question the rows of documents whose way through a search for identifiers is wanted, if any
     """
 
     collection: Collection
@@ -90,6 +92,7 @@ class Exam(ABC):
     second_instrument: Instrument | None = None
     units: Sequence[str] | None = field(default=None, repr=False)
     stages: Sequence[Stage] = field(default=(), repr=False)
+    sought: Sequence[np.ndarray] = field(default=(), repr=False)
 
     @property
     def primary(self) -> Measure:
@@ -118,20 +121,37 @@ class Exam(ABC):
             answers = answers.without_histories(self.queries, documents)
         return answers.canonical(self.queries, documents, self.depth, self.collection.rules.exclude_self)
 
-    def evaluate(self, answers: Rankings, groups: np.ndarray | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        answers: Rankings,
+        groups: np.ndarray | None = None,
+        traces: Sequence[Sequence[Trace]] | None = None,
+    ) -> Evaluation:
         """Mask, order, audit and measure answers to `queries`, in whatever order each one lists its documents.
 
         `groups` has, for a system whose documents may share identifiers, equal numbers for documents that do; shape
-        [documents]. Raises BenchError for answers that hold a mistake and for figures that contradict each other.
+        [documents]. `traces` has, for a system that tells, how its search went past the documents that are sought.
+        Raises BenchError for answers that hold a mistake and for figures that contradict each other.
         """
         rankings = self.final(answers)
         values, counts = self.measured(rankings, groups)
+        if traces is not None:
+            values = {**values, **self.traced(rankings, groups, traces)}
         figures = [figure_of(name, found, self.units) for name, found in values.items()]
         return Evaluation(rankings, values, figures, counts, self.units)
 
     def ceiling(self, candidates: Rankings) -> list[Count]:  # noqa: ARG002
         """What candidates in no particular order leave to be found, where the questions have judgements."""
         return []
+
+    def traced(
+        self,
+        rankings: Rankings,  # noqa: ARG002
+        groups: np.ndarray | None,  # noqa: ARG002
+        traces: Sequence[Sequence[Trace]],  # noqa: ARG002
+    ) -> Mapping[str, np.ndarray]:
+        """Values of canonical rankings, as in `Evaluation`, by what a search for identifiers tells of itself."""
+        return {}
 
     @abstractmethod
     def measured(

@@ -15,6 +15,7 @@ from bench.parts import Part
 from bench.protocols import ComparesVectors, ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from retrievers.composed.choosing import judged_queries, reciprocal_rank
 from retrievers.composed.composed import Composed, best
 
 if TYPE_CHECKING:
@@ -102,23 +103,20 @@ class GQR(Composed):
         return self
 
     def _choose(self, collection: Collection) -> None:
-        split = next((split for split in _DEV_SPLITS if split in collection.splits), "")
-        if not split:
+        judged = judged_queries(collection, _DEV_SPLITS, self.dev_queries, self.seed)
+        if judged is None:
             raise BenchError(
                 f"{collection.name} has no split to choose gqr's {len(self.settings)} settings on (it has "
                 f"{', '.join(collection.splits) or 'none'} to fit on); give one alpha, temperature and steps"
             )
-        judged = [(query, rows) for query, rows in collection.relevant(split) if len(rows)]
-        picked = np.random.default_rng(self.seed).permutation(len(judged))[: self.dev_queries]
-        queries, relevant = [judged[i][0] for i in picked], [judged[i][1] for i in picked]
-        self._dev_split = split
+        self._dev_split = judged.split
         self.begin()
-        cases = self._cases(queries, self.depth)
+        cases = self._cases(judged.queries, self.depth)
         for number, setting in enumerate(self.settings, start=1):
             scored = (self._refined(case, setting) for case in cases)
             gained = [
-                _reciprocal_rank(case.rows, scores, wanted)
-                for case, scores, wanted in zip(cases, scored, relevant, strict=True)
+                reciprocal_rank(case.rows, scores, wanted)
+                for case, scores, wanted in zip(cases, scored, judged.relevant, strict=True)
             ]
             self._dev[f"{setting}"] = float(np.mean(gained))
             self.progress("choosing on the dev split", number, len(self.settings))
@@ -219,9 +217,3 @@ def _softmax(scores: np.ndarray, temperature: float) -> np.ndarray:
     shares = np.zeros(len(scores))
     shares[matched] = np.exp((scores[matched] - scores[matched].max()) / (spread * temperature))
     return (shares / shares.sum()).astype(np.float32)
-
-
-def _reciprocal_rank(rows: np.ndarray, scores: np.ndarray, relevant: np.ndarray) -> float:
-    ranked = rows[np.argsort(-scores, kind="stable")][:10]
-    places = np.flatnonzero(np.isin(ranked, relevant))
-    return 1 / (int(places[0]) + 1) if len(places) else 0.0

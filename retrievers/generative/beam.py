@@ -61,23 +61,58 @@ class Stepper(Protocol):
         """
 
 
+class Guide(Protocol):
+    """Knows what may lie behind a prefix, for each query of a batch."""
+
+    def best(self, states: Tensor) -> Tensor:
+        """Shape [queries, ...], that of the states: the most that lies below; -inf for what is barred."""
+
+    def gain(self, states: Tensor, nexts: Tensor) -> Tensor:
+        """Shape [queries, beams, width]: `best` of the next states less that of `states`, [queries, beams]."""
+
+
 class Beams(NamedTuple):
     """Identifiers found, best first.
 
     groups: shape [queries, beams], int64; -1 where the sequence is no identifier, which only free decoding gives
-    log_probs: shape [queries, beams], float32; -inf where a list has ended
+    log_probs: shape [queries, beams], float32; -inf where a list has ended. With a guide its gain is in them
     """
 
     groups: Tensor
     log_probs: Tensor
 
 
-def search(stepper: Stepper, tables: TrieTables, options: BeamOptions, *, end_token: int | None = None) -> Beams:
-    """The most probable identifiers as the options ask. `end_token` ends a sequence that is decoded freely."""
+class Kept(NamedTuple):
+    """The prefixes of one length that a search went on with, both of shape [queries, beams].
+
+    states: of the trie
+    scores: log-probabilities, with a guide's gain; -inf where there were fewer
+    """
+
+    states: Tensor
+    scores: Tensor
+
+
+def search(
+    stepper: Stepper,
+    tables: TrieTables,
+    options: BeamOptions,
+    *,
+    end_token: int | None = None,
+    guide: Guide | None = None,
+    kept: list[Kept] | None = None,
+) -> Beams:
+    """The most probable identifiers as the options ask. `end_token` ends a sequence that is decoded freely.
+
+    With a guide, those of the highest sum of log-probability and gain. `kept` is as in `beam_search`.
+    """
     if options.decoding == "exact":
-        log_probs = exact_scores(stepper, tables, normalise=options.normalise)
-        best, groups = log_probs.topk(min(options.width, log_probs.shape[1]), dim=1)
-        return Beams(groups, best)
+        scores = exact_scores(stepper, tables, normalise=options.normalise)
+        if guide:
+            finals = torch.from_numpy(tables.trie.final_states).to(tables.device)
+            scores = scores + guide.best(finals.expand(len(scores), -1))
+        best, groups = scores.topk(min(options.width, scores.shape[1]), dim=1)
+        return Beams(groups.masked_fill(best == -torch.inf, -1), best)
     return beam_search(
         stepper,
         tables,
@@ -85,6 +120,8 @@ def search(stepper: Stepper, tables: TrieTables, options: BeamOptions, *, end_to
         normalise=options.normalise,
         free=options.decoding == "free",
         end_token=end_token,
+        guide=guide,
+        kept=kept,
     )
 
 
@@ -97,6 +134,8 @@ def beam_search(
     normalise: Normalise = "vocabulary",
     free: bool = False,
     end_token: int | None = None,
+    guide: Guide | None = None,
+    kept: list[Kept] | None = None,
 ) -> Beams:
     """The best identifiers that a search with so many beams finds, at most as many.
 
@@ -111,20 +150,26 @@ def beam_search(
         does), or over the allowed tokens alone, so that an only child is certain; the rankings differ
     free: allow every token; a sequence that is no identifier ends with `end_token`, or when it is as long as the
         longest identifier, and has group -1
+    guide: what a prefix may gain below counts as much as its log-probability, and what it bars is not searched
+    kept: gets the prefixes of 1, 2, ... tokens that the search goes on with
 
     Raises BenchError if the model's outputs are not numbers.
     """
     if free and normalise == "children":
         raise BenchError("decoding=free has no allowed tokens to normalise over; take normalise=vocabulary")
+    if free and guide:
+        raise BenchError("decoding=free keeps to no candidates; take constrained or exact")
     beams = beams if free else min(beams, tables.trie.groups)
     children_of = tables.vocabulary if free else tables.children
     first = stepper.start()[:, None]
-    live = torch.zeros(len(first), 1, device=tables.device)
-    states = torch.zeros_like(live, dtype=torch.long)
+    states = torch.zeros(len(first), 1, device=tables.device, dtype=torch.long)
+    live = guide.best(states) if guide else torch.zeros(states.shape, device=tables.device)
     children = children_of(0, states)
     log_probs = _log_probs(first, children, normalise, free)
     found = Beams(states[:, :0], live[:, :0])
     for level in range(tables.levels):
+        if guide:
+            log_probs = log_probs + guide.gain(states, children.states)
         scores = (live[..., None] + log_probs).masked_fill(live[..., None] == -torch.inf, -torch.inf).flatten(1)
         nexts = children.states.flatten(1)
         if level + 1 == tables.levels:
@@ -143,7 +188,10 @@ def beam_search(
         live, picked = scores.topk(width, dim=1)
         parents = picked // children.states.shape[-1]
         tokens = children.tokens.expand_as(children.states).flatten(1).gather(1, picked)
-        children = children_of(level + 1, nexts.gather(1, picked))
+        states = nexts.gather(1, picked)
+        if kept is not None:
+            kept.append(Kept(states, live))
+        children = children_of(level + 1, states)
         log_probs = _log_probs(stepper.step(tokens, parents), children, normalise, free)
     if found.log_probs.isnan().any():
         raise BenchError("the model's outputs are not numbers; train it with a lower learning rate")
@@ -165,7 +213,12 @@ def _log_probs(logits: Tensor | Projection, children: Children, normalise: Norma
 
 
 def _totals(logits: Tensor) -> Tensor:
-    """Shape [..., 1], float32: log-sum-exp over the last dimension, a part of the rows at a time to spare memory."""
+    """Shape [..., 1], float32: log-sum-exp over the last dimension, a part of the rows at a time to spare memory.
+
+    The logits of a single query are so few that the calls cost more than the work.
+    """
+    if logits.numel() <= _AT_ONCE // 8:
+        return logits.float().logsumexp(dim=-1, keepdim=True)
     rows = max(1, _AT_ONCE // logits[0].numel())
     parts = logits.split(rows)
     sums = torch.cat([part.float().exp().sum(dim=-1, keepdim=True) for part in parts])

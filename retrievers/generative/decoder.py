@@ -95,11 +95,13 @@ class Memory(NamedTuple):
 
     layers: the keys and values of each layer's attention
     mask: shape [queries, 1, 1, length]
+    means: shape [queries, dimension], of the encoder's states
     asked: what the head takes from the query itself, the mean state of length 1
     """
 
     layers: list[KeysValues]
     mask: Tensor
+    means: Tensor
     asked: Asked | None
 
 
@@ -166,11 +168,11 @@ class Decoder(nn.Module):
         """
         states = self.tables.paths(sequences)
         tokens = sequences.clamp(min=0).unbind(1)
+        memory = self.look_at(encoded)
         inputs = [
-            self.first_input(encoded),
+            self.first_input(memory),
             *(self.input_of(tokens[level], level, states[:, level + 1]) for level in range(len(tokens) - 1)),
         ]
-        memory = self.look_at(encoded)
         hidden, _ = self.run(torch.stack(inputs, dim=1)[:, None], memory)
         losses = torch.zeros(sequences.shape, device=hidden.device)
         for level, targets in enumerate(sequences.unbind(1)):
@@ -193,12 +195,13 @@ class Decoder(nn.Module):
         """What is computed from the encoder's states alone."""
         nothing = encoded.mask.any(dim=1, keepdim=True).logical_not()
         mask = (encoded.mask | nothing)[:, None, None]  # softmax over no state would be NaN
-        asked = self.head.ask(functional.normalize(encoded.means(), dim=-1))
-        return Memory([layer.to_encoder.look_at(encoded.states) for layer in self.layers], mask, asked)
+        means = encoded.means()
+        asked = self.head.ask(functional.normalize(means, dim=-1))
+        return Memory([layer.to_encoder.look_at(encoded.states) for layer in self.layers], mask, means, asked)
 
-    def first_input(self, encoded: Encoded) -> Tensor:
+    def first_input(self, memory: Memory) -> Tensor:
         """Shape [queries, dimension]: from which the first token is predicted."""
-        return self.start + self.project_mean(encoded.means())
+        return self.start + self.project_mean(memory.means)
 
     def input_of(self, tokens: Tensor, level: int, states: Tensor) -> Tensor:
         """Shape [..., dimension]: from which the next token is predicted; `tokens`, of `level`, led to `states`."""
@@ -230,7 +233,7 @@ class DecoderStepper:
         self._memory = self._decoder.look_at(self._encoded)
         self._level = 0
         self._seen: list[KeysValues] | None = None
-        inputs = self._decoder.first_input(self._encoded)[:, None]
+        inputs = self._decoder.first_input(self._memory)[:, None]
         self._states = torch.zeros(inputs.shape[:2], dtype=torch.long, device=inputs.device)
         return self._logits(inputs)[:, 0]
 

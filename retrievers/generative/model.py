@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from retrievers.generative.beam import Beams, search
+from retrievers.generative.beam import Beams, Guide, Kept, search
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.encoders import TextEncoder
 from retrievers.generative.heads import Start
@@ -57,10 +57,13 @@ class IdentifierModel(Learner):
         """The mean over all tokens of the targets, of shape [texts, levels]."""
         return self.decoder(encoded, targets, label_smoothing, soft).sum() / (targets >= 0).sum()
 
-    @torch.no_grad()
-    def answer(self, encoded: Encoded, options: BeamOptions) -> Beams:
-        """The most probable identifiers. Call `eval()` first."""
-        return search(self.decoder.stepper(encoded), self.tables, options, end_token=self._end)
+    @torch.inference_mode()
+    def answer(
+        self, encoded: Encoded, options: BeamOptions, *, guide: Guide | None = None, kept: list[Kept] | None = None
+    ) -> Beams:
+        """The most probable identifiers, as `search` finds them. Call `eval()` first."""
+        stepper = self.decoder.stepper(encoded)
+        return search(stepper, self.tables, options, end_token=self._end, guide=guide, kept=kept)
 
     def train(self, mode: bool = True) -> "IdentifierModel":
         """A frozen encoder stays as it is: without dropout."""

@@ -2,10 +2,10 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -16,6 +16,7 @@ from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.hits import Evidence
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
+from bench.protocols import Scored, Trace
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.encoding import refuse_textless
@@ -36,6 +37,7 @@ from retrievers.generative.teacher import Distribution, Lists, Teacher, TeacherO
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from retrievers.generative.decoder import Encoded
     from retrievers.generative.encoders import TextEncoder
     from retrievers.generative.projection import Projection
 
@@ -228,22 +230,30 @@ class GenerativeRetriever(ModelOptions, Retriever):
         )
         self._counts["training"] = course.as_data()
 
-    def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[Scored]:
         """Document rows and log-probabilities for each query, best first; at least k where there are as many."""
-        import torch
-
         from retrievers.generative.beam import Validity, items_of
 
         self._validity = Validity()
-        wide_enough = self.beams.model_copy(update={"width": max(self.beams.width, k)})
-        trie = self._model.tables.trie
-        tokens = [self._prompts[0] + text for text in tokens]
-        for start in range(0, len(tokens), self.encoding_batch):
-            with torch.no_grad():
-                encoded = self.encoder(tokens[start : start + self.encoding_batch])
-            beams = self._model.answer(encoded, wide_enough)
+        options, trie = self._wide_enough(k), self._model.tables.trie
+        for _, encoded in self._encoded(tokens):
+            beams = self._model.answer(encoded, options)
             self._validity += Validity.of(beams, trie, k)
             yield from items_of(beams, trie)
+
+    def _encoded(self, tokens: Sequence[Tokens]) -> "Iterator[tuple[slice, Encoded]]":
+        """The states of a batch of queries at a time, and which queries these are."""
+        import torch
+
+        tokens = [self._prompts[0] + text for text in tokens]
+        for start in range(0, len(tokens), self.encoding_batch):
+            batch = slice(start, start + self.encoding_batch)
+            with torch.inference_mode():
+                encoded = self.encoder(tokens[batch])
+            yield batch, encoded
+
+    def _wide_enough(self, k: int) -> BeamOptions:
+        return self.beams.model_copy(update={"width": max(self.beams.width, k)})
 
     def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
         if self._model.tuned:
@@ -253,10 +263,12 @@ class GenerativeRetriever(ModelOptions, Retriever):
         return self.encoder.reading_once(asked, self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        tokens = self._query_tokens([query.text for query in queries])
+        return self._ranked(queries, k, self._answers(self._query_tokens([query.text for query in queries]), k))
+
+    def _ranked(self, queries: Sequence[Query], k: int, answers: Iterable[Scored]) -> Rankings:
         hits = []
-        for rows, log_probs in self._answers(tokens, k):
-            hits.append((rows[:k], log_probs[:k]))
+        for rows, scores in answers:
+            hits.append((rows[:k], scores[:k]))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
 
@@ -274,8 +286,32 @@ class GenerativeRetriever(ModelOptions, Retriever):
             for steps, line in zip(named, losses, strict=True)
         ]
 
+    def retrieve_among(self, queries: Sequence[Query], candidates: Sequence[Scored], k: int) -> Rankings:
+        return self._ranked(queries, k, self._answers_among(queries, candidates, k))
+
+    def _answers_among(self, queries: Sequence[Query], candidates: Sequence[Scored], k: int) -> Iterator[Scored]:
+        """Candidates and their sums of log-probability and given score, best first."""
+        from retrievers.generative.ahead import Ahead
+
+        options, tables = self._wide_enough(k), self._model.tables
+        for batch, encoded in self._encoded(self._query_tokens([query.text for query in queries])):
+            guide = Ahead(tables, self._named.identifiers.tokens, candidates[batch])
+            yield from guide.items_of(self._model.answer(encoded, options, guide=guide))
+
+    def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:
+        from retrievers.generative.tracing import traces
+
+        options, tables = self._wide_enough(k), self._model.tables
+        for batch, encoded in self._encoded(self._query_tokens([query.text for query in queries])):
+            yield from traces(
+                partial(self._model.answer, encoded), options, tables, self._named.identifiers.tokens, rows[batch]
+            )
+
     def answer_facts(self) -> dict[str, Any]:
         return {f"{name} answers": rate for name, rate in self._validity.rates().items()}
+
+    def identifier_groups(self) -> np.ndarray:
+        return np.unique(self._named.identifiers.tokens, axis=0, return_inverse=True)[1].reshape(-1)
 
     def docids(self) -> Sequence[tuple[str, ...]]:
         return self._named.spelled(self.encoder.tokenizer.convert_ids_to_tokens)

@@ -52,8 +52,11 @@ class LIGER(SID):
         return DenseDecoderOnly(shape, vectors, seen, self.temperature, last_only=last_only, seed=self.seed)
 
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        import torch
+
         cold = np.setdiff1d(np.arange(len(self._vectors)), self._seen)
-        directions = cast("DenseDecoderOnly", self._model).directions(history).cpu().numpy()
+        with torch.no_grad():
+            directions = cast("DenseDecoderOnly", self._model).directions(history).cpu().numpy()
         for direction, (rows, _) in zip(directions, super()._found(history, ids, k), strict=True):
             candidates = np.union1d(rows[: self.generated], cold)
             scores = self._vectors[candidates] @ direction

@@ -6,6 +6,7 @@ Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRI
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from zlib import crc32
@@ -17,8 +18,10 @@ from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items, training_sequences
 from bench.mappings import mapping_files
 from bench.models import pick_device, pick_dtype
+from bench.protocols import Trace
 from bench.rankings import Rankings
 from retrievers.generative.docids import Identifiers
+from retrievers.generative.options import BeamOptions
 from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
 from retrievers.recommenders.semantic_ids.options import (
@@ -35,6 +38,7 @@ from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from retrievers.generative.beam import Beams
     from retrievers.learning.trainer import Batch
     from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
@@ -202,33 +206,56 @@ class SID(ItemReader):
 
     def _answers(self, queries: Sequence[Query], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows and scores for each query, best first; nothing for a history without a known item."""
-        import torch
-
         from retrievers.generative.beam import Validity
 
         self._validity = Validity()
-        bins = self._bins(queries)
-        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
-        for start in range(0, len(queries), self.encoding_batch):
-            span = range(start, min(start + self.encoding_batch, len(queries)))
-            known = [place for place in span if len(histories[place])]
+        for span, known, history in self._batches(queries):
             found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             if known:
-                with torch.no_grad():
-                    history = self._history([histories[place] for place in known], bins[known])
-                    ids = [queries[place].id for place in known]
-                    found = dict(zip(known, self._found(history, ids, k), strict=True))
+                ids = [queries[place].id for place in known]
+                found = dict(zip(known, self._found(history, ids, k), strict=True))
             for place in span:
                 yield found.get(place, (np.zeros(0, dtype=np.int64), np.zeros(0)))
 
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows and scores for each of some histories, of an item or more, best first."""
-        from retrievers.generative.beam import Validity, search
+        from retrievers.generative.beam import Validity
 
-        tables = self._model.tables
-        beams = search(self._model.stepper(history), tables, self.beams)
-        self._validity += Validity.of(beams, tables.trie, k)
-        return answers_of(beams, tables.trie, self.collisions, ids, self.seed)
+        trie = self._model.tables.trie
+        beams = self._search(history, self.beams)
+        self._validity += Validity.of(beams, trie, k)
+        return answers_of(beams, trie, self.collisions, ids, self.seed)
+
+    def _batches(self, queries: Sequence[Query]) -> "Iterator[tuple[range, list[int], History]]":
+        """Places of some queries at a time, of those with a known item, and what these have seen."""
+        bins = self._bins(queries)
+        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
+        for start in range(0, len(queries), self.encoding_batch):
+            span = range(start, min(start + self.encoding_batch, len(queries)))
+            known = [place for place in span if len(histories[place])]
+            yield span, known, self._history([histories[place] for place in known], bins[known])
+
+    def _search(self, history: "History", options: BeamOptions, **named: Any) -> "Beams":
+        import torch
+
+        from retrievers.generative.beam import search
+
+        with torch.no_grad():
+            return search(self._model.stepper(history), self._model.tables, options, **named)
+
+    def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:  # noqa: ARG002
+        """The beams are as many as ever; of a history without a known item there is nothing to tell."""
+        from retrievers.generative.tracing import traces
+
+        for span, known, history in self._batches(queries):
+            found: dict[int, list[Trace]] = {}
+            if known:
+                wanted = [rows[place] for place in known]
+                answer = partial(self._search, history)
+                tokens, tables = self._identifiers.tokens, self._model.tables
+                found = dict(zip(known, traces(answer, self.beams, tables, tokens, wanted), strict=True))
+            for place in span:
+                yield found.get(place, [])
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         hits = []

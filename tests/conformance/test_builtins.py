@@ -15,6 +15,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "liger": {"training.epochs": 1},
     "rpg": {"training.epochs": 1, "tokenizer.digits": 4, "tokenizer.components": 8},
     "gqr": {"alpha": [0.5], "steps": [5]},
+    "pag": {"writer.training.epochs": 1, "weight": [5]},
 }
 """Options under which a system learns in seconds."""
 
