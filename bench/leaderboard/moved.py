@@ -1,6 +1,6 @@
 """The queries on which a system and the best other one lie furthest apart, with what both answered."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.cells.folder import rankings_file
 from bench.cells.record import CellRecord, TaskRecord
-from bench.collections.collection import Collection
+from bench.collections.collection import Collection, Query
 from bench.leaderboard.answers import first_hits
 from bench.leaderboard.board import Block, Board, Row
 from bench.leaderboard.build import record_of
@@ -127,7 +127,9 @@ class _Texts:
 
     def __init__(self, collection: Collection | None) -> None:
         self._collection = collection
-        found = collection.relevant(collection.rules.split) if collection else ()
+        found: Iterable[tuple[Query, np.ndarray]] = ()
+        if collection is not None:
+            found = collection.relevant(collection.rules.split)
         self._asked = {query.id: (query, rows) for query, rows in found}
 
     def query(self, name: str) -> str:

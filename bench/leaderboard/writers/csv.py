@@ -42,9 +42,9 @@ def _collection_lines(collection: CollectionBoard) -> Iterator[Sequence[Any]]:
             head = (collection.name, collection.fingerprint, block.task, *_row_head(row))
             yield from ((*head, *line, row.problem) for line in _row_lines(block, row))
         for one in block.reported:
-            head = (collection.name, collection.fingerprint, block.task, one.system, *_REPORTED)
+            known = (collection.name, collection.fingerprint, block.task, one.system, *_REPORTED)
             unknown = (*_NO_FIGURE[1:], *_NO_RANKS)
-            yield from ((*head, name, value, *unknown, one.source) for name, value in one.figures.items())
+            yield from ((*known, name, value, *unknown, one.source) for name, value in one.figures.items())
 
 
 def _row_lines(block: Block, row: Row) -> Iterator[Sequence[Any]]:
