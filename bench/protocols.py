@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from bench.collections.collection import Collection, Query
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import numpy as np
     from typing_extensions import TypeIs
 
@@ -30,6 +32,14 @@ class Embeds(Protocol):
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """Vectors of shape [texts, dimension], without any prompt."""
+
+
+@runtime_checkable
+class SharesReading(Protocol):
+    """What its encoder makes of a question is kept, for itself and for other systems that have the same encoder."""
+
+    def reading_once(self, queries: Sequence[Query]) -> "AbstractContextManager[None]":
+        """After `fit`: while the block runs, `retrieve` reads no question of these that was read before."""
 
 
 @runtime_checkable

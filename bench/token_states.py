@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -147,8 +147,9 @@ def reading_once(
     prompt: str,
     workplace: Workplace,
     progress: Progress = no_progress,
+    task: Literal["document", "query"] = "document",
 ) -> Iterator[None]:
-    """While the block runs, the model reads none of these documents that it, or another like it, has read before.
+    """While the block runs, the model reads none of these texts that it, or another like it, has read before.
 
     Its transformer is given the kept states, and reads only what a batch has beside them; what comes after it
     (pooling, projection, masks) is computed as ever. Its weights have to be those called `name`, and cannot learn.
@@ -159,7 +160,7 @@ def reading_once(
     from bench.recalling import Recalling
 
     transformer: Any = model[0]
-    sequences = _documents(model, texts, prompt) if isinstance(transformer, Transformer) else None
+    sequences = _sequences(model, texts, prompt, task) if isinstance(transformer, Transformer) else None
     if sequences is None:
         yield
         return
@@ -180,7 +181,7 @@ def reading_once(
         model[0] = transformer
 
 
-def _documents(model: "BaseModel", texts: Texts, prompt: str) -> list[list[int]] | None:
+def _sequences(model: "BaseModel", texts: Texts, prompt: str, task: str) -> list[list[int]] | None:
     """The tokens of each text as the model reads it; None for too many, or a model that reads more than tokens."""
     from bench.recalling import sequences_of
 
@@ -188,7 +189,7 @@ def _documents(model: "BaseModel", texts: Texts, prompt: str) -> list[list[int]]
     tokens = 0
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = [texts[number] for number in range(start, min(start + _TEXTS_AT_ONCE, len(texts)))]
-        read = sequences_of(model.preprocess(some, prompt=prompt, task="document"))
+        read = sequences_of(model.preprocess(some, prompt=prompt, task=task))
         if read is None:
             return None
         found += read

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,15 @@ class SameForAllSeeds(Saved):
     @property
     def deterministic(self) -> bool:
         return True
+
+
+class ReadsSlowly(Saved):
+    """Took 100 seconds to read the questions that it is told of; the answers take none."""
+
+    @contextmanager
+    def reading_once(self, queries: Sequence[Query]) -> Iterator[None]:
+        self.workplace.reused_seconds += 100
+        yield
 
 
 class ExitsPolitely(_First):

@@ -17,6 +17,7 @@ from bench import token_states
 from bench.collections.collection import Collection, Query
 from bench.models import MINILM, ModelOptions, find_weights, open_model
 from bench.progress import no_progress
+from bench.protocols import SharesReading
 from bench.retriever import Retriever
 from bench.tasks.judges.maxsim import MaxSimJudge
 from bench.token_states import TOKENS_AT_ONCE, Compute, batches, keep_states, made_by, read_in_batches, reading_once
@@ -260,7 +261,8 @@ def test_a_fine_tuned_model_shares_nothing(
     monkeypatch.setattr(kind, "_finetune", finetune)
     plain, place = fitted(kind(), kitchen, workplace()), workplace()
     tuned = fitted(kind(finetuning={"method": "in-batch"}), kitchen, place)
-    assert place.reused_seconds == 0
+    with tuned.reading_once(QUERIES):
+        assert place.reused_seconds == 0
     assert np.abs(vectors(plain) - vectors(tuned)).max() > 1e-3
 
 
@@ -312,3 +314,28 @@ def test_only_a_text_that_was_not_announced_is_read(
         found = model.encode(asked)
         assert batches_read == [(2, max(map(len, sequences(asked[::2]))))]
     np.testing.assert_allclose(found, model.encode(asked), atol=1e-6)
+
+
+@pytest.mark.parametrize("second", SYSTEMS)
+@pytest.mark.parametrize("first", SYSTEMS)
+def test_questions_that_one_system_read_are_answered_by_the_next_without_reading(
+    first: str, second: str, kitchen: Collection, workplace: MakeWorkplace, batches_read: list[tuple[int, int]]
+) -> None:
+    asked = [Query("q", "How long does stock simmer?"), Query("r", "Which dressing has lovage? " * 20)]
+    for name in (first, second):
+        place = workplace()
+        retriever = SYSTEMS[name]()
+        retriever.work_in(place)
+        retriever.fit(kitchen)
+        alone = retriever.retrieve(asked, 3).canonical(asked, kitchen.documents, 3)
+        assert isinstance(retriever, SharesReading)
+        batches_read.clear()
+        charged = place.reused_seconds
+        with retriever.reading_once(asked):
+            read = len(batches_read)
+            together = retriever.retrieve(asked, 3).canonical(asked, kitchen.documents, 3)
+        assert len(batches_read) == read
+        assert np.array_equal(alone.rows, together.rows)
+        np.testing.assert_allclose(alone.scores, together.scores, atol=1e-5)
+    assert first == second or not read
+    assert first == second or place.reused_seconds > charged

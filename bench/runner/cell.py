@@ -8,7 +8,7 @@ A system that cannot be saved answers where it was fitted; what memory that took
 import shutil
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from bench.measures.measure import Count
 from bench.progress import Progress
 from bench.protocols import (
     ChoosesCandidates,
+    SharesReading,
     TimesParts,
     can_be_saved,
     computes_elsewhere,
@@ -113,6 +114,7 @@ def _constructed(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
 
 def _loaded(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
     retriever = _constructed(cell, setting, tell)
+    retriever.work_in(Workplace(checkpoints_folder(cell.folder), common_folder(setting.threads)))
     load(retriever, index_folder(cell.folder))
     return retriever
 
@@ -218,9 +220,8 @@ def _answer(
         first = ask(retriever, exam.queries[:_FEW], exam.reach, documents)
         if folder:
             check_first_answers(folder, planned.folder.name, first)
-        watch = Stopwatch()
-        rankings = ask(retriever, exam.queries, exam.reach, documents)
-        rate, facts = len(exam.queries) / watch.seconds, retriever.answer_facts()
+        rankings, seconds = _ask_all(retriever, exam)
+        rate, facts = len(exam.queries) / seconds, retriever.answer_facts()
         cost = TaskCost(
             queries_per_second=None if retriever.recorded else rate, memory_mb=memory.added if memory else None
         )
@@ -234,6 +235,22 @@ def _answer(
         cost = cost.model_copy(update=of_one | {"parts_p50_ms": parts.p50_ms(latency.n)})
     cost = cost.model_copy(update={"others_share": processor.others_share})
     return _Answered(planned, exam, rankings, cost, facts, ceiling)
+
+
+def _ask_all(retriever: Retriever, exam: Exam) -> tuple[Rankings, float]:
+    """The answers to all questions, and the seconds that they take.
+
+    Where single questions are not timed either, each is read once for all systems that have the same encoder, and
+    every system is charged the reading.
+    """
+    reading: AbstractContextManager[None] = nullcontext()
+    charged = retriever.workplace.reused_seconds
+    watch = Stopwatch()
+    if isinstance(retriever, SharesReading) and not exam.timed:
+        reading = retriever.reading_once(exam.queries)
+    with reading:
+        rankings = ask(retriever, exam.queries, exam.reach, exam.collection.documents)
+    return rankings, watch.seconds + retriever.workplace.reused_seconds - charged
 
 
 @contextmanager

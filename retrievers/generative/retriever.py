@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -259,6 +260,13 @@ class GenerativeRetriever(ModelOptions, Retriever):
             beams = self._model.answer(encoded, wide_enough)
             self._validity += Validity.of(beams, trie, k)
             yield from items_of(beams, trie)
+
+    def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        if self._model.tuned:
+            return nullcontext()
+        tokens = self._query_tokens([query.text for query in queries])
+        asked = [self._prompts[0] + text for text in tokens]
+        return self.encoder.reading_once(asked, self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         tokens = self._query_tokens([query.text for query in queries])

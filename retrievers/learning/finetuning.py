@@ -4,18 +4,18 @@ import copy
 import json
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from bench.collections.collection import Collection
+from bench.collections.collection import Collection, Query
 from bench.models import MINILM, pick_dtype
 from bench.retriever import Retriever
-from bench.token_states import reading_once
+from bench.token_states import Texts, reading_once
 from retrievers.encoding import DistinctTexts, Encode, FullWindows
 from retrievers.learning.examples import labelled_queries, make_examples, ranked_pool, split_wordings
 from retrievers.learning.options import FineTuningOptions
@@ -84,7 +84,10 @@ class FineTuned(WorkerOptions, Retriever):
         A process reads every text itself: states that are kept for other systems would have to be sent to it.
         """
         if self.workers == 1:
-            with self._reading_once(texts, self.encoder), full.counted(self.encoder, self._document_limit):
+            with (
+                self._reading_once(texts, self.encoder, self._document_prompt),
+                full.counted(self.encoder, self._document_limit),
+            ):
                 yield partial(map, self._encode_documents)
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -93,11 +96,17 @@ class FineTuned(WorkerOptions, Retriever):
             with at_work(opened, self.worker_devices) as encode:
                 yield partial(_counted, encode, full)
 
-    def _reading_once(self, texts: DistinctTexts, reader: "BaseModel") -> AbstractContextManager[None]:
-        """While it is open, the reader does not read documents that a system with the same weights has read."""
+    def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        texts = [query.text for query in queries]
+        return self._reading_once(texts, self.encoder, self._query_prompt, "query")
+
+    def _reading_once(
+        self, texts: Texts, reader: "BaseModel", prompt: str, task: Literal["document", "query"] = "document"
+    ) -> AbstractContextManager[None]:
+        """While it is open, the reader does not read texts that a system with the same weights has read."""
         if self.trained and self.finetuning.weights == "all":
             return nullcontext()
-        return reading_once(reader, self.model, texts, self._document_prompt, self.workplace, self.progress)
+        return reading_once(reader, self.model, texts, prompt, self.workplace, self.progress, task)
 
     def _finetune(self, collection: Collection, texts: DistinctTexts) -> None:
         """Give the encoder new weights, trained in float32, and note how it went."""
@@ -116,7 +125,7 @@ class FineTuned(WorkerOptions, Retriever):
         self._cut(student, options.max_tokens)
         method = self._method(student)
         evaluator = held_out_evaluator(method, held, pool, texts, prompts, options.training_batch)
-        with self._reading_once(texts, student):
+        with self._reading_once(texts, student, self._document_prompt):
             course = fine_tune(
                 student,
                 method,

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_TOGETHER = 32
+"""Positions that stand against the same drawn items."""
+
 LossKind = Literal["cross-entropy", "sampled-softmax", "bce"]
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,13 +31,19 @@ def cross_entropy(states: Tensor, targets: Tensor, items: Tensor) -> Tensor:
 
 
 def sampled_softmax(states: Tensor, targets: Tensor, items: Tensor, negatives: int) -> Tensor:
-    """Of the next item among itself and items drawn uniformly, once for all positions, without a correction.
+    """Of the next item among itself and items drawn uniformly, without a correction.
 
-    Klenitskiy and Vasilev (2023, "Turning dross into gold loss") draw for each position; one draw for all makes the
-    scores a single product of matrices. A position whose next item was drawn does not take it for another.
+    Klenitskiy and Vasilev (2023, "Turning dross into gold loss") draw for each position. A draw for a few positions
+    makes the scores products of matrices; one for a whole batch would leave most of the catalogue out of it, which
+    costs accuracy. A position whose next item was drawn does not take it for another.
     """
-    drawn = torch.randint(len(items), (negatives,), device=states.device)
-    others = (states @ items[drawn].T).masked_fill(drawn == targets[:, None], -torch.inf)
+    positions = len(targets)
+    groups = -(-positions // _TOGETHER)
+    drawn = torch.randint(len(items), (groups, negatives), device=states.device)
+    grouped = functional.pad(states, (0, 0, 0, groups * _TOGETHER - positions)).view(groups, _TOGETHER, -1)
+    others = (grouped @ items[drawn].transpose(1, 2)).flatten(0, 1)[:positions]
+    is_target = drawn.repeat_interleave(_TOGETHER, dim=0)[:positions] == targets[:, None]
+    others = others.masked_fill(is_target, -torch.inf)
     own = (states * items[targets]).sum(dim=1, keepdim=True)
     return (torch.cat([own, others], dim=1).logsumexp(dim=1) - own[:, 0]).mean()
 

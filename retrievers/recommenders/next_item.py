@@ -92,10 +92,11 @@ def next_item_plan(
     Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
     """
     size = options.training_batch
+    usual = float(np.mean([min(len(sequence) - 1, model.longest) for sequence in sequences]))
     return Plan(
         batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
         steps=-(-len(sequences) // size),
-        loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]]),
+        loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]], usual),
         optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, betas=_BETAS, fused=True),
         rate=steady,
         epochs=options.epochs,
@@ -108,13 +109,18 @@ def next_item_plan(
     )
 
 
-def _loss(model: NextItemModel, loss: NextItemLoss, sequences: Sequence[np.ndarray]) -> Tensor:
-    """Mean over every item that has one before it."""
+def _loss(model: NextItemModel, loss: NextItemLoss, sequences: Sequence[np.ndarray], usual: float) -> Tensor:
+    """Mean over every item that has one before it, of which `usual` are in a sequence on average.
+
+    A batch holds sequences of like length, so that its mean counts for as many items as it has: otherwise an item
+    would count less, the longer the history that it is in.
+    """
     windows = [sequence[-model.longest - 1 :] for sequence in sequences]
     targets = model.padded([window[1:] for window in windows])
     real = targets != model.none
     states = model(model.padded([window[:-1] for window in windows]))
-    return loss(states[real], targets[real])
+    share = real.sum() / (usual * len(sequences))
+    return loss(states[real], targets[real]) * share
 
 
 def _batches(sequences: Sequence[np.ndarray], size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:

@@ -18,6 +18,8 @@ from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
 
 _BATCH = 128
@@ -115,10 +117,19 @@ class SequentialRecommender(NextItemRecommender):
         "sampled-softmax", description="cross-entropy over all items or over some, or of the next and one other (bce)"
     )
     negatives: int = Field(256, ge=1, description="loss=sampled-softmax: items that the next one stands against")
+    item_dropout: float = Field(
+        0.0, ge=0, lt=1, description="while training: of the items' vectors that the state is compared with"
+    )
 
     def loss_of(self, model: "NextItemModel") -> "NextItemLoss":
         """As `NextItemRecommender.loss_of`."""
+        from torch.nn.functional import dropout
+
         from retrievers.recommenders.losses import loss_of
 
         loss = loss_of(self.loss, self.negatives)
-        return lambda states, targets: loss(states, targets, model.items.weight[:-1])
+
+        def against_items(states: "Tensor", targets: "Tensor") -> "Tensor":
+            return loss(states, targets, dropout(model.items.weight[:-1], self.item_dropout))
+
+        return against_items

@@ -47,6 +47,15 @@ def test_a_cell_answers_all_three_probes(beir_folder: Path, tmp_path: Path) -> N
     assert all(task.units is not None for task in record.tasks if task.result.task == "exclusivity")
 
 
+def test_questions_that_are_read_once_for_all_systems_are_charged_to_each(beir_folder: Path, tmp_path: Path) -> None:
+    cell = _cell(beir_folder, tmp_path, "reads-slowly", {"search": {}, "exclusivity": {"sample": 2}})
+    run_cells([cell], Notes())
+    results = {task.result.task: task.result for task in read(cell.folder).tasks}
+    seconds = {name: result.queries / (result.cost.queries_per_second or 0) for name, result in results.items()}
+    assert seconds["exclusivity"] > 100
+    assert seconds["search"] < 10  # where single questions are timed, each system reads for itself
+
+
 def test_another_judge_of_the_same_name_is_another_task(beir_folder: Path, tmp_path: Path) -> None:
     judge = tmp_path / "judge"
     judge.mkdir()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from retrievers.recommenders import losses
 from retrievers.recommenders.losses import binary_cross_entropy, cross_entropy, loss_of, sampled_softmax
 
 ITEMS, POSITIONS, DIMENSION = 7, 5, 4
@@ -30,17 +31,27 @@ def test_cross_entropy_is_over_all_items(given: tuple[torch.Tensor, ...]) -> Non
 
 
 def test_a_sampled_softmax_is_over_the_target_and_the_items_drawn_but_not_the_target_twice(
-    given: tuple[torch.Tensor, ...],
+    given: tuple[torch.Tensor, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(losses, "_TOGETHER", 2)
     states, targets, items = arrays(*given)
     torch.manual_seed(1)
-    drawn = torch.randint(ITEMS, (9,)).numpy()
+    drawn = torch.randint(ITEMS, (3, 9)).numpy()  # for two positions, two, and one
     expected = []
-    for state, target in zip(states, targets, strict=True):
-        others = [state @ items[item] for item in drawn if item != target]
+    for place, (state, target) in enumerate(zip(states, targets, strict=True)):
+        others = [state @ items[item] for item in drawn[place // 2] if item != target]
         expected.append(np.log(np.exp([state @ items[target], *others]).sum()) - state @ items[target])
     torch.manual_seed(1)
     assert float(sampled_softmax(*given, negatives=9)) == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+def test_a_sampled_softmax_of_a_batch_reaches_most_of_a_catalogue() -> None:
+    items = torch.zeros(10_000, DIMENSION, requires_grad=True)
+    states, targets = torch.ones(700, DIMENSION), torch.zeros(700, dtype=torch.int64)
+    sampled_softmax(states, targets, items, negatives=256).backward()
+    assert items.grad is not None
+    reached = int((items.grad.abs().sum(dim=1) > 0).sum())
+    assert reached > 4_000  # one draw for all positions reaches 256
 
 
 def test_bce_stands_the_target_against_one_other(given: tuple[torch.Tensor, ...]) -> None:

@@ -94,7 +94,26 @@ def test_the_loss_is_the_mean_over_every_item_with_one_before_it() -> None:
         for sequence in sequences
         for place, target in enumerate(sequence[1:])
     ]
-    torch.testing.assert_close(next_item._loss(model, losing(model), sequences), -torch.stack(one_by_one).mean())
+    loss = next_item._loss(model, losing(model), sequences, usual=2)
+    torch.testing.assert_close(loss, -torch.stack(one_by_one).mean())
+
+
+def test_an_item_counts_as_much_in_a_batch_of_long_sequences_as_in_one_of_short_ones() -> None:
+    model = network()
+    short, long = np.array([5, 6]), np.array([1, 2, 3, 4, 7, 8])
+    apart = [next_item._loss(model, losing(model), [one], usual=3) for one in (short, long)]
+    together = next_item._loss(model, losing(model), [short, long], usual=3)
+    torch.testing.assert_close(torch.stack(apart).mean(), together)
+
+
+def test_vectors_that_states_are_compared_with_are_dropped_while_training_alone(months: Collection) -> None:
+    system = fitted(months, item_dropout=0.5)
+    model = network()
+    states, targets = torch.ones(2, model.items.embedding_dim), torch.tensor([1, 2])
+    losses = {float(SASRec(loss="cross-entropy", item_dropout=0.5).loss_of(model)(states, targets)) for _ in range(3)}
+    assert len(losses) == 3
+    history = [np.array([1, 2])]
+    np.testing.assert_array_equal(system.scores(history), system.scores(history))
 
 
 def test_places_are_counted_from_the_end() -> None:
