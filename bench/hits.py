@@ -14,13 +14,27 @@ if TYPE_CHECKING:
 _SHOWN = 80  # characters of a text
 
 
+class Evidence(NamedTuple):
+    """A part of what a document was found by.
+
+    what: a word, an n-gram, a pair of tokens, a step of an identifier
+    weight: what it gives to the score
+    note: what else is to be known of it
+    """
+
+    what: str
+    weight: float
+    note: str = ""
+
+
 class Hit(NamedTuple):
-    """A document that was found, with the text that the system read of it."""
+    """A document that was found, with the text that the system read of it, and what it was found by where asked."""
 
     rank: int
     document: str
     score: float
     text: str
+    evidence: Sequence[Evidence] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,12 +45,14 @@ class Hits:
     hits: Sequence[Hit]
 
     @classmethod
-    def of(cls, question: str, ranked: Rankings, collection: Collection) -> "Hits":
-        """From canonical rankings of one query."""
+    def of(
+        cls, question: str, ranked: Rankings, collection: Collection, evidence: Sequence[Sequence[Evidence]] = ()
+    ) -> "Hits":
+        """From canonical rankings of one query, and from the evidence of each hit where it was asked for."""
         rows, scores = ranked.of(0)
-        texts = collection.texts()
-        found = zip(collection.documents.ids(rows), rows, scores, strict=True)
-        return cls(question, [Hit(rank, i, float(s), texts[int(row)]) for rank, (i, row, s) in enumerate(found, 1)])
+        texts = [collection.texts()[row] for row in rows.tolist()]
+        found = zip(collection.documents.ids(rows), scores.tolist(), texts, evidence or [()] * len(rows), strict=True)
+        return cls(question, [Hit(rank, *one) for rank, one in enumerate(found, 1)])
 
     def __len__(self) -> int:
         return len(self.hits)
@@ -51,7 +67,7 @@ class Hits:
         """A pandas frame with the columns rank, document, score and text."""
         import pandas as pd
 
-        return pd.DataFrame(self.hits, columns=list(Hit._fields))
+        return pd.DataFrame([hit[:4] for hit in self.hits], columns=list(Hit._fields[:4]))
 
     def __repr__(self) -> str:
         if not self.hits:

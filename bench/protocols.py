@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from typing_extensions import TypeIs
 
+    from bench.hits import Evidence
     from bench.rankings import Rankings
 
 
@@ -75,6 +77,17 @@ class ScoresDocuments(Protocol):
 
 
 @runtime_checkable
+class Explains(Protocol):
+    """It can tell what it found its hits by."""
+
+    def explain(self, query: Query, rows: "np.ndarray", texts: Sequence[str]) -> "Sequence[Sequence[Evidence]]":
+        """For each document of these collection rows, with its text, what gave how much to its score.
+
+        In the order to be read; the weights of a document add up to its score.
+        """
+
+
+@runtime_checkable
 class TakesDocuments(Protocol):
     """It takes new documents after its fit."""
 
@@ -122,6 +135,19 @@ class SearchesVectors(ComparesVectors, Protocol):
 
     def search_vectors(self, queries: Sequence[Query], vectors: "Sequence[np.ndarray]", k: int) -> "Rankings":
         """As `retrieve`, with these vectors in place of the queries' own."""
+
+
+def evidence_of(
+    retriever: object, query: Query, ranked: "Rankings", collection: Collection
+) -> "Sequence[Sequence[Evidence]]":
+    """What each hit was found by, from canonical rankings of one query. Raises BenchError if it cannot tell."""
+    if not isinstance(retriever, Explains):
+        raise BenchError(
+            f"{type(retriever).__name__} does not tell what it finds documents by; ask one that does, such as bm25, "
+            "splade, colbert, dsi, se_dsi or ngram"
+        )
+    rows, _ = ranked.of(0)
+    return retriever.explain(query, rows, [collection.texts()[row] for row in rows.tolist()])
 
 
 def can_be_saved(retriever: object) -> "TypeIs[Saves]":

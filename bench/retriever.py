@@ -17,6 +17,7 @@ from bench.errors import BenchError, NotFittedError, UnknownName
 from bench.hits import Hits
 from bench.options import Options
 from bench.progress import Progress, no_progress
+from bench.protocols import evidence_of
 from bench.rankings import Rankings, as_rankings
 from bench.workplace import Workplace
 
@@ -112,11 +113,16 @@ class Retriever(Options, ABC):
         documents = self._collection().documents
         return as_rankings(self.retrieve(asked, k), asked, documents).canonical(asked, documents, k)
 
-    def search(self, text: str, k: int = 10) -> Hits:
-        """The k best documents for a question, with their text."""
+    def search(self, text: str, k: int = 10, explain: bool = False) -> Hits:
+        """The k best documents for a question, with their text, and with what they were found by.
+
+        Raises BenchError where that is asked of a system that does not tell.
+        """
         if not text.strip():
             raise BenchError("the question is empty; ask something")
-        return Hits.of(text, self.rankings([text], k), self._collection())
+        query, collection = Query("1", text), self._collection()
+        ranked = self.rankings([query], k)
+        return Hits.of(text, ranked, collection, evidence_of(self, query, ranked, collection) if explain else ())
 
     def _collection(self) -> Collection:
         if not self._fitted:
@@ -250,7 +256,9 @@ _GUARDS = {
     "add": _grows,
     "fit": _fits,
     "load": _loads,
-    **dict.fromkeys(("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score"), _answers),
+    **dict.fromkeys(
+        ("retrieve", "save", "docids", "vocabularies", "identifier_groups", "score", "explain"), _answers
+    ),
 }
 
 

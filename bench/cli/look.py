@@ -192,6 +192,7 @@ def _show_ids(
     epilog=examples(
         'search "join two paths" --retriever sbert',
         "search 'who likes apples' --dataset limit --retriever bm25 --set bm25.k1=0.9 -k 10",
+        'search "join two paths" --retriever ngram --explain',
     )
 )
 def search(
@@ -200,6 +201,9 @@ def search(
     retriever: RetrieverOption = "bm25",
     settings: Settings = [],
     k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 5,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell what each hit was found by, and what it gave to the score.")
+    ] = False,
     seed: Seed = 0,
     device: Device = None,
     out: Out = RUNS,
@@ -215,7 +219,15 @@ def search(
     opened = open_dataset(dataset, screen)
     with screen.status("loading or fitting ...") as status:
         hits = ask(
-            chosen, opened, question, k, open_store(out), device, lambda phase, *_: status.update(phase), plugin
+            chosen,
+            opened,
+            question,
+            k,
+            open_store(out),
+            device,
+            lambda phase, *_: status.update(phase),
+            plugin,
+            explain,
         )
     screen.print(hits_table(hits, opened.collection))
 

@@ -18,7 +18,7 @@ from bench.hits import Hits
 from bench.machine import usable_cores
 from bench.measures.similarity import Similarity, read_pairs, score_pairs, sentences_collection
 from bench.progress import Progress, no_progress
-from bench.protocols import Embeds, GeneratesIdentifiers, LimitsCodes, can_be_saved, identifier_groups
+from bench.protocols import Embeds, GeneratesIdentifiers, LimitsCodes, can_be_saved, evidence_of, identifier_groups
 from bench.retriever import Retriever
 from bench.runner.fitting import ask as answers_to
 from bench.runner.fitting import bound_threads, fit, load
@@ -40,16 +40,21 @@ def ask(
     device: str | None = None,
     progress: Progress = no_progress,
     plugin_files: Sequence[Path] = (),
+    explain: bool = False,
 ) -> Hits:
-    """The first k hits for a question; the index is kept, so that the next question is answered at once."""
+    """The first k hits for a question; the index is kept, so that the next question is answered at once.
+
+    With what they were found by, if that is asked for; raises BenchError where the system does not tell.
+    """
     if not question.strip():
         raise BenchError("the question is empty; ask something")
     asked, collection = [Query("question", question)], dataset.collection
     with _in_one_line(suite.systems[0]):
         retriever = _fitted(suite, dataset, store, device, progress, plugin_files)
         answers = answers_to(retriever, asked, k, collection.documents)
-    ranked = answers.canonical(asked, collection.documents, k)
-    return Hits.of(question, ranked, collection)
+        ranked = answers.canonical(asked, collection.documents, k)
+        evidence = evidence_of(retriever, asked[0], ranked, collection) if explain else ()
+    return Hits.of(question, ranked, collection, evidence)
 
 
 class Named(NamedTuple):

@@ -29,6 +29,10 @@ class Encoded(NamedTuple):
         weights = self.mask[..., None].to(self.states.dtype)
         return (self.states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
+    def repeated(self, times: int) -> "Encoded":
+        """Each query so many times, one after the other."""
+        return Encoded(self.states.repeat_interleave(times, dim=0), self.mask.repeat_interleave(times, dim=0))
+
 
 class KeysValues(NamedTuple):
     """What attention looks at; both of shape [rows, heads, length, dimension]."""
@@ -57,7 +61,7 @@ class _Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
     """Self-attention, attention to the encoder, feed-forward; normalised before each (Xiong et al. 2020)."""
 
     def __init__(self, options: DecoderOptions, encoder_dimension: int) -> None:
@@ -142,7 +146,7 @@ class Decoder(nn.Module):
             self.start = nn.Parameter(torch.randn(options.dimension) * 0.02)
             self.project_mean = nn.Linear(encoder_dimension, options.dimension)
             self.positions = nn.Embedding(tables.levels, options.dimension)
-            self.layers: Any = nn.ModuleList(_Layer(options, encoder_dimension) for _ in range(options.layers))
+            self.layers: Any = nn.ModuleList(Layer(options, encoder_dimension) for _ in range(options.layers))
             self.norm = nn.LayerNorm(options.dimension)
             self.dropout = nn.Dropout(options.dropout)
             self.head: SharedHead | PrefixHead = (

@@ -11,6 +11,7 @@ from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.options import Options
 from bench.sentences import sentences, textrank
+from retrievers.generative.options import DocumentTrainingOptions
 from retrievers.learning.holding_out import hold_out
 
 Part = Literal[
@@ -153,6 +154,34 @@ def split_queries(examples: Sequence[Example], share: float, seed: int) -> tuple
     place = {kind: number for number, kind in enumerate(kinds)}
     together = sorted(examples, key=lambda example: place[tuple(example.tokens)])
     return hold_out(together, lambda example: tuple(example.tokens), kinds, round(share * len(kinds)), seed)
+
+
+def learned_and_kept(
+    collection: Collection,
+    options: DocumentTrainingOptions,
+    tokenize: Callable[[Sequence[str]], list[Tokens]],
+    seed: int,
+) -> tuple[list[Example], list[Example]]:
+    """Queries to learn, and queries to choose the epoch by: another split's, or some that are held out."""
+    queries = training_queries(collection, options.split, tokenize)
+    if options.selection != options.split:
+        others = training_queries(collection, options.selection, tokenize)
+        if others:
+            return queries, others
+    return split_queries(queries, options.held_out, seed)
+
+
+def gathered(
+    queries: Sequence[Example],
+    parts: Sequence[Example],
+    options: ReadingOptions,
+    beginnings: Callable[[], Sequence[Tokens]],
+) -> Examples:
+    """All that is learned from; `beginnings` gives the part of each document that spans are cut from."""
+    if "spans" not in options.parts:
+        return Examples.of(queries, parts)
+    documents = [Example(tokens, row) for row, tokens in enumerate(beginnings())]
+    return Examples.of(queries, parts, documents, Spans(options.spans, options.chunk_tokens))
 
 
 def document_parts(

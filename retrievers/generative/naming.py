@@ -35,6 +35,15 @@ class Named:
         words = self.words
         return [tuple(spell([words[token] for token in path if token])) for path in paths]  # 0 ends a text
 
+    def steps(self, row: int, spell: Callable[[list[int]], list[str]]) -> list[str]:
+        """What the model writes for a document, step by step, as a person reads it."""
+        path = self.identifiers.tokens[row]
+        tokens: list[int] = path[path >= 0].tolist()
+        words = self.model_words
+        if words is not None:
+            return [spell([words[token]])[0] if token else "(end)" for token in tokens]
+        return [f"choice {token}" if self.text else str(token) for token in tokens]
+
     def save(self, folder: Path) -> None:
         """Write arrays: the identifiers, and for text the words and whole texts."""
         self.identifiers.save(folder)

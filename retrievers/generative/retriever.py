@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.hits import Evidence
 from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -22,11 +23,10 @@ from retrievers.generative.examples import (
     Example,
     Examples,
     ReadingOptions,
-    Spans,
     Tokens,
     document_parts,
-    split_queries,
-    training_queries,
+    gathered,
+    learned_and_kept,
 )
 from retrievers.generative.naming import Named
 from retrievers.generative.options import BeamOptions, DecoderOptions, DocumentTrainingOptions
@@ -118,7 +118,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.encoders import mean_vectors
 
         refuse_textless(collection)
-        learned, kept = self._queries(collection)
+        learned, kept = learned_and_kept(collection, self.training, self._query_tokens, self.seed)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
         projection = None
         if self.start_vectors == "projection" or self.teacher.projects:
@@ -136,25 +136,9 @@ class GenerativeRetriever(ModelOptions, Retriever):
             teacher = Teacher(self.teacher.filter, self.teacher.model, collection, self.progress)
             parts = keep_found(parts, self._texts_of(parts), teacher, self.teacher.filter_depth)
             self._counts["parts_that_the_teacher_found"] = len(parts)
-        examples = self._examples(collection, learned, parts)
+        examples = gathered(learned, parts, self.reading, lambda: self.encoder.beginnings(collection))
         self._train(examples, kept, self._distribution(collection, examples, projection))
         return self
-
-    def _queries(self, collection: Collection) -> tuple[list[Example], list[Example]]:
-        """Queries to learn, and queries to choose the epoch by: another split's, or some that are held out."""
-        options = self.training
-        queries = training_queries(collection, options.split, self._query_tokens)
-        if options.selection != options.split:
-            others = training_queries(collection, options.selection, self._query_tokens)
-            if others:
-                return queries, others
-        return split_queries(queries, options.held_out, self.seed)
-
-    def _examples(self, collection: Collection, learned: list[Example], parts: list[Example]) -> Examples:
-        if "spans" not in self.reading.parts:
-            return Examples.of(learned, parts)
-        documents = [Example(tokens, row) for row, tokens in enumerate(self.encoder.beginnings(collection))]
-        return Examples.of(learned, parts, documents, Spans(self.reading.spans, self.reading.chunk_tokens))
 
     def _learn_projection(self, vectors: np.ndarray, learned: list[Example], kept: list[Example]) -> "Projection":
         from retrievers.generative.model import is_tuned
@@ -275,6 +259,20 @@ class GenerativeRetriever(ModelOptions, Retriever):
             hits.append((rows[:k], log_probs[:k]))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The steps of each document's identifier, each with its log-probability given the steps before."""
+        import torch
+
+        encoded = self.encoder([self._prompts[0] + text for text in self._query_tokens([query.text])])
+        targets = torch.from_numpy(self._named.identifiers.tokens[rows].astype(np.int64)).to(self.encoder.device)
+        with torch.no_grad():
+            losses = self._model.decoder(encoded.repeated(len(rows)), targets).tolist()
+        named = [self._named.steps(row, self.encoder.tokenizer.convert_ids_to_tokens) for row in rows.tolist()]
+        return [
+            [Evidence(step, -loss) for step, loss in zip(steps, line[: len(steps)], strict=True)]
+            for steps, line in zip(named, losses, strict=True)
+        ]
 
     def answer_facts(self) -> dict[str, Any]:
         return {f"{name} answers": rate for name, rate in self._validity.rates().items()}

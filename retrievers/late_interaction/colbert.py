@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.hits import Evidence
 from bench.models import MINILM, open_model, token_encoder
 from bench.options import Options
 from bench.rankings import Rankings
@@ -253,6 +254,31 @@ class ColBERT(Sharded, FineTuned):
         texts = self._holders.place[rows]
         spans = zip(self._offsets[texts], self._offsets[texts + 1], strict=True)
         return [self._vectors[start:stop].astype(np.float32) for start, stop in spans]
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:
+        """For each token of the query the document's nearest one, in the order of the query."""
+        (asked,) = self.query_vectors([query])
+        tokens = self._tokens(query.text, self._query_prompt, "query")
+        shared = 1 / max(1, len(asked)) if self.encoder.similarity_fn_name == "meanmaxsim" else 1.0
+        found = []
+        for text, vectors in zip(texts, self.document_vectors(rows), strict=True):
+            similar = asked @ vectors.T
+            theirs = self._tokens(text, self._document_prompt, "document")
+            pairs = zip(tokens, similar.argmax(axis=1).tolist(), similar.max(axis=1).tolist(), strict=True)
+            found.append([Evidence(f"{own} ~ {theirs[best]}", value * shared) for own, best, value in pairs])
+        return found
+
+    def _tokens(self, text: str, prompt: str, task: str) -> list[str]:
+        """The tokens of a text that have a vector."""
+        import torch
+
+        features = self.encoder.preprocess([text], prompt=prompt, task=task)
+        (ids,) = features["input_ids"]
+        moved = {name: one.to(self.encoder.device) for name, one in features.items() if isinstance(one, torch.Tensor)}
+        with torch.inference_mode():
+            (kept,) = self.encoder({**features, **moved}, task=task)["attention_mask"].bool().cpu()
+        spelled: list[str] = self.encoder.tokenizer.convert_ids_to_tokens(ids[kept].tolist())
+        return spelled
 
     def _near(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores of the documents that hold a token near to one of the query's."""

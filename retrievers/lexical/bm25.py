@@ -1,15 +1,18 @@
 """BM25 (Robertson and Zaragoza 2009) with the variants that the field uses."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
 import regex
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, CannotAdd
+from bench.hits import Evidence
 from bench.words import WORD
 from retrievers.encoding import refuse_textless
 from retrievers.lexical.engines import ENGINES, Engine, Formula, Terms, Variant
@@ -138,6 +141,24 @@ class BM25(Sharded):
 
     def block_scores(self, terms: Sequence[Terms], number: int) -> "csr_array":
         return self._index.scores(terms, number)
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The terms of the query that a document holds, the heaviest first.
+
+        What bm25+ and bm25l give to a document for terms that it lacks is in no term's weight.
+        """
+        names = list(self._vocabulary)
+        counts = Counter(self.read([query])[0])
+        asked = [[term] * count for term, count in counts.items()]
+        answers = self.answer([query] * len(asked), asked, self.documents)
+        found: list[list[Evidence]] = [[] for _ in rows]
+        for position, (term, count) in enumerate(counts.items()):
+            weights = dict(zip(*(part.tolist() for part in answers.of(position)), strict=True))
+            note = f"{count} times in the question" if count > 1 else ""
+            for place, row in enumerate(rows.tolist()):
+                if row in weights:
+                    found[place].append(Evidence(names[term], weights[row], note))
+        return [sorted(one, key=lambda part: -part.weight) for one in found]
 
     def save(self, folder: Path) -> None:
         self._index.save(folder)

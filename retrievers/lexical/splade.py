@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.hits import Evidence
 from bench.models import SPLADE_TINY
 from retrievers.encoding import DistinctTexts, Encode, Holders, numbered, open_array, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
@@ -139,6 +140,28 @@ class SPLADE(WorkerOptions, Sharded):
 
     def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
         return self._holders.hits(texts, scores)
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The words that have weight in query and document, the heaviest first."""
+        read = self.read([query])
+        found: list[list[Evidence]] = []
+        for text in self._holders.place[rows].tolist():
+            number = int(np.searchsorted(self._bounds, text, side="right")) - 1
+            products = self._products(number, text - int(self._bounds[number]), read.indices, read.data)
+            named = [Evidence(self.encoder.word(word), weight) for word, weight in products.items()]
+            found.append(sorted(named, key=lambda part: -part.weight))
+        return found
+
+    def _products(self, number: int, text: int, words: np.ndarray, weights: np.ndarray) -> dict[int, float]:
+        """Of a block's text and the query, by word."""
+        postings = self._postings[number]
+        products = {}
+        for word, weight in zip(words.tolist(), weights.astype(np.float64).tolist(), strict=True):
+            start, stop = postings.starts[word : word + 2].tolist()
+            (places,) = np.nonzero(postings.texts[start:stop] == text)
+            if len(places):
+                products[word] = weight * float(postings.weights[start + places[0]])
+        return products
 
     def save(self, folder: Path) -> None:
         np.save(folder / "place.npy", self._holders.place)

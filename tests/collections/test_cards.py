@@ -13,7 +13,7 @@ from bench.digests import digest_data
 from bench.errors import BenchError, UnknownName
 
 WANTED = {
-    *("pydoc", "pydoc-1k", "pydoc-large", "limit", "limit-full"),
+    *("pydoc", "pydoc-1k", "pydoc-large", "limit", "limit-full", "limit-negations"),
     *("scifact", "nfcorpus", "arguana", "fiqa", "vaswani", "cranfield", "natural-questions", "msmarco-passage"),
 }
 MINIMAL = 'title = "t"\nsource = "limit"\ndescription = "d"\nlicence = "l"\ncitation = "c"\n'
@@ -56,7 +56,8 @@ def test_a_list_tells_size_language_and_what_is_needed() -> None:
 
 def test_a_card_may_name_the_measure_to_read() -> None:
     plain = Rules()
-    assert {name for name, card in cards().items() if card.rules.get("primary")} == {"limit", "limit-full"}
+    named = {name for name, card in cards().items() if card.rules.get("primary")}
+    assert named == {"limit", "limit-full", "limit-negations"}
     limit = open_dataset("limit").collection
     assert limit.rules.primary == "Recall@2"
     assert replace(limit, rules=plain).fingerprint != limit.fingerprint

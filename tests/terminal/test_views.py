@@ -15,7 +15,7 @@ import pytest
 from screens import as_written, shown
 
 from bench.collections.collection import Document, Query
-from bench.hits import Hit, Hits
+from bench.hits import Evidence, Hit, Hits
 from bench.leaderboard.compare import Comparisons, MeasureComparison, Moved
 from bench.measures.significance import compare_all
 from bench.terminal import ProgressDisplay, console, docids_table, hits_table, plan_table, print_names
@@ -70,6 +70,17 @@ def test_hits_show_documents_and_never_obey_them() -> None:
     assert "\x1b]8" not in told
     assert told.rstrip().endswith("...")
     assert f"nothing in {SEEN} matches" in shown(hits_table(Hits("asked", []), SimpleNamespace(name=HOSTILE)))
+
+
+def test_what_hits_were_found_by_is_shown_the_rest_as_a_sum() -> None:
+    evidence = [Evidence(f"word{number}{HOSTILE}", 1.5, "twice") for number in range(14)]
+    told = as_written(
+        hits_table(Hits("asked", [Hit(1, "d", 21.0, "text", evidence)]), SimpleNamespace(name="c")), 1000
+    )
+    assert f"1.500  word11{SEEN}  (twice)" in told
+    assert "word12" not in told
+    assert "3.000  of 2 more" in told
+    assert "\x1b[2J" not in told
 
 
 def test_identifiers_show_what_two_documents_share() -> None:

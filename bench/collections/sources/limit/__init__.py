@@ -5,11 +5,12 @@ nearly all pairs of documents as answers, a single vector per text has too few d
 while a system that compares words finds each pair at once.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -51,6 +52,15 @@ class Limit(Source):
 
     def read(self, writer: CollectionWriter, progress: Progress) -> None:
         """Write the people in the order of their names, then the queries with two judgements each."""
+        world = self.world()
+        for done, (person, liked) in enumerate(world.likes):
+            writer.document(Document(person, "", describe(person, liked)), person)
+            if done % 5000 == 0:
+                progress("writing people", done, self.documents)
+        world.ask(writer, {person: person for pair in world.pairs for person in pair})
+
+    def world(self) -> "World":
+        """Who likes what, and what is asked."""
         random = Random(self.seed)
         attributes = random.sample(words("attributes"), len(words("attributes")))
         queried, others = attributes[:QUERIES], attributes[QUERIES:]
@@ -60,23 +70,42 @@ class Limit(Source):
         for attribute, pair in zip(queried, pairs, strict=True):
             for person in pair:
                 asked_of[person].append(attribute)
-        for done, person in enumerate(sorted(people)):
+        return World(queried, pairs, self._likes(asked_of, others, random))
+
+    def _likes(
+        self, asked_of: Mapping[str, list[str]], others: Sequence[str], random: Random
+    ) -> Iterator[tuple[str, list[str]]]:
+        for person in sorted(asked_of):
             liked = asked_of[person] + random.sample(others, self.likes - len(asked_of[person]))
             random.shuffle(liked)
-            writer.document(Document(person, "", describe(person, liked)), person)
-            if done % 5000 == 0:
-                progress("writing people", done, len(people))
-        for number, attribute in enumerate(queried):
-            writer.query("test", f"query_{number}", f"Who likes {attribute}?", attribute)
-        for number, pair in enumerate(pairs):
-            for person in pair:
-                writer.judgement("test", f"query_{number}", person, 1, queried[number])
+            yield person, liked
 
     def _people(self, random: Random) -> list[str]:
         """Distinct full names in random order; the first 46 are those that queries ask for."""
         first, last = words("first_names"), words("last_names")
         chosen = random.sample(range(len(first) * len(last)), self.documents)
         return [f"{first[number % len(first)]} {last[number // len(first)]}" for number in chosen]
+
+
+class World(NamedTuple):
+    """People and what they like.
+
+    queried: the attributes that are asked for
+    pairs: the two people who like each of them
+    likes: each person with all that this person likes, in the order of names; can be read once
+    """
+
+    queried: Sequence[str]
+    pairs: Sequence[tuple[str, str]]
+    likes: Iterator[tuple[str, list[str]]]
+
+    def ask(self, writer: CollectionWriter, ids: Mapping[str, str]) -> None:
+        """Write the queries, and that the documents of two people, which have these ids, are the answers."""
+        for number, attribute in enumerate(self.queried):
+            writer.query("test", f"query_{number}", f"Who likes {attribute}?", attribute)
+        for number, pair in enumerate(self.pairs):
+            for person in pair:
+                writer.judgement("test", f"query_{number}", ids[person], 1, self.queried[number])
 
 
 @cache
@@ -88,4 +117,9 @@ def words(name: str) -> tuple[str, ...]:
 
 def describe(person: str, liked: list[str]) -> str:
     """The text of a document: `Ada Durben likes figs, yaks and judo.`"""
-    return f"{person} likes {', '.join(liked[:-1])} and {liked[-1]}."
+    return f"{person} likes {enumerated(liked)}."
+
+
+def enumerated(things: list[str]) -> str:
+    """`figs, yaks and judo`."""
+    return f"{', '.join(things[:-1])} and {things[-1]}"

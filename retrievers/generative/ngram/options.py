@@ -1,0 +1,60 @@
+"""Options of the n-gram system, in groups."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.options import Options
+from retrievers.generative.examples import Part, ReadingOptions
+from retrievers.generative.ngram.suffix_array import LONGEST
+from retrievers.generative.options import DocumentTrainingOptions
+
+View = Literal["span", "title", "pseudo-query"]
+
+
+class NgramDecoderOptions(Options):
+    """The decoder that writes n-grams."""
+
+    dimension: int = Field(256, ge=1, description="of the decoder's states")
+    layers: int = Field(2, ge=1, description="of the decoder")
+    heads: int = Field(4, ge=1, description="of the decoder's attention; they divide the dimension")
+    feed_forward: int = Field(512, ge=1, description="hidden units of a layer's feed-forward part")
+    dropout: float = Field(0.1, ge=0, lt=1, description="in the decoder, while it is trained")
+    copies: bool = Field(True, description="it may also point at a token of the question (See et al. 2017)")
+
+
+class NgramBeamOptions(Options):
+    """How n-grams are searched for."""
+
+    width: int = Field(15, ge=1, description="n-grams that are kept at each step, of each view")
+    longest: int = Field(10, ge=1, le=LONGEST - 1, description="tokens of an n-gram, at most")
+
+
+class ScoringOptions(Options):
+    """How documents are scored by n-grams; the defaults are SEAL's."""
+
+    alpha: float = Field(2, gt=0, description="power of an n-gram's weight")
+    beta: float = Field(
+        0.8, ge=0, le=1, description="share of an n-gram's weight that depends on how many of its tokens are new"
+    )
+    smoothing: float = Field(5, gt=0, description="added to counts in an n-gram's prior probability")
+    unigrams: int = Field(1000, ge=0, description="likeliest tokens of the first step that count too; 0: none")
+    frequent: int = Field(1500, ge=1, description="n-grams that occur more often choose no documents")
+    rescored: int = Field(500, ge=1, description="documents that are scored in full; as many as asked for, at least")
+
+
+class NgramReadingOptions(ReadingOptions):
+    """What the model reads of a document while it is trained."""
+
+    parts: tuple[Part, ...] = Field(("spans",), description=ReadingOptions.model_fields["parts"].description)
+
+
+class NgramTrainingOptions(DocumentTrainingOptions):
+    """How the model learns to write n-grams of the document that a text is of, or that answers a query."""
+
+    spans_of_a_query: int = Field(
+        5, ge=1, description="times in an epoch that a query is read, each with a span of its own"
+    )
+    sharpness: float = Field(
+        1, ge=0, description="how much likelier a span is that shares rare words with the text; 0: all are alike"
+    )

@@ -1,0 +1,200 @@
+"""The model that writes n-grams: a decoder of word-pieces over the states of a frozen encoder."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.errors import BenchError
+from retrievers.generative.decoder import Encoded, KeysValues, Layer
+from retrievers.generative.ngram.options import NgramDecoderOptions
+from retrievers.generative.options import DecoderOptions
+from retrievers.learning.trainer import Learner
+
+_NEVER = -1e4
+"""A logit of what cannot be."""
+_LEAST = 1e-30
+"""A probability whose logarithm is a number still."""
+
+
+class Question(NamedTuple):
+    """What is known of some texts.
+
+    states: shape [texts, length, dimension], of the encoder
+    mask: shape [texts, length], bool; False for padding
+    words: shape [texts, length]: numbers of the words; -1 for padding and for words that no document has
+    """
+
+    states: Tensor
+    mask: Tensor
+    words: Tensor
+
+
+class _Read(NamedTuple):
+    """A question as the decoder sees it, once for all n-grams of it."""
+
+    layers: list[KeysValues]
+    mask: Tensor
+    mean: Tensor
+    pointers: Tensor
+    words: Tensor
+
+
+class NgramWriter(Learner):
+    """Gives the probability of an n-gram, given a text, token by token.
+
+    Words have the encoder's own input vectors, which stay as they are, so that a word of which nothing was learned
+    is like its neighbours, and one that a new document brings has a vector. A pointer to the words of the text mixes
+    with the distribution over all words (See et al. 2017, section 2.2), because a decoder that starts at random would
+    have to learn to repeat each word by itself; SEAL starts from BART, which can.
+
+    vectors: shape [words, dimension], of the encoder
+    frequencies: shape [words]: how often the collection has each word, with which the output begins
+    views: kinds of n-grams, each of which begins with a vector of its own
+    longest: tokens of an n-gram
+
+    Raises BenchError if the options do not fit each other.
+    """
+
+    vectors: Tensor
+    priors: Tensor
+
+    def __init__(
+        self,
+        vectors: Tensor,
+        frequencies: Tensor,
+        options: NgramDecoderOptions,
+        views: int,
+        longest: int,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if options.dimension % options.heads:
+            raise BenchError(
+                f"heads={options.heads} does not divide dimension={options.dimension}; take one that does"
+            )
+        encoder, dimension = vectors.shape[1], options.dimension
+        shape = DecoderOptions(**options.model_dump(exclude={"copies"}))
+        self.copies = options.copies
+        self.register_buffer("vectors", functional.layer_norm(vectors, vectors.shape[1:]))
+        self.register_buffer("priors", ((frequencies + 1) / (frequencies + 1).sum()).log())
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.start = nn.Parameter(torch.randn(views, dimension) * 0.02)
+            self.positions = nn.Embedding(longest, dimension)
+            self.read_mean = nn.Linear(2 * encoder, dimension)
+            self.read_word = nn.Linear(encoder, dimension)
+            self.layers: Any = nn.ModuleList(Layer(shape, 2 * encoder) for _ in range(options.layers))
+            self.norm = nn.LayerNorm(dimension)
+            self.dropout = nn.Dropout(options.dropout)
+            self.output = nn.Linear(dimension, encoder)
+            self.point_to = nn.Linear(2 * encoder, dimension)
+            self.point_from = nn.Linear(dimension, dimension)
+            self.gate = nn.Linear(dimension, 1)
+        nn.init.zeros_(self.output.weight)
+
+    def forward(self, question: Question, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Minus the log-probability of each token of n-grams, shape [texts, tokens]; 0 after the end.
+
+        views: shape [texts]; targets: int64, shape [texts, tokens], -1 after the end
+        label_smoothing: part of each target that is spread over all words, where they are not pointed at
+        """
+        read = self.look_at(question)
+        inputs = [self.first_input(read, views)[:, None], self.next_input(targets[:, :-1].clamp(min=0), 1)]
+        hidden, _ = self.run(torch.cat(inputs, dim=1)[:, None], read)
+        hidden = hidden[:, 0]
+        there = targets >= 0
+        wanted = targets.clamp(min=0)
+        losses = torch.zeros(targets.shape, device=hidden.device)
+        generated = self._generated(hidden[there])
+        found = generated.gather(-1, wanted[there][:, None])[:, 0]
+        if self.copies:
+            gate, attention = self._copied(hidden, read)
+            copied = (attention * (read.words[:, None] == wanted[..., None])).sum(dim=-1).clamp(min=_LEAST)
+            found = torch.logaddexp(
+                functional.logsigmoid(-gate[there]) + found, functional.logsigmoid(gate[there]) + copied[there].log()
+            )
+        losses[there] = -(1 - label_smoothing) * found - label_smoothing * generated.mean(dim=-1)
+        return losses
+
+    def look_at(self, question: Question) -> _Read:
+        """What is computed from the question alone, which has a word at least."""
+        known = self.vectors[question.words.clamp(min=0)] * (question.words >= 0)[..., None]
+        memory = torch.cat([question.states, known], dim=-1)
+        mean = Encoded(memory, question.mask).means()
+        layers = [layer.to_encoder.look_at(memory) for layer in self.layers]
+        return _Read(layers, question.mask[:, None, None], mean, self.point_to(memory), question.words)
+
+    def first_input(self, read: _Read, views: Tensor) -> Tensor:
+        """Shape [texts, dimension]: from which the first token is predicted."""
+        return self.start[views] + self.read_mean(read.mean)
+
+    def next_input(self, words: Tensor, position: int) -> Tensor:
+        """Shape [..., dimension]: from which the next tokens are predicted; `words` has positions last."""
+        places = torch.arange(position, position + words.shape[-1], device=words.device)
+        return self.read_word(self.vectors[words]) + self.positions(places)
+
+    def run(
+        self, inputs: Tensor, read: _Read, past: Sequence[KeysValues] | None = None
+    ) -> tuple[Tensor, list[KeysValues]]:
+        """Hidden states for inputs of shape [texts, n-grams, tokens, dimension], and what later tokens may see."""
+        x, seen = self.dropout(inputs), []
+        for position, layer in enumerate(self.layers):
+            x, layer_seen = layer(x, read.layers[position], read.mask, past[position] if past else None)
+            seen.append(layer_seen)
+        return self.norm(x), seen
+
+    def log_probs(self, hidden: Tensor, read: _Read) -> Tensor:
+        """Of the next token, shape [texts, n-grams, words], from hidden states of [texts, n-grams, dimension]."""
+        found = self._generated(hidden)
+        if not self.copies:
+            return found
+        gate, attention = self._copied(hidden, read)
+        places = read.words.clamp(min=0)[:, None].expand_as(attention)
+        copied = torch.zeros_like(found).scatter_add_(-1, places, attention)
+        return (
+            ((1 - gate.sigmoid())[..., None] * found.exp() + gate.sigmoid()[..., None] * copied)
+            .clamp(min=_LEAST)
+            .log()
+        )
+
+    def _generated(self, hidden: Tensor) -> Tensor:
+        logits = functional.linear(self.output(hidden), self.vectors) * self.vectors.shape[1] ** -0.5 + self.priors
+        return logits.float().log_softmax(dim=-1)
+
+    def _copied(self, hidden: Tensor, read: _Read) -> tuple[Tensor, Tensor]:
+        """The logit of pointing at a word, and how likely each is the one that is meant."""
+        lost = (read.words < 0)[:, None]
+        scores = self.point_from(hidden) @ read.pointers.transpose(1, 2) * hidden.shape[-1] ** -0.5
+        attention = scores.float().masked_fill(lost, _NEVER).softmax(dim=-1)
+        return self.gate(hidden)[..., 0].float().masked_fill(lost.all(dim=-1), _NEVER), attention
+
+
+class Stepper:
+    """A writer in the middle of a search; it remembers the keys and values of each n-gram's own tokens only."""
+
+    def __init__(self, writer: NgramWriter, question: Question, view: int) -> None:
+        self._writer = writer
+        self._read = writer.look_at(question)
+        self._view = view
+        self._position = 0
+        self._seen: list[KeysValues] = []
+
+    def start(self) -> Tensor:
+        """Log-probabilities of the first token, shape [texts, 1, words]."""
+        views = torch.full((len(self._read.words),), self._view, device=self._read.words.device)
+        return self._log_probs(self._writer.first_input(self._read, views)[:, None])
+
+    def step(self, words: Tensor, parents: Tensor) -> Tensor:
+        """Log-probabilities of the token after `words`, which follow the n-grams `parents`; both [texts, n-grams]."""
+        before = self._seen[0].keys.shape[0] // len(words)
+        rows = (torch.arange(len(words), device=words.device)[:, None] * before + parents).flatten()
+        self._seen = [KeysValues(seen.keys[rows], seen.values[rows]) for seen in self._seen]
+        self._position += 1
+        return self._log_probs(self._writer.next_input(words[..., None], self._position)[:, :, 0])
+
+    def _log_probs(self, inputs: Tensor) -> Tensor:
+        hidden, self._seen = self._writer.run(inputs[:, :, None], self._read, self._seen or None)
+        return self._writer.log_probs(hidden[:, :, 0], self._read)
