@@ -7,6 +7,9 @@ from torch.nn import functional
 from retrievers.recommenders.coded_items import CodedItems
 from retrievers.recommenders.transformer import Shape, Transformer
 
+_INITIAL = 0.1
+"""Standard deviation of items' vectors at the start."""
+
 
 class DigitTransformer(Transformer):
     """Self-attention over items that are sets of codes, with an output for each digit of the next one.
@@ -22,6 +25,16 @@ class DigitTransformer(Transformer):
         digits = codes.shape[1]
         self.heads = nn.Parameter(torch.zeros(digits, shape.dimension, shape.dimension))
         self._digits, self._temperature = digits, temperature
+
+    def start_at_random(self) -> None:
+        """As `NextItemModel.start_at_random`, but items, means of many vectors, are as long as those of SASRec.
+
+        They would be much shorter than the places' vectors, and what a history holds would hardly be seen.
+        """
+        super().start_at_random()
+        digits = self.items.codes.shape[1]
+        with torch.no_grad():
+            self.items.weight[:-1].normal_(std=_INITIAL * digits**0.5)
 
     def log_probs(self, states: Tensor) -> Tensor:
         """Shape [states, digits, vocabulary]: of each code of each digit of the next item.

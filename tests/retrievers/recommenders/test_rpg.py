@@ -89,6 +89,14 @@ def test_at_the_start_every_digit_sees_the_state_itself(network: DigitTransforme
     torch.testing.assert_close(network.log_probs(states), (cosines / 0.03).log_softmax(dim=-1))
 
 
+@pytest.mark.parametrize("digits", [2, 32])
+def test_items_are_as_long_at_the_start_however_many_codes_they_have(digits: int) -> None:
+    torch.manual_seed(0)
+    codes = torch.randint(16, (200, digits))
+    vectors = DigitTransformer(Shape(200, 64, 1, 2, 6, 0.0), codes, 16, 0.03).items(torch.arange(200))
+    assert float(vectors.detach().std()) == pytest.approx(0.1, rel=0.1)
+
+
 def test_no_item_has_no_vector_after_training_either(months: Collection) -> None:
     weight = fitted(months, training={"epochs": 2})._model.items.weight
     assert not weight[-1].any()
