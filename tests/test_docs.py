@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import test_face
+from snippets import PAGES, ROOT, TEXTS, blocks, command_lines
 from typer.main import get_command
 
 from bench import registry
@@ -24,37 +25,35 @@ from bench.runner.plan import construct
 from bench.settings import parse_query
 from bench.suite import known_suites, read_suite
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
-OF_THE_PAGES = {"tf-idf", "overlap", "mine", "notes", "titles"}
-"""Plugins that the pages themselves write."""
+OF_THE_PAGES = {"tf-idf", "overlap", "mine", "notes", "titles", "FOLDER", "shop"}
+"""Plugins that the pages themselves write, and folders that they stand for."""
 
 KINDS: tuple[registry.Kind, ...] = ("retriever", "source", "task")
 PARAMETERS: dict[str, registry.Kind] = {"--retriever": "retriever", "--dataset": "source", "--task": "task"}
 
 
-def fenced(language: str, text: str) -> list[str]:
+def fenced(language: str, page: str) -> list[str]:
     """The code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [block.text for block in blocks(page, language)]
 
 
-def code(text: str) -> Iterator[str]:
-    """Each line of an indented block, and each span of code in a sentence."""
-    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    for line in outside.splitlines():
-        yield from [line.strip()] if line.startswith("    ") else re.findall(r"`([^`]+)`", line)
+def code(page: str) -> Iterator[str]:
+    """Each line of a block of commands, and each span of code in a sentence."""
+    for block in blocks(page, "sh"):
+        yield from command_lines(block)
+    outside = re.sub(r"^```.*?^```", "", TEXTS[page], flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"`([^`\n]+)`", outside)
 
 
-def commands(text: str) -> Iterator[tuple[str, ...]]:
+def commands(page: str) -> Iterator[tuple[str, ...]]:
     """The arguments of each `python -m bench ...`; `COMMAND` stands for any."""
-    for line in code(text):
+    for line in code(page):
         for part in line.split("&&"):
             if part.strip().startswith("python -m bench ") and "COMMAND" not in part:
                 yield tuple(shlex.split(part, comments=True)[3:])
 
 
-COMMANDS = sorted({words for text in TEXTS.values() for words in commands(text)})
+COMMANDS = sorted({words for page in TEXTS for words in commands(page)})
 
 
 def parsed(words: tuple[str, ...]) -> dict[str, Any]:
@@ -84,7 +83,7 @@ def check_spec(kind: registry.Kind, spec: str) -> None:
     name = base.partition(":")[0]
     if kind == "source" and name in cards():
         name = parse_query(cards()[name].source)[0].partition(":")[0]
-    if name in OF_THE_PAGES or name == "FOLDER" or name.endswith(".toml"):
+    if name in OF_THE_PAGES or name.endswith(".toml"):
         return
     assert options.keys() <= takes(kind, name), spec
 
@@ -112,7 +111,7 @@ def test_every_option_that_is_quoted_exists(page: str) -> None:
     known = {name: takes("retriever", name) for name in registry.plugins("retriever")}
     names = "|".join(sorted(known, key=len, reverse=True))
     quoted = re.compile(rf"(?<![\w./-])({names})(?: \w+)?\.([a-z]\w*(?:\.\w+)*)(?![\w/])")
-    for span in code(TEXTS[page]):
+    for span in code(page):
         for name, option in quoted.findall(span):
             assert option in known[name] or option.partition(".")[0] in tables(name), f"{name}.{option}"
         kind = next((kind for kind in KINDS if span.partition("?")[0] in registry.plugins(kind)), None)
@@ -129,9 +128,9 @@ def test_an_option_that_is_none_is_found() -> None:
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_python_compiles_and_suites_can_be_read(page: str, tmp_path: Path) -> None:
-    for number, block in enumerate(fenced("python", TEXTS[page])):
+    for number, block in enumerate(fenced("python", page)):
         compile(block, f"{page}, block {number + 1}", "exec")
-    for block in fenced("toml", TEXTS[page]):
+    for block in fenced("toml", page):
         tomllib.loads(block)
         if "[[systems]]" in block:
             (tmp_path / "mine.toml").write_text(block)
@@ -140,14 +139,15 @@ def test_python_compiles_and_suites_can_be_read(page: str, tmp_path: Path) -> No
 
 
 def test_the_card_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    (shown,) = fenced("toml", (ROOT / "datasets" / "README.md").read_text(encoding="utf-8"))
+    page = (ROOT / "datasets" / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "my.toml").write_text(shown)
     card = read_card(tmp_path / "my.toml")
     assert Rules.from_options("card", card.rules) == Rules()
 
 
 def test_the_snippets_of_the_readme_are_those_that_are_run() -> None:
-    plugin, notebook = fenced("python", TEXTS["README.md"])
+    plugin, notebook = fenced("python", "README.md")
     assert plugin.split() == (test_face.IMPORTS + test_face.PLUGIN).split()
     assert notebook.strip() == test_face.NOTEBOOK.strip()
 
@@ -162,14 +162,22 @@ def test_every_relative_link_leads_to_a_file(page: str) -> None:
 
 def test_every_page_is_linked_and_the_readme_is_short() -> None:
     readme = TEXTS["README.md"]
-    assert len(readme.split()) <= 1500
+    assert len(readme.split()) <= 800
     for page in PAGES[1:]:
         assert f"(docs/{page.name})" in readme
 
 
+def test_the_table_of_the_readme_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs" / "site")
+    from main_table import with_table
+
+    readme = TEXTS["README.md"]
+    assert readme == with_table(readme), "write it anew: python docs/site/main_table.py"
+
+
 def test_continuous_integration_runs_the_second_command_as_it_stands() -> None:
     second = "pip install -c constraints.txt -e '.[offline,test]' && pytest"
-    assert f"    {second}\n" in TEXTS["README.md"]
+    assert f"\n{second}\n" in TEXTS["README.md"]
     assert f"\n{second}\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 

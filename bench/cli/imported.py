@@ -54,6 +54,7 @@ def questions(
         "score mine.trec.gz --dataset scifact",
         "score runs/*.run --dataset scifact",
         "score mine.json --qrels qrels.txt",
+        "score SciFact.json --dataset scifact --keep runs",
         "score mine.trec --dataset pydoc-1k --task 'exclusivity?sample=40' --name mine --keep runs",
     )
 )
@@ -89,12 +90,15 @@ def score(
 ) -> None:
     """Score runs made elsewhere by the same rules as every other row.
 
+    A result file of MTEB holds figures and no answers: they are shown, and with --keep published, as imported.
+
     A question that a run does not answer counts 0, and the foot says how many; answers to other queries are ignored
     and counted. A probe's questions are drawn anew by its seed, the same wherever the collection has the same
     fingerprint.
     """
     from bench.leaderboard.figures import imported_figures, write_figures
     from bench.leaderboard.imported import keep_run, score_run
+    from bench.leaderboard.reported import TASK, is_mteb_result
     from bench.runner.plan import open_task
     from bench.terminal import console, judged_table, judged_tables
 
@@ -104,6 +108,18 @@ def score(
     open_task(task, options)
     if name and len(run_files) > 1:
         raise BenchError(f"--name {name} names one run, and {len(run_files)} are given; rename the files")
+    results = [path for path in run_files if is_mteb_result(path)]
+    if results:
+        if len(results) < len(run_files):
+            raise BenchError(
+                f"{results[0]} holds MTEB's figures, and others are runs; score them one after the other"
+            )
+        if not dataset or task != TASK:
+            raise BenchError(
+                f"{results[0]} holds MTEB's figures of {TASK}; name their collection with --dataset alone"
+            )
+        _report(results, dataset, name, keep, json_file, screen)
+        return
     collection = _judged(dataset, qrels, run_files, screen)
     rows = [score_run(path, collection, name or path.name, task, options, repeats.value) for path in run_files]
     screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))
@@ -112,6 +128,24 @@ def score(
             screen.print(f"kept in {keep_run(row, collection, keep)}", style="dim", markup=False)
     if json_file:
         write_figures(json_file, [figure for row in rows for figure in imported_figures(row)])
+
+
+def _report(
+    results: list[Path], dataset: str, name: str, keep: Path | None, json_file: Path | None, screen: "Console"
+) -> None:
+    """Show MTEB's figures, and keep them where that is asked for."""
+    from bench.leaderboard.figures import reported_figures, write_figures
+    from bench.leaderboard.reported import keep_reported, read_mteb
+    from bench.terminal import reported_table
+
+    collection = open_dataset(dataset, screen).collection
+    found = [read_mteb(path, collection, name) for path in results]
+    screen.print(reported_table(found))
+    if keep:
+        for one in found:
+            screen.print(f"kept in {keep_reported(one, keep)}", style="dim", markup=False)
+    if json_file:
+        write_figures(json_file, [figure for one in found for figure in reported_figures(one)])
 
 
 def _judged(dataset: str, qrels: str, runs: list[Path], screen: "Console") -> "Collection":

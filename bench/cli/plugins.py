@@ -54,4 +54,8 @@ def new(
     folder = write_package(kind.value, name, to)
     screen = console()
     screen.print(f"{folder} is written. Next:", markup=False)
-    screen.print(f"  pip install -e {folder} && pytest {folder}", markup=False)
+    screen.print(f"  pip install -e {folder} && pytest {folder}", markup=False, soft_wrap=True)
+    if kind is Kind.retriever:
+        plugin = folder / f"{name.replace('-', '_')}.py"
+        for words in (f"check {name}", f"run --dataset limit --retriever {name} --retriever bm25"):
+            screen.print(f"  python -m bench {words} --plugin {plugin}", markup=False, soft_wrap=True)

@@ -38,13 +38,16 @@ def publish(
     from bench.cells.folder import read_all
     from bench.cells.place import fetched
     from bench.leaderboard.publish import publish as write_leaderboard
+    from bench.leaderboard.reported import read_reported
     from bench.leaderboard.selection import select
     from bench.suite import read_suite
     from bench.terminal import console
 
     registry.load_files(plugin)
     chosen = read_suite(suite)
-    selection = select(chosen, [read_all([fetched(place)]) for place in cells], dataset, fingerprint)
+    places = [fetched(place) for place in cells]
+    found = [read_all([place]) for place in places]
+    selection = select(chosen, found, dataset, fingerprint, read_reported(places))
     write_leaderboard(chosen, selection, to)
     screen = console()
     for name in selection.collections:

@@ -93,6 +93,13 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     )
 
 
+def is_parsed(spec: str) -> bool:
+    """Whether the parsed copy is in the cache, so that opening fetches nothing. Raises as `open_dataset` does."""
+    request = _parse(_with_source(spec))
+    rules = Rules.from_options(spec, {**request.source.rules, **request.rules})
+    return _place(request, rules).is_dir()
+
+
 def _with_source(spec: str) -> str:
     """The specification; that of a bare folder with the name of the source that recognises it."""
     base, mark, query = spec.partition("?")

@@ -17,6 +17,7 @@ from bench.face.results import Result
 from bench.face.table import Table
 from bench.leaderboard.build import build_board
 from bench.leaderboard.publish import publish as write_leaderboard
+from bench.leaderboard.reported import read_reported
 from bench.leaderboard.selection import request_of, select
 from bench.runner.events import Unwatched, Watcher
 from bench.runner.executors import make_executor
@@ -210,6 +211,8 @@ def publish(
     """
     registry.load_files([Path(file) for file in plugins])
     chosen = read_suite(suite)
-    selection = select(chosen, [read_all([fetched(folder)]) for folder in cells], datasets, fingerprints)
+    places = [fetched(folder) for folder in cells]
+    found = [read_all([place]) for place in places]
+    selection = select(chosen, found, datasets, fingerprints, read_reported(places))
     board = write_leaderboard(chosen, selection, Path(to))
     return Table(board, [Result(cell) for cell in selection.cells])

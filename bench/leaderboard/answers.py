@@ -164,3 +164,23 @@ def answers_by_query(path: Path) -> Iterator[tuple[str, list[str], np.ndarray]]:
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
     for start, stop in pairwise([*starts.tolist(), len(owners)]):
         yield asked[start].as_py(), names[start:stop], scores[start:stop]
+
+
+def first_hits(path: Path, query_ids: Sequence[str], k: int) -> dict[str, list[str]]:
+    """The first k document ids of each of some queries, of published answers or of those that a cell kept.
+
+    Raises BenchError for a file that cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: dict[str, list[str]] = {name: [] for name in query_ids}
+    try:
+        table = pq.read_table(path, columns=["query", "document", "rank"], filters=[("rank", "<=", k)])
+        columns = [table.column(name).to_pylist() for name in ("query", "document")]
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise BenchError(f"{path} cannot be read: {' '.join(str(error).split())}; {_REMEDY}") from None
+    for query, document in zip(*columns, strict=True):
+        if query in found:
+            found[query].append(document)
+    return found

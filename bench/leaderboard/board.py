@@ -92,6 +92,15 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """Figures of a system that was not run here, by measure; nobody knows its answers, so nothing is tested."""
+
+    system: str
+    source: str
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Pair:
     """Two systems of a block by the primary measure: the first minus the second."""
 
@@ -129,6 +138,7 @@ class Block:
     rows: Sequence[Row]
     pairs: Sequence[Pair]
     second_instrument: Instrument | None = None
+    reported: Sequence[Reported] = ()
 
     @property
     def primary(self) -> Measure:

@@ -1,12 +1,13 @@
 """Makes a board of cells: the only maker of rows, for the screen, for what is published and for its proof."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.cells.record import CellRecord, TaskRecord
 from bench.errors import BenchError
 from bench.leaderboard.board import NOT_RUN, Block, Board, CollectionBoard
+from bench.leaderboard.reported import TASK, ReportedFigures
 from bench.leaderboard.rows import Answered, failed_row, row_of, tested, words_of_test
 from bench.measures.measure import Measure
 
@@ -32,8 +33,15 @@ class Request:
         return cls(board.suite, board.title, board.systems, board.tasks, board.seeds, board.findings)
 
 
-def build_board(request: Request, cells: Sequence[CellRecord], collections: Sequence[str] = ()) -> Board:
+def build_board(
+    request: Request,
+    cells: Sequence[CellRecord],
+    collections: Sequence[str] = (),
+    reported: Sequence[ReportedFigures] = (),
+) -> Board:
     """From cells of any collections, shown in the order of `collections`, then of the cells.
+
+    `reported` are figures of others, each for the collection that has its fingerprint.
 
     A system and seed that no cell is of has a row that says so, a
     failed one its reason. Raises BenchError for a mix that no table may have: a collection with two fingerprints,
@@ -49,16 +57,20 @@ def build_board(request: Request, cells: Sequence[CellRecord], collections: Sequ
         tasks=list(request.tasks),
         seeds=list(request.seeds),
         findings=request.findings,
-        collections=[_collection(request, name, found) for name, found in of_collection.items() if found],
+        collections=[_collection(request, name, found, reported) for name, found in of_collection.items() if found],
     )
 
 
-def _collection(request: Request, name: str, cells: Sequence[CellRecord]) -> CollectionBoard:
+def _collection(
+    request: Request, name: str, cells: Sequence[CellRecord], reported: Sequence[ReportedFigures]
+) -> CollectionBoard:
     fingerprints = {cell.identity.fingerprint: cell for cell in cells if cell.identity.fingerprint}
     if len(fingerprints) > 1:
         folders = " and ".join(str(cell.folder) for cell in fingerprints.values())
         raise BenchError(f"{name}: cells of different content or rules cannot share a table: {folders}")
     blocks = [_block(request, wanted["task"], wanted["options"], name, cells) for wanted in request.tasks]
+    others = [one.row for one in reported if one.fingerprint in fingerprints]
+    blocks = [replace(block, reported=others) if block.task == TASK else block for block in blocks]
     return CollectionBoard(
         name=name,
         fingerprint=next(iter(fingerprints), ""),

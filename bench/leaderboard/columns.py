@@ -186,6 +186,23 @@ def absence(row: Row) -> str:
     return row.problem if row.problem == NOT_RUN else f"failed: {row.problem}"
 
 
+REPORTED_MARK = "‡"
+
+
+def reported_rows(block: Block, shown: Sequence[Column]) -> Iterator[tuple[str, list[str]]]:
+    """Name and texts of each system that was not run here, under the same columns."""
+    names = {measure.column: measure.name for measure in block.shown}
+    for one in block.reported:
+        figures = {header: fraction(one.figures[name]) for header, name in names.items() if name in one.figures}
+        texts = {"trained": "imported", **figures}
+        yield f"{one.system} {REPORTED_MARK}", [texts.get(column.header, "–") for column in shown]
+
+
+def _reported_note(block: Block) -> str:
+    sources = "; ".join(f"{one.system}: {one.source}" for one in block.reported)
+    return f"{REPORTED_MARK} imported, not run here, so without rank, interval and cost: {sources}" if sources else ""
+
+
 def notes(block: Block, hardware: Sequence[str]) -> list[str]:
     """What stands below a block: definition, test, marks, hardware."""
     found = [block.definition, block.test]
@@ -194,6 +211,7 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
     )
     if any(row.imported for row in block.rows):
         found.append("imported: a third party's run, scored here by the same rules; its cost is not known")
+    found.append(_reported_note(block))
     found += [f"{', '.join(systems)}: {problem}" for problem, systems in _incomplete(block).items()]
     found += [f"{m.column}: {m.meaning}; a diagnostic, no result" for m in block.shown if m.diagnostic]
     found += dict.fromkeys(note for row in block.rows for one in row.counts.values() if (note := _note(row, one)))

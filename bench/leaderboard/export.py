@@ -1,7 +1,7 @@
 """A published leaderboard in the forms of other tools: MTEB's result files, and TREC runs, bare or described."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.leaderboard.answers import answers_by_query
 from bench.leaderboard.board import Block, CollectionBoard, Row
+from bench.leaderboard.ir_metadata import header
 from bench.leaderboard.published import Published, PublishedCell, PublishedTask
+from bench.leaderboard.reported import MTEB_NAMES
 from bench.leaderboard.writers.json import as_json
 from bench.seals import differs
 from bench.store import write_text
 from bench.trec import write_answers
-
-_MTEB_NAMES = {"nDCG": "ndcg", "MRR": "mrr", "Hits": "hit_rate", "Recall": "recall", "P": "precision", "MAP": "map"}
-"""MTEB's names of measures that are called otherwise there; all others are written in small letters."""
 
 _LANGUAGES = {
     "arabic": "ara-Arab", "armenian": "hye-Armn", "basque": "eus-Latn", "burmese": "mya-Mymr", "catalan": "cat-Latn",
@@ -97,7 +96,7 @@ def _task(collection: CollectionBoard) -> str:
 
 def _mteb_name(measure: str) -> str:
     name, _, cutoff = measure.partition("@")
-    short = _MTEB_NAMES.get(name, name.lower())
+    short = MTEB_NAMES.get(name, name.lower())
     return f"{short}_at_{cutoff}" if cutoff else short
 
 
@@ -116,7 +115,7 @@ def export_trec(published: Published, to: Path) -> int:
 
 
 def export_ir_metadata(published: Published, to: Path) -> int:
-    """Write all answers as run files with an ir_metadata header (Breuer, Keller and Schaer 2022); returns how many.
+    """Write all answers as run files with a header of ir_metadata 0.2; returns how many.
 
     The files are not compressed, as repro_eval wants them. Tools that do not know the header take its lines for
     answers; give those what `export_trec` writes.
@@ -124,8 +123,9 @@ def export_ir_metadata(published: Published, to: Path) -> int:
     import yaml
 
     for cell, task in _tasks(published):
-        header = yaml.safe_dump(_ir_metadata(cell, task), sort_keys=False, allow_unicode=True)
-        _write_run(published, cell, task, to / f"{Path(task.answers).stem}.trec", header)
+        described = header(cell, task, _reported(published, cell, task))
+        text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True)
+        _write_run(published, cell, task, to / f"{Path(task.answers).stem}.trec", text)
     return sum(1 for _ in _tasks(published))
 
 
@@ -139,55 +139,22 @@ def _tasks(published: Published) -> Iterator[tuple[PublishedCell, PublishedTask]
             yield cell, task
 
 
-def _write_run(published: Published, cell: PublishedCell, task: PublishedTask, path: Path, header: str = "") -> None:
+def _reported(published: Published, cell: PublishedCell, task: PublishedTask) -> list[str]:
+    """The measures that the board's table of the task shows."""
+    for collection, block, _ in _rows(published):
+        if collection.name == cell.cell.collection and (block.task, dict(block.options)) == (task.task, task.options):
+            return list(block.columns)
+    return []
+
+
+def _write_run(published: Published, cell: PublishedCell, task: PublishedTask, path: Path, head: str = "") -> None:
     """Ids are quoted where one of the answers needs it. Raises BenchError for others than the published ones."""
     file = published.runs(task.answers)
     if differs(file, task.sha256):
         raise BenchError(f"{file} is not the file that its manifest names; get the published folder again")
     answers = list(answers_by_query(file))
     quoted = any(re.search(r"\s", name) for _, names, _ in answers for name in names)
-    write_answers(path, answers, cell.cell.system, quoted, header)
-
-
-def _ir_metadata(cell: PublishedCell, task: PublishedTask) -> dict[str, Any]:
-    """The components of PRIMAD that a manifest knows."""
-    identity, ran = cell.cell, task.environment or cell.environment
-    machine = ran.machine or cell.environment.machine
-    return {
-        "tag": identity.system,
-        "platform": {
-            "hardware": {
-                "cpu": {"model": machine.processor, "number of cores": machine.cores} if machine else {},
-                "ram": f"{machine.memory_gb} GiB" if machine else None,
-            },
-            "operating system": {"kernel": machine.system if machine else None},
-            "software": {"libraries": {"python": [f"{name}=={version}" for name, version in ran.versions.items()]}},
-        },
-        "implementation": {
-            "executable": {"cmd": ran.command},
-            "source": {"lang": "python", "commit": ran.revision.get("commit")},
-        },
-        "method": {
-            "automatic": True,
-            "seed": identity.seed,
-            "retrieval": [
-                {"name": identity.retriever, "method": identity.family, "parameters": dict(identity.options)}
-            ],
-        },
-        "actor": {"team": "not stated"},
-        "data": {
-            "test collection": {
-                "name": identity.collection,
-                "source": identity.fingerprint,
-                "qrels": dict(identity.rules),
-            },
-        },
-        "research goal": {"task": task.task, "evaluation": {"reported measures": _measured(task.options)}},
-    }
-
-
-def _measured(options: Mapping[str, Any]) -> list[str]:
-    return list(options.get("measured", []))
+    write_answers(path, answers, cell.cell.system, quoted, head)
 
 
 def _file_name(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from bench.cells.record import CellRecord, FailureKind, Identity, TaskResult
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.imported import ImportedRow
+from bench.leaderboard.reported import TASK, ReportedFigures
 from bench.store import write_text
 
 
@@ -49,6 +50,14 @@ def imported_figures(row: ImportedRow) -> Iterator[dict[str, Any]]:
     base = {"collection": row.collection, "fingerprint": row.fingerprint, "system": row.system}
     for number in _numbers(row.result):
         yield base | {"options": {}, "seed": None} | vars(number) | {"status": "imported", "failure": None}
+
+
+def reported_figures(row: ReportedFigures) -> Iterator[dict[str, Any]]:
+    """The same of figures that were computed elsewhere; of how many queries they are is not known."""
+    base = {"collection": row.collection, "fingerprint": row.fingerprint, "system": row.system}
+    for measure, value in row.figures.items():
+        number = _Number(TASK, measure, value, 0)
+        yield base | {"options": {}, "seed": None} | vars(number) | {"status": "imported, not run", "failure": None}
 
 
 def _object(identity: Identity, number: _Number, status: str, kind: FailureKind | None = None) -> dict[str, Any]:

@@ -1,23 +1,29 @@
 """Writes a suite's leaderboard from chosen cells alone: one folder, whole or not at all, and the overview of all."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.collections.catalogue import is_parsed, open_dataset
+from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
 from bench.leaderboard.overview import write_overview
+from bench.leaderboard.paths import published_id
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, write_cell
+from bench.leaderboard.reported import REPORTED, keep_reported
 from bench.leaderboard.selection import Selection
+from bench.leaderboard.systems import PAGES, SYSTEMS, describe
 from bench.leaderboard.writers.csv import as_csv, pairs_as_csv
 from bench.leaderboard.writers.json import as_json
 from bench.leaderboard.writers.latex import as_latex
 from bench.leaderboard.writers.markdown import as_markdown
 from bench.leaderboard.writers.page import as_page
 from bench.leaderboard.writers.pictures import as_picture
+from bench.leaderboard.writers.system import system_pages
 from bench.store import new_folder, write_text
 from bench.suite import Suite
 
@@ -32,7 +38,7 @@ _WRITERS = {
 }
 _MADE_WITH = "made_with.json"
 _DRAWING = ("altair", "jinja2", "vl-convert-python")
-_BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz")}
+_BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz"), PAGES: (".html",), REPORTED: (".json",)}
 """Folders of a published leaderboard, with the ends of the names that lie there."""
 
 
@@ -43,15 +49,30 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
     `publish` wrote: it would be removed.
     """
     target = _target(suite, results)
-    board = build_board(selection.request, selection.cells, selection.collections)
+    board = build_board(selection.request, selection.cells, selection.collections, selection.reported)
+    systems = describe(board, selection.cells, dict(_at_hand(board, selection.specs)))
     with new_folder(target) as draft:
-        for cell in selection.cells:
-            write_cell(cell, draft)
-        for name, text in views(board).items():
+        cells = {published_id(cell): write_cell(cell, draft) for cell in selection.cells}
+        for name, text in {**views(board), **system_pages(board, systems, cells)}.items():
             write_text(draft / name, text)
+        write_text(draft / SYSTEMS, systems.as_json())
+        for one in selection.reported:
+            keep_reported(one, draft)
         write_text(draft / _MADE_WITH, as_json(made_with()))
     write_overview(results)
     return board
+
+
+def _at_hand(board: Board, specs: Mapping[str, str]) -> Iterator[tuple[str, Collection]]:
+    """The collections that lie parsed on this machine; nothing is fetched for their texts."""
+    for shown in board.collections:
+        try:
+            spec = specs.get(shown.name, shown.name)
+            collection = open_dataset(spec).collection if is_parsed(spec) else None
+        except (BenchError, OSError):
+            continue
+        if collection is not None and collection.fingerprint == shown.fingerprint:
+            yield shown.name, collection
 
 
 def views(board: Board) -> dict[str, str]:
@@ -92,7 +113,7 @@ def _strangers(folder: Path) -> Iterator[Path]:
         place = path.relative_to(folder)
         inside = _BELOW.get(place.parts[0], ())
         known = (
-            place.name in ((*_WRITERS, _MADE_WITH) if path.is_file() else _BELOW)
+            place.name in ((*_WRITERS, SYSTEMS, _MADE_WITH) if path.is_file() else _BELOW)
             if len(place.parts) == 1
             else (len(place.parts) == 2 and path.is_file() and place.name.endswith(tuple(inside)))
         )

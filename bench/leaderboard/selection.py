@@ -1,13 +1,14 @@
 """Which finished cells a suite's leaderboard is made of: chooses them, and refuses what cannot share a table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.cells.record import CellRecord
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.paths import collection_name, without_paths, without_paths_of
+from bench.leaderboard.reported import ReportedFigures
 from bench.runner.plan import construct, open_task
 from bench.suite import Suite, SystemEntry
 
@@ -16,6 +17,7 @@ _PLACED = ("seed", "device")
 
 _UNFITTING = "of another system, task or collection, or with other options than the suite's"
 _OLDER = "older than an equal cell"
+_ELSEWHERE = "imported for other collections, or by other rules"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Selection:
     """Those that have cells, in the order in which they are shown."""
 
     passed_over: Mapping[str, int]
+    specs: Mapping[str, str] = field(default_factory=dict)
+    """How each collection was opened where its cells were made."""
+
+    reported: Sequence[ReportedFigures] = ()
 
     def of(self, collection: str) -> list[CellRecord]:
         """The cells of one collection."""
@@ -53,12 +59,14 @@ def select(
     cells: Sequence[Sequence[CellRecord]],
     collections: Sequence[str] = (),
     fingerprints: Sequence[str] = (),
+    reported: Sequence[ReportedFigures] = (),
 ) -> Selection:
     """The cells of the suite's systems and all imported runs, from one list for each folder.
 
     In a folder the newest of equal cells counts, and of several folders the first that has the cell. `collections`
     are the ones to publish, by the name or the specification that they were run with; by default the suite's. Raises
-    BenchError when a collection has two fingerprints, unless `fingerprints` (or their beginnings) choose one.
+    BenchError when a collection has two fingerprints, unless `fingerprints` (or their beginnings) choose one. Of the
+    `reported` figures of others, those of a chosen collection's fingerprint are shown.
     """
     wanted = list(dict.fromkeys(map(collection_name, collections or suite.datasets)))
     fits = _fits(suite, wanted, fingerprints)
@@ -81,7 +89,28 @@ def select(
     present = [name for name in wanted if any(name == collection for collection, _, _ in chosen)]
     for name in present:
         _check_one_fingerprint(name, [cell for cell in fitting if cell.identity.collection == name])
-    return Selection(request, [chosen[place] for place in sorted(chosen)], present, passed_over)
+    given = (cell.identity.collection for folder in cells for cell in folder)
+    specs = {name: spec for spec in given if (name := collection_name(spec)) in present}
+    kept = [chosen[place] for place in sorted(chosen)]
+    others = _others(request, kept, reported, passed_over)
+    return Selection(request, kept, present, passed_over, specs, others)
+
+
+def _others(
+    request: Request, cells: Sequence[CellRecord], reported: Sequence[ReportedFigures], passed_over: dict[str, int]
+) -> list[ReportedFigures]:
+    """The figures of others that stand below a table. Raises BenchError for one with the name of a row."""
+    shown = {cell.identity.fingerprint for cell in cells}
+    found = {(one.fingerprint, one.system): one for one in reported if one.fingerprint in shown}
+    taken = {entry["name"] for entry in request.systems} | {cell.identity.system for cell in cells}
+    for one in found.values():
+        if one.system in taken:
+            raise BenchError(f"'{one.system}' is imported, and the name of a row; import it under another --name")
+    passed_over[_ELSEWHERE] = sum(one.fingerprint not in shown for one in reported)
+    return [
+        one.model_copy(update={"collection": collection_name(one.collection)})
+        for one in sorted(found.values(), key=lambda one: (one.fingerprint, one.system))
+    ]
 
 
 def _nothing_found(suite: Suite, cells: Sequence[Sequence[CellRecord]], wanted: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from bench.terminal.board import BoardView
 from bench.terminal.console import console, make_printable
-from bench.terminal.hits import docids_table, hits_table, judged_table, judged_tables
+from bench.terminal.hits import docids_table, hits_table, judged_table, judged_tables, reported_table
 from bench.terminal.listings import (
     card_table,
     dataset_line,
@@ -29,5 +29,6 @@ __all__ = [
     "options_table",
     "plan_table",
     "print_names",
+    "reported_table",
     "suite_table",
 ]

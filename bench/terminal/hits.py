@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from bench.collections.collection import Collection
     from bench.hits import Evidence, Hits
     from bench.leaderboard.imported import ImportedRow
+    from bench.leaderboard.reported import ReportedFigures
     from bench.runner.asking import Named
 
 _LONGEST = 300
 """Characters of a document or question that are shown."""
+
+_FIRST = ("nDCG@10", "MRR@10", "Hits@1", "Hits@10", "Recall@100")
+"""Of all figures that others compute, those that tables of the task search show."""
 
 _MOST_EVIDENCE = 12
 """Lines of what a hit was found by."""
@@ -87,6 +91,19 @@ def judged_tables(rows: Sequence["ImportedRow"]) -> RenderableType:
         add(made, row.system, *(values.get(measure, "–") for measure in result.columns))
         told += [f"{row.system}: {note}" for note in _notes(row)]
     return Group(title, made, text("\n".join([*told, result.definition]), style="dim"))
+
+
+def reported_table(rows: Sequence["ReportedFigures"]) -> RenderableType:
+    """Figures that were computed elsewhere, a row for each system, as they were given."""
+    names = list(dict.fromkeys(name for row in rows for name in row.figures))
+    shown = [name for name in _FIRST if name in names] or names[:5]
+    made = table(("system", *shown), right=shown)
+    for row in rows:
+        add(made, row.system, *(fraction(row.figures[name]) if name in row.figures else "–" for name in shown))
+    title = text(f"on {rows[0].collection} (imported, not run here)", style="bold", keep="")
+    told = [f"{row.system}: {row.source}" for row in rows]
+    told.append("without answers there is no interval, rank or test; nothing tells by which rules they were judged")
+    return Group(title, made, text("\n".join(told), style="dim"))
 
 
 def _notes(row: "ImportedRow") -> list[str]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ from bench.digests import digest_file
 from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import Request, build_board
+from bench.leaderboard.moved import moved_queries
 from bench.leaderboard.overview import overview
 from bench.leaderboard.publish import made_with, views, was_made_with
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, Published, published_files
+from bench.leaderboard.reported import read_reported
+from bench.leaderboard.systems import PAGES, SYSTEMS, Systems, read_systems
 from bench.leaderboard.writers.csv import pairs_as_csv
+from bench.leaderboard.writers.system import system_pages
 from bench.verification.check import (
     NEAR,
     NEAR_WITH_MODEL,
@@ -54,12 +58,14 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
         yield from found.checks
         cells += found.cells
     try:
-        board = build_board(Request.of_board(published.board), cells, published.collections())
+        reported = read_reported([published.folder])
+        board = build_board(Request.of_board(published.board), cells, published.collections(), reported)
     except (BenchError, *_CONTRADICTIONS) as error:
         yield Check("the table", "FAIL", f"no table can be made of these cells: {_in_words(error)}")
         return
     yield from _compare_boards(published, board)
     yield from _compare_views(published)
+    yield from _compare_systems(published, board, cells, datasets)
     yield from _compare_overview(published.folder.parent)
 
 
@@ -169,11 +175,49 @@ def _compare_views(published: Published) -> Iterator[Check]:
     for name, text in expected.items():
         if name == "pairs.csv":
             continue
-        check = _same_text(name, published.folder / name, text)
-        given = was_made_with(published.folder)
-        if check.verdict == "FAIL" and name.endswith(_DRAWN) and given != made_with():
-            check = Check(name, "near", f"drawn with {given}, here with {made_with()}")
-        yield check
+        yield _same_view(published, name, text)
+
+
+def _same_view(published: Published, name: str, text: str) -> Check:
+    """A file that is made of the board; what other versions of the libraries draw may differ."""
+    check = _same_text(name, published.folder / name, text)
+    given = was_made_with(published.folder)
+    if check.verdict == "FAIL" and name.endswith(_DRAWN) and given != made_with():
+        return Check(name, "near", f"drawn with {given}, here with {made_with()}")
+    return check
+
+
+def _compare_systems(
+    published: Published, board: Board, cells: Sequence[CellRecord], datasets: Mapping[str, Dataset | BenchError]
+) -> Iterator[Check]:
+    """The pages of single systems show what systems.json says, and the queries there are those that moved most.
+
+    What a plugin says of itself, and what its defaults were, cannot be computed again.
+    """
+    try:
+        systems = read_systems(published.folder)
+        expected = system_pages(published.board, systems, published.cells)
+    except (BenchError, *_CONTRADICTIONS) as error:
+        yield Check(SYSTEMS, "FAIL", _in_words(error))
+        return
+    yield from _compare_moved(systems, board, cells, datasets)
+    for name, text in expected.items():
+        yield _same_view(published, name, text)
+    for path in sorted((published.folder / PAGES).glob("*")):
+        if f"{PAGES}/{path.name}" not in expected:
+            yield Check(f"{PAGES}/{path.name}", "FAIL", "no system has this page")
+
+
+def _compare_moved(
+    systems: Systems, board: Board, cells: Sequence[CellRecord], datasets: Mapping[str, Dataset | BenchError]
+) -> Iterator[Check]:
+    opened = {name: one.collection for name in systems.texts if isinstance(one := datasets.get(name), Dataset)}
+    computed = moved_queries(board, cells, opened)
+    present = {collection.name for collection in board.collections}
+    for name, about in systems.systems.items():
+        given = [one.model_dump(mode="json") for one in about.moved if one.collection in present]
+        again = [one.model_dump(mode="json") for one in computed.get(name, [])]
+        yield compared(f"{SYSTEMS}: queries of {name} that moved", given, again, NEAR)
 
 
 def _compare_overview(results: Path) -> Iterator[Check]:

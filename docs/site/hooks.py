@@ -1,6 +1,7 @@
 """What the site adds to the pages: the README as its start, and a reference made from the code."""
 
 import re
+import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench.collections.cards import cards
 from bench.suite import known_suites, read_suite, suite_title
 
 ROOT = Path(__file__).parents[2]
+PICTURE = "results/dsi/overview.svg"
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)?(?:results/[^)]*|CITATION\.cff)\)")
 """Links to what the site does not hold; their text stays."""
 
@@ -25,6 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         made[f"reference/{kind}s.md"] = "\n".join(plugins_page(kind))
     made["reference/suites.md"] = "\n".join(suites_page())
     made["reference/datasets.md"] = "\n".join(datasets_page())
+    made["overview.svg"] = (ROOT / PICTURE).read_text(encoding="utf-8")
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     return files
@@ -32,7 +35,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links at what lies elsewhere in the site."""
-    return OUTSIDE.sub(r"\1", markdown).replace("](../datasets/README.md)", "](reference/datasets.md)")
+    inside = {PICTURE: "overview.svg", "../datasets/README.md": "reference/datasets.md"}
+    for target, place in inside.items():
+        markdown = markdown.replace(f"]({target})", f"]({place})")
+    return OUTSIDE.sub(r"\1", markdown)
 
 
 def plugins_page(kind: registry.Kind) -> Iterator[str]:
@@ -40,7 +46,8 @@ def plugins_page(kind: registry.Kind) -> Iterator[str]:
     yield f"# {kind.capitalize()}s\n"
     for name, plugin in registry.plugins(kind).items():
         cls = plugin.load()
-        yield f"## {name}\n\n{escaped(cleandoc(cls.__doc__ or ''))}\n"
+        yield f"## {name}\n\n{escaped(cleandoc(sys.modules[cls.__module__].__doc__ or ''))}\n"
+        yield f"{escaped(cleandoc(cls.__doc__ or ''))}\n"
         yield "| option | kind | default | allowed | what it does |\n|---|---|---|---|---|"
         for option in cls.describe_options():
             cells = (option.kind, f"`{option.default}`" if option.default else "", option.allowed, option.description)

@@ -13,6 +13,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "ngram": {"training.epochs": 1},
     "sasrec": {"training.epochs": 1},
     "sid": {"training.epochs": 1},
+    "liger": {"training.epochs": 1},
+    "rpg": {"training.epochs": 1, "tokenizer.digits": 4, "tokenizer.components": 8},
     "gqr": {"alpha": [0.5], "steps": [5]},
 }
 """Options under which a system learns in seconds."""

@@ -1,10 +1,12 @@
 """A published leaderboard in other tools' forms."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +105,60 @@ def test_answers_become_runs_that_score_gives_the_same_figures(
         np.testing.assert_allclose(found.values[measure], values, atol=1e-12)
 
 
+IR_METADATA: dict[str, Any] = {
+    "schema version": "0.2",
+    "tag": str,
+    "platform": {
+        "hardware": {
+            "cpu": {"model": str, "architecture": str, "operation mode": str, "number of cores": int},
+            "gpu": {"model": str, "architecture": str, "number of cores": int, "ram": str},
+            "ram": r"\d+(\.\d+)? GB",
+        },
+        "operating system": {"kernel": str, "distribution": str},
+        "software": {"libraries": {"python": [str]}, "retrieval toolkit": [str]},
+    },
+    "implementation": {
+        "executable": {"cmd": str},
+        "source": {"lang": [str], "repository": str, "commit": str, "uncommitted changes": bool},
+    },
+    "resources": {
+        "runtime": {"wallclock": r"\d+ ms", "user": r"\d+ ms", "system": r"\d+ ms"},
+        "ram": {"used process": r"\d+ KB"},
+    },
+    "method": {
+        "automatic": bool,
+        "score ties": str,
+        "indexing": {"tokenizer": str, "stemmer": str, "stopwords": str},
+        "retrieval": [{"name": str, "method": str, "params": dict, "reranks": str, "interpolates": [str]}],
+    },
+    "actor": {"name": str, "orcid": str, "team": str, "fields": [str], "mail": str, "role": str},
+    "data": {"test collection": {"name": str, "source": str, "qrels": str, "topics": str, "ir_datasets": str}},
+    "research goal": {
+        "evaluation": {
+            "reported measures": [str],
+            "baseline": [str],
+            "significance test": [{"name": str, "correction method": str}],
+        }
+    },
+}
+"""The fields of www.ir-metadata.org, and of version 0.2 as tirex-tracker writes them, with the type of each."""
+
+
+def check_schema(data: Any, schema: Any) -> None:
+    """Everything in the header is a field of the schema and of its type, or matches its pattern."""
+    if isinstance(schema, dict):
+        assert set(data) <= set(schema), data
+        for name, value in data.items():
+            check_schema(value, schema[name])
+    elif isinstance(schema, list):
+        for value in data:
+            check_schema(value, schema[0])
+    elif isinstance(schema, str):
+        assert re.fullmatch(schema, data)
+    else:
+        assert isinstance(data, schema)
+
+
 def test_runs_get_a_header_that_yaml_reads_and_score_passes_over(
     published: Published, finished: Finished, tmp_path: Path
 ) -> None:
@@ -112,9 +168,10 @@ def test_runs_get_a_header_that_yaml_reads_and_score_passes_over(
         assert lines[0] == "# ir_metadata.start"
         end = lines.index("# ir_metadata.end")
         header = yaml.safe_load("\n".join(line.strip("#") for line in lines[1:end]))
-        assert set(header) == {"tag", "platform", "implementation", "method", "actor", "data", "research goal"}
-        assert header["method"]["retrieval"][0]["parameters"]["seed"] in (0, 1)
+        assert header["method"]["retrieval"][0]["params"]["seed"] in (0, 1)
         assert header["platform"]["software"]["libraries"]["python"]
+        assert header["research goal"]["evaluation"]["reported measures"]
+        check_schema(header, IR_METADATA)
         assert all(len(line.split()) == 6 for line in lines[end + 1 :])
     run = next(tmp_path.glob("bm25.*seed0*.search*.trec"))
     found = score_run(run, finished.dataset.collection, "again").evaluation

@@ -80,7 +80,7 @@ def test_publishing_twice_gives_identical_bytes(finished: Finished, results: Pat
     assert first == again
     assert {str(path) for path in first if len(path.parts) < 3} == {
         "README.md", "index.html", "tiny/README.md", "tiny/index.html", "tiny/table.tex", "tiny/table.csv",
-        "tiny/pairs.csv", "tiny/leaderboard.json", "tiny/overview.svg", "tiny/made_with.json",
+        "tiny/pairs.csv", "tiny/leaderboard.json", "tiny/overview.svg", "tiny/made_with.json", "tiny/systems.json",
     }  # fmt: skip
     assert len([path for path in first if path.parts[1:2] == ("manifests",)]) == len(finished.cells)
     assert len([path for path in first if path.parts[1:2] == ("runs",)]) == sum(

@@ -22,6 +22,9 @@ _FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
 
 _NO_FIGURE = (None,) * 5
+_REPORTED = ("reported", "reported", None, None, True, None, None)
+"""What is known of a system that was not run here, up to its measure."""
+
 _NO_RANKS = (None,) * 3
 
 
@@ -38,6 +41,10 @@ def _collection_lines(collection: CollectionBoard) -> Iterator[Sequence[Any]]:
         for row in block.rows:
             head = (collection.name, collection.fingerprint, block.task, *_row_head(row))
             yield from ((*head, *line, row.problem) for line in _row_lines(block, row))
+        for one in block.reported:
+            head = (collection.name, collection.fingerprint, block.task, one.system, *_REPORTED)
+            unknown = (*_NO_FIGURE[1:], *_NO_RANKS)
+            yield from ((*head, name, value, *unknown, one.source) for name, value in one.figures.items())
 
 
 def _row_lines(block: Block, row: Row) -> Iterator[Sequence[Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from bench.leaderboard.board import Block, Board, CollectionBoard, Row
-from bench.leaderboard.columns import Column, Kind, absence, columns, label, notes
+from bench.leaderboard.columns import Column, Kind, absence, columns, label, notes, reported_rows
 from bench.leaderboard.text import latex
 
 PAPER: Collection[Kind] = ("rank", "primary", "quality")
@@ -39,6 +39,7 @@ def _table(board: Board, collection: CollectionBoard, block: Block, shown: Seque
     lines.append(rf"\begin{{tabular}}{{l{''.join('r' if column.numeric else 'l' for column in shown) or 'l'}}}")
     lines += [r"\toprule", _line(["system", *(latex(column.header) for column in shown)]), r"\midrule"]
     lines += [_row(row, shown) for row in block.rows]
+    lines += [_line([*map(latex, (name, *texts))]) for name, texts in reported_rows(block, shown)]
     lines += [r"\bottomrule", r"\end{tabular}", *_notes(notes(block, collection.hardware)), r"\end{table}"]
     return "\n".join(lines)
 

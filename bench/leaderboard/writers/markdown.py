@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.leaderboard.board import Block, Board
-from bench.leaderboard.columns import absence, columns, label, notes
+from bench.leaderboard.columns import absence, columns, label, notes, reported_rows
 from bench.leaderboard.text import markdown
 
 
@@ -38,6 +38,7 @@ def _table(block: Block, hardware: Sequence[str]) -> str:
             continue
         entries = [markdown(column.entry(row).text) for column in shown]
         lines.append(_line([f"**{name}**" if row.among_best else name, *entries]))
+    lines += [_line([*map(markdown, (name, *texts))]) for name, texts in reported_rows(block, shown)]
     return "\n".join(lines)
 
 

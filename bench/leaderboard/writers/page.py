@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from bench.leaderboard.board import Block, Board, CollectionBoard, Row, RowFigure
-from bench.leaderboard.columns import Column, Entry, absence, columns, interval, label, notes
+from bench.leaderboard.columns import Column, Entry, absence, columns, interval, label, notes, reported_rows
+from bench.leaderboard.systems import page_name
 from bench.leaderboard.text import fraction
 from bench.leaderboard.writers.charts import Chart, Colours, colours_of
 from bench.leaderboard.writers.pictures import block_charts, collection_charts
@@ -34,6 +35,8 @@ class _TableRow:
     row: Row
     entries: Sequence[Entry]
     absence: str
+    page: str
+    """Address of the system's own page; empty where it has none."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class _Table:
     block: Block
     columns: Sequence[Column]
     rows: Sequence[_TableRow]
+    reported: Sequence[tuple[str, Sequence[str]]]
+    """Name and texts of systems that were not run here."""
+
     notes: Sequence[str]
     charts: Sequence[Chart]
 
@@ -150,8 +156,13 @@ def _section(collection: CollectionBoard, colours: Colours) -> _Section:
 
 def _table(block: Block, collection: CollectionBoard, colours: Colours) -> _Table:
     shown = sorted(columns(block, collection.hardware), key=lambda column: column.kind not in _FIRST)
-    rows = [_TableRow(label(row), row, *_entries(row, shown)) for row in block.rows]
-    return _Table(block, shown, rows, notes(block, collection.hardware), block_charts(block, colours))
+    rows = [_TableRow(label(row), row, *_entries(row, shown), _page(row)) for row in block.rows]
+    others = list(reported_rows(block, shown))
+    return _Table(block, shown, rows, others, notes(block, collection.hardware), block_charts(block, colours))
+
+
+def _page(row: Row) -> str:
+    return quote(page_name(row.system)) if row.cells else ""
 
 
 def _entries(row: Row, shown: Sequence[Column]) -> tuple[list[Entry], str]:

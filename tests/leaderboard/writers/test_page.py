@@ -113,7 +113,9 @@ def test_a_row_begins_with_system_rank_and_primary_figure(page: str) -> None:
     headers = re.findall(r"<th [^>]*>(.*?)</th>", table.partition("</thead>")[0])
     assert headers[:4] == ["system", "rank", "nDCG@10", "trained"]
     assert re.search(
-        r'<tr class="best"><th scope="row">bm25&nbsp;<abbr class="star"[^>]*>★</abbr></th><td>1–2 ab</td>', table
+        r'<tr class="best"><th scope="row"><a href="systems/bm25.html">bm25</a>&nbsp;'
+        r'<abbr class="star"[^>]*>★</abbr></th><td>1–2 ab</td>',
+        table,
     )
 
 
