@@ -10,6 +10,7 @@ from bench.conformance.kit import Outcome, check_retriever
 QUICK: dict[str, dict[str, Any]] = {
     "dsi": {"training.epochs": 1},
     "se_dsi": {"training.epochs": 1},
+    "ngram": {"training.epochs": 1},
     "sasrec": {"training.epochs": 1},
     "sid": {"training.epochs": 1},
     "liger": {"training.epochs": 1},

@@ -52,8 +52,12 @@ class NgramReadingOptions(ReadingOptions):
 class NgramTrainingOptions(DocumentTrainingOptions):
     """How the model learns to write n-grams of the document that a text is of, or that answers a query."""
 
+    epochs: int = Field(8, ge=0, le=10_000, description=DocumentTrainingOptions.model_fields["epochs"].description)
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1, description=DocumentTrainingOptions.model_fields["learning_rate"].description
+    )
     spans_of_a_query: int = Field(
-        5, ge=1, description="times in an epoch that a query is read, each with a span of its own"
+        3, ge=1, description="times in an epoch that a query is read, each with a span of its own"
     )
     sharpness: float = Field(
         1, ge=0, description="how much likelier a span is that shares rare words with the text; 0: all are alike"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -87,8 +88,14 @@ class Ngram(ModelOptions, Retriever):
         return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=self.precision))
 
     def fit(self, collection: Collection) -> Self:
+        """Raises BenchError where no document has anything of a view."""
         refuse_textless(collection)
         units = {view: self._units(view, collection) for view in self.views}
+        for view, found in units.items():
+            if not found:
+                raise BenchError(
+                    f"no document of {collection.name} has a {view} to take n-grams of; leave it out of views"
+                )
         words = Words.of(text for view in units.values() for _, texts in view for text in texts)
         self.progress("indexing n-grams", 0, 1)
         self._hold(words, {view: _index(units[view], words) for view in self.views}, len(collection))
@@ -106,7 +113,7 @@ class Ngram(ModelOptions, Retriever):
         return self
 
     def _units(self, view: View, collection: Collection) -> _Units:
-        """What n-grams of a view are of, in tokens. Raises BenchError if no document has any."""
+        """What n-grams of a view are of, in tokens."""
         if view == "span":
             texts = self.encoder.tokens_of(list(collection.texts()))
             found: _Units = [
@@ -119,12 +126,7 @@ class Ngram(ModelOptions, Retriever):
             written = self._written(collection)
             found = [(row, list(self.encoder.tokens_of(written.get(row, ())))) for row in range(len(collection))]
         found = [(row, list(filter(None, texts))) for row, texts in found]
-        found = [(row, texts) for row, texts in found if texts]
-        if not found:
-            raise BenchError(
-                f"no document of {collection.name} has a {view} to take n-grams of; leave it out of views"
-            )
-        return found
+        return [(row, texts) for row, texts in found if texts]
 
     def _written(self, collection: Collection) -> Mapping[int, Sequence[str]]:
         """Some queries that each document might answer, by row."""
@@ -173,21 +175,27 @@ class Ngram(ModelOptions, Retriever):
             self.reading.ratio,
             evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
         )
-        course = learn(
-            self._writer,
-            self.encoder,
-            lesson,
-            self.training,
-            seed=self.seed,
-            workplace=self.workplace,
-            progress=self.progress,
-        )
+        workplace, progress = self.workplace, self.progress
+        with self.encoder.reading_once([example.tokens for example in kept], workplace, progress):
+            course = learn(
+                self._writer,
+                self.encoder,
+                lesson,
+                self.training,
+                seed=self.seed,
+                workplace=workplace,
+                progress=progress,
+            )
         self._counts["training"] = course.as_data()
 
     def _words_that_begin(self) -> np.ndarray:
         """Shape [words]: whether each word-piece begins a word."""
         spelled = self.encoder.tokenizer.convert_ids_to_tokens(self._words.tokens.tolist())
         return np.array([not piece.startswith("##") for piece in spelled])
+
+    def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        tokens = self._query_tokens([query.text for query in queries])
+        return self.encoder.reading_once(tokens, self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         tokens = self._query_tokens([query.text for query in queries])

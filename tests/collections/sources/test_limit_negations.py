@@ -2,14 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.collections.sources.limit.negations import FORMS
 from bench.errors import BenchError
+from retrievers.lexical.bm25 import BM25
 
-NEGATED = re.compile(r"does not like|It is not true that|Nobody whom|has never liked")
+NEGATED = re.compile(r"It is false that|It is a myth that| never likes |are wrong\.$")
+AFFIRMED = re.compile(r"It is true that|It is a fact that| always likes |are right\.$")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,14 @@ def asked(collection: Collection) -> list[str]:
 def test_each_of_the_46_people_has_four_distractors(collection: Collection) -> None:
     assert len(collection) == 46 * 5
     assert sum(bool(NEGATED.search(text)) for text in collection.texts()) == 46 * 4
+    assert sum(bool(AFFIRMED.search(text)) for text in collection.texts()) == 46
+
+
+def test_a_system_that_compares_words_is_right_by_chance(collection: Collection) -> None:
+    queries = collection.queries()
+    found = BM25().fit(collection).rankings(queries, 2)
+    right = [np.isin(collection.qrels().of(i)[0], found.of(i)[0]).mean() for i in range(len(queries))]
+    assert 0.05 < np.mean(right) < 0.35
 
 
 def test_ten_documents_hold_what_is_asked_for_and_two_of_them_say_that_it_is_so(collection: Collection) -> None:
@@ -47,8 +58,8 @@ def test_queries_and_answers_are_those_of_limit(collection: Collection) -> None:
     assert asked(collection) == asked(plain)
     texts, people = list(collection.texts()), plain.documents.ids()
     for position in range(100):
-        names = {texts[row].split(" likes ")[0] for row in collection.qrels().of(position)[0]}
-        assert names == {people[row] for row in plain.qrels().of(position)[0]}
+        wanted = {people[row] for row in plain.qrels().of(position)[0]}
+        assert all(any(name in texts[row] for name in wanted) for row in collection.qrels().of(position)[0])
 
 
 def test_the_order_of_ids_tells_nothing(collection: Collection) -> None:
