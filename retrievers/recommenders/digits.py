@@ -27,10 +27,7 @@ class DigitTransformer(Transformer):
         self._digits, self._temperature = digits, temperature
 
     def start_at_random(self) -> None:
-        """As `NextItemModel.start_at_random`, but items, means of many vectors, are as long as those of SASRec.
-
-        They would be much shorter than the places' vectors, and what a history holds would hardly be seen.
-        """
+        """As `NextItemModel.start_at_random`, but for the codes: items, the means of many, are not shorter for it."""
         super().start_at_random()
         digits = self.items.codes.shape[1]
         with torch.no_grad():
