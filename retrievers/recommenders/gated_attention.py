@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.recommenders.next_item import NextItemModel
+from retrievers.recommenders.next_item import NextItemModel, item_table
 
 
 class GatedAttention(NextItemModel):
     """Layers of gated attention over the vectors of items and places."""
 
     def __init__(self, items: int, dimension: int, layers: int, heads: int, longest: int, dropout: float) -> None:
-        super().__init__(items, dimension, longest)
+        super().__init__(items, item_table(items, dimension), longest)
         self.positions = nn.Embedding(longest, dimension)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(_Layer(dimension, heads, longest, dropout) for _ in range(layers))

@@ -8,24 +8,34 @@ import torch
 from torch import Tensor, nn
 
 from retrievers.learning.trainer import Learner, Plan, steady
-from retrievers.recommenders.losses import Loss
+from retrievers.recommenders.coded_items import CodedItems
 from retrievers.recommenders.options import NextItemTrainingOptions
+
+NextItemLoss = Callable[[Tensor, Tensor], Tensor]
+"""The mean loss of states [positions, dimension] whose next items are targets [positions]."""
 
 _BETAS = (0.9, 0.98)
 """Of Adam, as in SASRec's public implementations."""
 
 
-class NextItemModel(Learner):
-    """Items have one vector as input and output: the score of an item is the inner product with the last state.
+def item_table(catalogue: int, dimension: int) -> nn.Embedding:
+    """A vector of its own for each item, and one, of zeros, for no item."""
+    return nn.Embedding(catalogue + 1, dimension, padding_idx=catalogue)
 
-    items: size of the catalogue; row `items` stands for no item
+
+class NextItemModel(Learner):
+    """A network over the vectors of a sequence's items.
+
+    catalogue: how many items there are; the row of that number stands for no item
+    vectors: of the items, from their rows; the last of its weights is that of no item
     longest: latest items of a sequence that are read
     """
 
-    def __init__(self, items: int, dimension: int, longest: int) -> None:
+    def __init__(self, catalogue: int, vectors: nn.Embedding | CodedItems, longest: int) -> None:
         super().__init__()
+        self.none = catalogue
         self.longest = longest
-        self.items = nn.Embedding(items + 1, dimension, padding_idx=items)
+        self.items = vectors
 
     @abstractmethod
     def forward(self, rows: Tensor) -> Tensor:
@@ -34,18 +44,13 @@ class NextItemModel(Learner):
         Sequences begin at the left; no state depends on items to its right.
         """
 
-    @property
-    def none(self) -> int:
-        """The row that stands for no item."""
-        return self.items.num_embeddings - 1
-
     def start_at_random(self) -> None:
         """Draw all matrices so that they keep the variance of what they read (Glorot and Bengio 2010)."""
         for weight in self.parameters():
             if weight.dim() > 1:
                 nn.init.xavier_normal_(weight)
         with torch.no_grad():
-            self.items.weight[self.none] = 0
+            self.items.weight[-1] = 0
 
     def places(self, rows: Tensor) -> Tensor:
         """Shape of `rows`: the place of each item counted from the end, where the latest is at `longest` - 1.
@@ -57,7 +62,7 @@ class NextItemModel(Learner):
         return counted.clamp(max=self.longest - 1)
 
     def item_scores(self, states: Tensor) -> Tensor:
-        """Shape [states, items]."""
+        """Shape [states, items]: inner products, where items have one vector as input and output."""
         return states @ self.items.weight[:-1].T
 
     def last_states(self, histories: Sequence[np.ndarray]) -> Tensor:
@@ -77,7 +82,7 @@ class NextItemModel(Learner):
 def next_item_plan(
     model: NextItemModel,
     sequences: Sequence[np.ndarray],
-    loss: Loss,
+    loss: NextItemLoss,
     options: NextItemTrainingOptions,
     validate: Callable[[], Mapping[str, float]],
     seed: int,
@@ -104,7 +109,7 @@ def next_item_plan(
     )
 
 
-def _loss(model: NextItemModel, loss: Loss, sequences: Sequence[np.ndarray], usual: float) -> Tensor:
+def _loss(model: NextItemModel, loss: NextItemLoss, sequences: Sequence[np.ndarray], usual: float) -> Tensor:
     """Mean over every item that has one before it, of which `usual` are in a sequence on average.
 
     A batch holds sequences of like length, so that its mean counts for as many items as it has: otherwise an item
@@ -115,7 +120,7 @@ def _loss(model: NextItemModel, loss: Loss, sequences: Sequence[np.ndarray], usu
     real = targets != model.none
     states = model(model.padded([window[:-1] for window in windows]))
     share = real.sum() / (usual * len(sequences))
-    return loss(states[real], targets[real], model.items.weight[:-1]) * share
+    return loss(states[real], targets[real]) * share
 
 
 def _batches(sequences: Sequence[np.ndarray], size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:

@@ -2,14 +2,14 @@
 
 from torch import Tensor, nn
 
-from retrievers.recommenders.next_item import NextItemModel
+from retrievers.recommenders.next_item import NextItemModel, item_table
 
 
 class Recurrent(NextItemModel):
     """Gated recurrent units over the vectors of the items, and a linear map of their states back to these."""
 
     def __init__(self, items: int, dimension: int, layers: int, longest: int, dropout: float) -> None:
-        super().__init__(items, dimension, longest)
+        super().__init__(items, item_table(items, dimension), longest)
         self.dropout = nn.Dropout(dropout)
         between = dropout if layers > 1 else 0.0
         self.recurrent = nn.GRU(dimension, dimension, layers, batch_first=True, dropout=between)

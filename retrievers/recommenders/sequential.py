@@ -18,13 +18,15 @@ from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
-    from retrievers.recommenders.next_item import NextItemModel
+    from torch import Tensor
+
+    from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
 
 _BATCH = 128
 
 
-class SequentialRecommender(Recommender):
-    """A network reads the history, and its last state is compared with every item.
+class NextItemRecommender(Recommender):
+    """A network reads the history, and its last state gives every item a score.
 
     Each training item predicts the next one. The weights that are kept are those with the best figure on the split
     `valid`, whose items are otherwise not learnt; nothing is chosen on `test`.
@@ -33,10 +35,6 @@ class SequentialRecommender(Recommender):
     dimension: int = Field(64, ge=2, description="size of the vectors")
     longest: int = Field(50, ge=1, description="latest items of a history that are read")
     dropout: float = Field(0.2, ge=0, lt=1, description="while training")
-    loss: LossKind = Field(
-        "sampled-softmax", description="cross-entropy over all items or over some, or of the next and one other (bce)"
-    )
-    negatives: int = Field(256, ge=1, description="loss=sampled-softmax: items that the next one stands against")
     training: NextItemTrainingOptions = Field(
         default_factory=NextItemTrainingOptions, description="how it is trained"
     )
@@ -46,21 +44,24 @@ class SequentialRecommender(Recommender):
     def network(self, items: int) -> "NextItemModel":
         """The network for a catalogue of so many items, with its weights as they start."""
 
+    @abstractmethod
+    def loss_of(self, model: Any) -> "NextItemLoss":
+        """What the network that `network` made loses by not expecting the next item."""
+
     def fit(self, collection: Collection) -> Self:
         """Raises BenchError for a collection without sequences, or without the split `valid`."""
         import torch
 
         from retrievers.learning.trainer import train
-        from retrievers.recommenders.losses import loss_of
         from retrievers.recommenders.next_item import next_item_plan
 
         super().fit(collection)
         sequences = [sequence for sequence in training_sequences(collection) if len(sequence) > 1]
         users = Validation.of(collection, type(self).__name__.lower(), self.training.valid_users, self.seed)
-        loss = loss_of(self.loss, self.negatives)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self._model = self._placed()
+            loss = self.loss_of(self._model)
             plan = next_item_plan(self._model, sequences, loss, self.training, lambda: self._judged(users), self.seed)
             self._training = train(self._model, plan, self.workplace, self.progress).as_data()
         return self
@@ -107,3 +108,28 @@ class SequentialRecommender(Recommender):
             "parameters_learned": weights,
             "training": self._training,
         }
+
+
+class SequentialRecommender(NextItemRecommender):
+    """The last state is compared with a vector of each item, which is also what is read of it."""
+
+    loss: LossKind = Field(
+        "sampled-softmax", description="cross-entropy over all items or over some, or of the next and one other (bce)"
+    )
+    negatives: int = Field(256, ge=1, description="loss=sampled-softmax: items that the next one stands against")
+    item_dropout: float = Field(
+        0.0, ge=0, lt=1, description="while training: of the items' vectors that the state is compared with"
+    )
+
+    def loss_of(self, model: "NextItemModel") -> "NextItemLoss":
+        """As `NextItemRecommender.loss_of`."""
+        from torch.nn.functional import dropout
+
+        from retrievers.recommenders.losses import loss_of
+
+        loss = loss_of(self.loss, self.negatives)
+
+        def against_items(states: "Tensor", targets: "Tensor") -> "Tensor":
+            return loss(states, targets, dropout(model.items.weight[:-1], self.item_dropout))
+
+        return against_items

@@ -17,22 +17,22 @@ from pydantic import Field, model_validator
 from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items, training_sequences
 from bench.mappings import mapping_files
-from bench.models import MINILM, ModelOptions, find_weights, pick_device, pick_dtype
+from bench.models import pick_device, pick_dtype
 from bench.protocols import Trace
 from bench.rankings import Rankings
-from bench.retriever import Retriever
-from bench.token_states import reading_once
-from retrievers.encoding import refuse_textless
-from retrievers.generative.docids import Identifiers, with_collision_numbers
+from retrievers.generative.docids import Identifiers
 from retrievers.generative.options import BeamOptions
+from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
 from retrievers.recommenders.semantic_ids.options import (
+    RESIDUAL,
     ItemBeamOptions,
     SequenceDecoderOptions,
     SequenceTrainingOptions,
     TokenizerOptions,
 )
 from retrievers.recommenders.semantic_ids.tokenizers import Codes, codes_of_file, tokenize
+from retrievers.recommenders.semantic_ids.unique import OtherCodes, numbered, with_other_codes
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
     from retrievers.generative.beam import Beams
     from retrievers.learning.trainer import Batch
-    from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel
+    from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 
-class SID(ModelOptions, Retriever):
+class SID(ItemReader):
     """Writes the identifier of the item that comes next, code by code; only the order of the history is read.
 
     The weights that are kept are those with the highest MRR@10 on users of the split `valid`, whose items are
@@ -53,7 +53,6 @@ class SID(ModelOptions, Retriever):
 
     family = "generative"
 
-    model: str = Field(MINILM, description="name or folder of the sentence encoder that reads the items' text")
     architecture: Literal["encoder-decoder", "decoder-only"] = Field(
         "decoder-only", description="an encoder of the history and a decoder, or one causal transformer over both"
     )
@@ -67,7 +66,9 @@ class SID(ModelOptions, Retriever):
     user_bins: int = Field(0, ge=0, description="users share so many vectors, by a hash of their ids; 0: none")
     encoder_layers: int = Field(2, ge=1, description="encoder-decoder: layers of the encoder")
     collisions: Collisions = Field(
-        "extra-token", description="items that share an identifier: one more token, one drawn for each answer, or all"
+        "extra-token",
+        description="items that share an identifier: one more token, other codes (the nearest unused ones, or those "
+        "found by a recursive search), one item drawn for each answer, or all",
     )
     tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="how items become codes")
     decoder: SequenceDecoderOptions = Field(
@@ -82,6 +83,8 @@ class SID(ModelOptions, Retriever):
     def _options_fit(self) -> "SID":
         if self.reading == "items" and self.architecture == "decoder-only":
             raise ValueError("reading=items is for the encoder-decoder; a decoder-only model reads what it writes")
+        if self.collisions in ("nearest-unused", "recursive") and self.tokenizer.kind not in RESIDUAL:
+            raise ValueError(f"collisions={self.collisions} is for the tokenizers {', '.join(RESIDUAL)}")
         return self
 
     @property
@@ -92,11 +95,12 @@ class SID(ModelOptions, Retriever):
         sequences = training_sequences(collection)
         self._rows = collection.documents.rows
         codes = self._codes(collection, sequences)
-        self._groups = _groups(codes.identifiers)
-        shared = len(codes.identifiers) - (int(self._groups.max()) + 1)
-        extra = self.collisions == "extra-token" and shared > 0
+        extra = self.collisions == "extra-token" and codes.facts["items_sharing"] > 0
         self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
-        self._hold(_made_unique(codes.identifiers, self.seed) if extra else codes.identifiers)
+        if self.collisions == "nearest-unused" or self.collisions == "recursive":
+            codes = self._with_other_codes(codes, self.collisions)
+        self._groups = _groups(codes.identifiers)
+        self._hold(numbered(codes.identifiers, self.seed) if extra else codes.identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
         return self
 
@@ -104,40 +108,20 @@ class SID(ModelOptions, Retriever):
         if self.tokenizer.kind == "mapping":
             return codes_of_file(self.tokenizer, collection.documents.ids())
         reads = self.tokenizer.reads_text
-        vectors = self._item_vectors(collection) if reads else np.zeros((len(collection), 1), np.float32)
+        vectors = self.item_vectors(collection) if reads else np.zeros((len(collection), 1), np.float32)
         return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
-    def _item_vectors(self, collection: Collection) -> np.ndarray:
-        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none.
-
-        Raises BenchError where no item has any text.
-        """
-        refuse_textless(collection)
-        folder = self.workplace.shared(
-            {"item vectors": find_weights(self.model).digest, "of": collection.fingerprint, "at": self.precision},
-            lambda folder: np.save(folder / "vectors.npy", self._encoded(collection)),
-        )
-        return np.load(folder / "vectors.npy", allow_pickle=False)
-
-    def _encoded(self, collection: Collection) -> np.ndarray:
-        from retrievers.dense.sbert import SBERT
-
-        refuse_textless(collection)
-        encoder = SBERT(
-            model=self.model, device=self.device, precision=self.precision, encoding_batch=self.encoding_batch
-        )
-        texts = collection.texts()
-        with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
-            vectors = encoder.embed(texts)
-        vectors[[not text.strip() for text in texts]] = 0
-        return vectors
+    def _with_other_codes(self, codes: Codes, how: OtherCodes) -> Codes:
+        assert codes.made_of is not None, "the options allow it for codes that build on each other alone"
+        unique = with_other_codes(codes.identifiers, codes.made_of, how, self.seed)
+        moved = (unique.tokens != codes.identifiers.tokens).any(axis=1).sum()
+        self._counts["items_with_other_codes"] = int(moved)
+        return replace(codes, identifiers=unique)
 
     def _hold(self, identifiers: Identifiers) -> None:
         """Build the model that writes the identifiers, with its weights as they start."""
         import torch
 
-        from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
-        from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
         from retrievers.recommenders.semantic_ids.sequence_model import Shape
 
         device = torch.device(pick_device(self.device))
@@ -145,11 +129,15 @@ class SID(ModelOptions, Retriever):
         tables = identifiers.trie().on(device)
         codes = torch.from_numpy(identifiers.tokens.astype(np.int64)).to(device)
         shape = Shape(self.decoder, tables, codes, self.longest, self.user_bins)
-        self._model: SequenceModel = (
-            DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
-            if self.architecture == "decoder-only"
-            else EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
-        ).to(device)
+        self._model = self._network(shape).to(device)
+
+    def _network(self, shape: "Shape") -> "SequenceModel":
+        from retrievers.recommenders.semantic_ids.decoder_only import DecoderOnly
+        from retrievers.recommenders.semantic_ids.encoder_decoder import EncoderDecoder
+
+        if self.architecture == "decoder-only":
+            return DecoderOnly(shape, last_only=self.sliding == "off", seed=self.seed)
+        return EncoderDecoder(shape, encoder_layers=self.encoder_layers, reading=self.reading, seed=self.seed)
 
     def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:
         import torch
@@ -218,17 +206,17 @@ class SID(ModelOptions, Retriever):
 
     def _answers(self, queries: Sequence[Query], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows and scores for each query, best first; nothing for a history without a known item."""
+        import torch
+
         from retrievers.generative.beam import Validity
 
         self._validity = Validity()
-        trie = self._model.tables.trie
         for span, known, history in self._batches(queries):
             found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             if known:
-                beams = self._search(history, self.beams)
-                self._validity += Validity.of(beams, trie, k)
                 ids = [queries[place].id for place in known]
-                found = dict(zip(known, answers_of(beams, trie, self.collisions, ids, self.seed), strict=True))
+                with torch.no_grad():
+                    found = dict(zip(known, self._found(history, ids, k), strict=True))
             for place in span:
                 yield found.get(place, (np.zeros(0, dtype=np.int64), np.zeros(0)))
 
@@ -240,6 +228,14 @@ class SID(ModelOptions, Retriever):
             span = range(start, min(start + self.encoding_batch, len(queries)))
             known = [place for place in span if len(histories[place])]
             yield span, known, self._history([histories[place] for place in known], bins[known])
+
+    def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Item rows and scores for each of some histories, of an item or more, best first."""
+        from retrievers.generative.beam import Validity
+
+        trie, beams = self._model.tables.trie, self._search(history, self.beams)
+        self._validity += Validity.of(beams, trie, k)
+        return answers_of(beams, trie, self.collisions, ids, self.seed)
 
     def _search(self, history: "History", options: BeamOptions, **named: Any) -> "Beams":
         import torch
@@ -305,7 +301,7 @@ class SID(ModelOptions, Retriever):
         self._model.eval()
 
     def weights(self) -> list[str]:
-        return [self.model] if self.tokenizer.reads_text else []
+        return super().weights() if self.tokenizer.reads_text else []
 
     def files(self) -> list[Path]:
         return mapping_files(Path(self.tokenizer.mapping)) if self.tokenizer.mapping else []
@@ -323,10 +319,3 @@ class SID(ModelOptions, Retriever):
 def _groups(identifiers: Identifiers) -> np.ndarray:
     """Shape [items]: a number for each item, equal for those that share an identifier."""
     return np.unique(identifiers.tokens, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _made_unique(identifiers: Identifiers, seed: int) -> Identifiers:
-    """With one more token, numbered in an order drawn at random: the catalogue's own may tell what comes next."""
-    order = np.random.default_rng([seed, 1]).permutation(len(identifiers))
-    drawn = with_collision_numbers(Identifiers(identifiers.tokens[order], identifiers.vocabularies))
-    return Identifiers(drawn.tokens[np.argsort(order)], drawn.vocabularies)

@@ -9,7 +9,7 @@ import numpy as np
 from retrievers.generative.beam import Beams
 from retrievers.generative.trie import Trie
 
-Collisions = Literal["extra-token", "random-pick", "expected"]
+Collisions = Literal["extra-token", "nearest-unused", "recursive", "random-pick", "expected"]
 
 _APART = 2.0**-45
 """Scores of a group's items differ by this part, far less than any two log-probabilities in float32 do."""

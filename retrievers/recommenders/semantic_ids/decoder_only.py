@@ -74,12 +74,23 @@ class DecoderOnly(SequenceModel):
         self._last_only = last_only
 
     def loss(self, history: History, label_smoothing: float) -> Tensor:
-        rows, levels = history.rows, self.codes.shape[1]
         hidden, _, _ = self.run(history)
+        users, items = self.learned_places(history.rows)
+        return self.code_loss(hidden, history.rows, (users, items), label_smoothing)
+
+    def learned_places(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The user and the place of each item that is learned from those before it."""
         learned = rows >= 0
         lengths = learned.sum(dim=1, keepdim=True)
         learned &= torch.arange(rows.shape[1], device=rows.device) >= (lengths - 1 if self._last_only else 1)
         users, items = learned.nonzero(as_tuple=True)
+        return users, items
+
+    def code_loss(
+        self, hidden: Tensor, rows: Tensor, places: tuple[Tensor, Tensor], label_smoothing: float
+    ) -> Tensor:
+        """The mean cross-entropy of the codes of the items at some places."""
+        (users, items), levels = places, self.codes.shape[1]
         wanted = rows[users, items]
         total = hidden.new_zeros(())
         for level in range(levels):

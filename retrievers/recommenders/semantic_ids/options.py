@@ -24,7 +24,9 @@ UNIQUE: tuple[Tokenizer, ...] = ("hierarchical", "random", "sequential", "collab
 """The tokenizers that give each item an identifier of its own."""
 
 _TEXTLESS: tuple[Tokenizer, ...] = ("random", "sequential", "collaborative", "mapping")
-_RESIDUAL: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq", "rq-vae")
+RESIDUAL: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq", "rq-vae")
+"""Those whose levels code what the levels before them left."""
+
 _UNSCALED: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq")
 
 
@@ -60,7 +62,7 @@ class TokenizerOptions(Options):
     @model_validator(mode="after")
     def _options_suit_the_tokenizer(self) -> "TokenizerOptions":
         chosen = (
-            ("uniform_last", self.uniform_last, _RESIDUAL),
+            ("uniform_last", self.uniform_last, RESIDUAL),
             ("normalise_residuals", self.normalise_residuals, _UNSCALED),
         )
         for name, wanted, suited in chosen:

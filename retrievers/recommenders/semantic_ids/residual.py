@@ -2,10 +2,36 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from retrievers.clustering import k_means, nearest
+
+
+class ResidualCodes(NamedTuple):
+    """What codes that build on each other are made of.
+
+    latents: float32 of shape [items, dimension]: what is coded
+    books: the codebook of each level, of shape [codes, dimension]
+    normalise: what a level leaves is scaled to length 1
+    """
+
+    latents: np.ndarray
+    books: Sequence[np.ndarray]
+    normalise: bool
+
+    def after(self, residuals: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """What the chosen codes leave of the residuals, all of shape [items, dimension]."""
+        return _left(residuals, chosen, self.normalise)
+
+
+def left_over(made_of: ResidualCodes, tokens: np.ndarray) -> np.ndarray:
+    """What tokens of shape [items, levels] leave of the items, shape [items, dimension]; never scaled at the end."""
+    residuals = made_of.latents
+    for book, codes in zip(made_of.books[:-1], tokens.T, strict=False):
+        residuals = made_of.after(residuals, book[codes])
+    return residuals - made_of.books[-1][tokens[:, -1]]
 
 
 def residual_k_means(

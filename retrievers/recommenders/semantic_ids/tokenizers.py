@@ -14,6 +14,7 @@ from bench.progress import Progress
 from retrievers.generative.docids import Identifiers, semantic
 from retrievers.recommenders.semantic_ids import behavioural
 from retrievers.recommenders.semantic_ids.options import UNIQUE, TokenizerOptions
+from retrievers.recommenders.semantic_ids.residual import ResidualCodes
 from retrievers.recommenders.semantic_ids.vector_codes import vector_codes
 
 _ORDER = b"catalogue"
@@ -27,10 +28,12 @@ class Codes:
     facts: see `report`; where the codes come from vectors also `items_without_vector` (all zeros) and, where vectors
         differ and can be rebuilt from the codes, `variance_left`: the mean squared error of the rebuilt vectors over
         the variance of the item vectors, after each level where levels build on each other
+    made_of: what codes that build on each other are made of
     """
 
     identifiers: Identifiers
     facts: dict[str, Any]
+    made_of: ResidualCodes | None = None
 
 
 def tokenize(
@@ -51,13 +54,14 @@ def tokenize(
     _check_room(options, len(vectors))
     order = np.random.default_rng([seed, *_ORDER]).permutation(len(vectors))
     place = np.argsort(order)
-    identifiers, facts = _identifiers(
+    identifiers, facts, made_of = _identifiers(
         options, vectors[order], [place[sequence] for sequence in sequences], seed, progress
     )
     identifiers = Identifiers(identifiers.tokens[place], identifiers.vocabularies)
     if options.reads_text:
         facts["items_without_vector"] = int((~vectors.any(axis=1)).sum())
-    return Codes(identifiers, {**report(identifiers), **facts})
+    made_of = made_of and made_of._replace(latents=made_of.latents[place])
+    return Codes(identifiers, {**report(identifiers), **facts}, made_of)
 
 
 def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
@@ -133,24 +137,24 @@ def _identifiers(
     sequences: Sequence[np.ndarray],
     seed: int,
     progress: Progress,
-) -> tuple[Identifiers, dict[str, Any]]:
-    """The identifiers and, where there is one, `variance_left`."""
+) -> tuple[Identifiers, dict[str, Any], ResidualCodes | None]:
+    """The identifiers, `variance_left` where there is one, and what codes that build on each other are made of."""
     items, levels, codes = len(vectors), options.levels, options.codes
     match options.kind:
         case "hierarchical":
             branch = _branch(items, levels)
-            return semantic(vectors, branch, branch, levels, seed, codes), {}
+            return semantic(vectors, branch, branch, levels, seed, codes), {}, None
         case "random":
-            return behavioural.random(items, levels, codes, seed), {}
+            return behavioural.random(items, levels, codes, seed), {}, None
         case "sequential":
-            return behavioural.sequential(items, sequences, codes), {}
+            return behavioural.sequential(items, sequences, codes), {}, None
         case "collaborative":
             branch = _branch(items, levels)
-            return behavioural.collaborative(items, sequences, branch, levels, codes, seed), {}
+            return behavioural.collaborative(items, sequences, branch, levels, codes, seed), {}, None
     standardised = _standardised(vectors)
     coded = vector_codes(options, standardised, seed, progress)
     told = coded.variance_left is not None and standardised.any()
-    return coded.identifiers, {"variance_left": coded.variance_left} if told else {}
+    return coded.identifiers, {"variance_left": coded.variance_left} if told else {}, coded.made_of
 
 
 def _branch(items: int, levels: int) -> int:

@@ -9,7 +9,7 @@ from bench.progress import Progress
 from retrievers.clustering import nearest
 from retrievers.generative.docids import Identifiers
 from retrievers.recommenders.semantic_ids.descent import Training
-from retrievers.recommenders.semantic_ids.residual import decoded, quantise, residual_k_means
+from retrievers.recommenders.semantic_ids.residual import ResidualCodes, decoded, quantise, residual_k_means
 from retrievers.recommenders.semantic_ids.uniform import spread
 
 if TYPE_CHECKING:
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class VectorCodes(NamedTuple):
-    """variance_left: mean squared error of the rebuilt vectors, after each level where levels build on each other."""
+    """variance_left: mean squared error of the rebuilt vectors, after each level where levels build on each other.
+
+    made_of: what codes that build on each other are made of
+    """
 
     identifiers: Identifiers
     variance_left: list[float] | None
+    made_of: ResidualCodes | None = None
 
 
 def vector_codes(options: "TokenizerOptions", vectors: np.ndarray, seed: int, progress: Progress) -> VectorCodes:
@@ -60,13 +64,15 @@ def _residual(
     decode: Callable[[np.ndarray], np.ndarray],
 ) -> VectorCodes:
     """Codes of the vectors by residual codebooks of their latents, which `decode` makes vectors again."""
+    made_of = ResidualCodes(latents, books, options.normalise_residuals)
     tokens, given = quantise(latents, books, options.normalise_residuals)
     if options.uniform_last:
         tokens = spread(tokens, given, books[-1])
     identifiers = Identifiers(tokens.astype(np.int32), tuple(map(len, books)))
     if options.normalise_residuals:
-        return VectorCodes(identifiers, None)
-    return VectorCodes(identifiers, [_error(vectors, decode(described)) for described in decoded(tokens, books)])
+        return VectorCodes(identifiers, None, made_of)
+    errors = [_error(vectors, decode(described)) for described in decoded(tokens, books)]
+    return VectorCodes(identifiers, errors, made_of)
 
 
 def _all(tokens: np.ndarray, codes: tuple[int, ...], vectors: np.ndarray, described: np.ndarray) -> VectorCodes:

@@ -18,7 +18,7 @@ from bench.workplace import Workplace
 from retrievers.learning.trainer import train
 from retrievers.recommenders import next_item
 from retrievers.recommenders.losses import cross_entropy
-from retrievers.recommenders.next_item import next_item_plan
+from retrievers.recommenders.next_item import NextItemLoss, NextItemModel, next_item_plan
 from retrievers.recommenders.options import BlockKind, NextItemTrainingOptions
 from retrievers.recommenders.sasrec import SASRec
 from retrievers.recommenders.transformer import Shape, Transformer
@@ -42,6 +42,10 @@ BLOCKS: tuple[BlockKind, ...] = get_args(BlockKind)
 def network(items: int = 12, block: BlockKind = "transformer") -> Transformer:
     torch.manual_seed(0)
     return Transformer(Shape(items, 16, 2, 2, 8, 0.0, block)).eval()
+
+
+def losing(model: NextItemModel) -> NextItemLoss:
+    return lambda states, targets: cross_entropy(states, targets, model.items.weight[:-1])
 
 
 def fitted(collection: Collection, **options: object) -> SASRec:
@@ -90,16 +94,27 @@ def test_the_loss_is_the_mean_over_every_item_with_one_before_it() -> None:
         for sequence in sequences
         for place, target in enumerate(sequence[1:])
     ]
-    loss = next_item._loss(model, cross_entropy, sequences, usual=2)
+    loss = next_item._loss(model, losing(model), sequences, usual=2)
     torch.testing.assert_close(loss, -torch.stack(one_by_one).mean())
 
 
 def test_an_item_counts_as_much_in_a_batch_of_long_sequences_as_in_one_of_short_ones() -> None:
     model = network()
     short, long = np.array([5, 6]), np.array([1, 2, 3, 4, 7, 8])
-    apart = [next_item._loss(model, cross_entropy, [one], usual=3) for one in (short, long)]
-    together = next_item._loss(model, cross_entropy, [short, long], usual=3)
+    apart = [next_item._loss(model, losing(model), [one], usual=3) for one in (short, long)]
+    together = next_item._loss(model, losing(model), [short, long], usual=3)
     torch.testing.assert_close(torch.stack(apart).mean(), together)
+
+
+def test_vectors_that_states_are_compared_with_are_dropped_while_training_alone(months: Collection) -> None:
+    system = fitted(months, item_dropout=0.5)
+    model = network()
+    states, targets = torch.ones(2, model.items.embedding_dim), torch.tensor([1, 2])
+    loss = SASRec(loss="cross-entropy", item_dropout=0.5).loss_of(model)
+    losses = {loss(states, targets).item() for _ in range(3)}
+    assert len(losses) == 3
+    history = [np.array([1, 2])]
+    np.testing.assert_array_equal(system.scores(history), system.scores(history))
 
 
 def test_places_are_counted_from_the_end() -> None:
@@ -124,7 +139,7 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
 
     sequences = [np.array([1, 2, 3]), np.array([4, 5, 6])]
     options = NextItemTrainingOptions(epochs=50, patience=3, training_batch=2, learning_rate=0.01)
-    plan = next_item_plan(model, sequences, cross_entropy, options, validate, 0)
+    plan = next_item_plan(model, sequences, losing(model), options, validate, 0)
     course = train(model, plan, Workplace.temporary(), lambda *told: None)
     assert [epoch.number for epoch in course.epochs] == [0, 1, 2, 3, 4, 5]
     assert course.chosen.number == 2

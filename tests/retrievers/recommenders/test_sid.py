@@ -83,6 +83,19 @@ def test_items_that_share_an_identifier_share_its_credit(months: Collection, col
     assert len(rows) == found
 
 
+@pytest.mark.parametrize("collisions", ["nearest-unused", "recursive"])
+def test_items_that_collide_get_other_codes_and_no_more_of_them(months: Collection, collisions: str) -> None:
+    codes = {"kind": "residual-k-means", "codes": 4, "levels": 2}
+    system = fitted(months, tokenizer=codes, collisions=collisions)
+    facts = system.facts()
+    assert facts["items_with_other_codes"] == 12 - facts["tokenizer"]["distinct_identifiers"] > 0
+    assert not facts["extra_token"]
+    assert len(set(system.docids())) == 12
+    assert {len(path) for path in system.docids()} == {2}
+    assert len(set(system.identifier_groups().tolist())) == 12
+    assert reached(system, months) > 0.9
+
+
 def test_free_beams_tell_how_often_they_wrote_no_identifier(months: Collection) -> None:
     free = fitted(months, training={"epochs": 1}, beams={"decoding": "free", "width": 16})
     free.retrieve(months.queries(), 10)
@@ -172,6 +185,7 @@ def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequ
         ({"decoder": {"dimension": 10, "heads": 4}}, "dimension 10 is no multiple of heads 4"),
         ({"decoder": {"layers": 0}}, "greater than or equal to 1"),
         ({"reading": "items"}, "reading=items is for the encoder-decoder"),
+        ({"collisions": "recursive"}, "collisions=recursive is for the tokenizers residual-k-means, "),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:

@@ -1,0 +1,45 @@
+"""What recommenders share that read the text of the items."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from bench.collections.collection import Collection
+from bench.models import MINILM, ModelOptions, find_weights
+from bench.retriever import Retriever
+from bench.token_states import reading_once
+from retrievers.encoding import refuse_textless
+
+
+class ItemReader(ModelOptions, Retriever):
+    """A recommender that reads the items' text with a sentence encoder, which it leaves as it is."""
+
+    model: str = Field(MINILM, description="name or folder of the sentence encoder that reads the items' text")
+
+    def weights(self) -> list[str]:
+        return [self.model]
+
+    def item_vectors(self, collection: Collection) -> np.ndarray:
+        """Float32 of shape [items, dimension]: what the encoder makes of each text; zeros where there is none.
+
+        Made once for all systems that ask. Raises BenchError where no item has any text.
+        """
+        refuse_textless(collection)
+        folder = self.workplace.shared(
+            {"item vectors": find_weights(self.model).digest, "of": collection.fingerprint, "at": self.precision},
+            lambda folder: self._write_vectors(collection, folder),
+        )
+        return np.load(folder / "vectors.npy", allow_pickle=False)
+
+    def _write_vectors(self, collection: Collection, folder: Path) -> None:
+        from retrievers.dense.sbert import SBERT
+
+        encoder = SBERT(
+            model=self.model, device=self.device, precision=self.precision, encoding_batch=self.encoding_batch
+        )
+        texts = collection.texts()
+        with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
+            vectors = encoder.embed(texts)
+        vectors[[not text.strip() for text in texts]] = 0
+        np.save(folder / "vectors.npy", vectors)
