@@ -40,12 +40,12 @@ def traces(
     whole = answer(BeamOptions(width=most, normalise=options.normalise), guide=only, kept=alone)
     for query, some in enumerate(rows):
         steps = None if options.decoding == "exact" else [_scores(*one, query) for one in kept]
-        own = _answers(whole, tables, query)
+        own, answers = _answers(whole, tables, query), _answers(found, tables, query)
         for one in alone:
             own |= _scores(*one, query)
         paths = tables.paths(torch.from_numpy(identifiers[some].astype(np.int64)).to(tables.device))[:, 1:].tolist()
         yield [
-            _trace(int(row), [state for state in path if state >= 0], own, steps, _answers(found, tables, query))
+            _trace(int(row), [state for state in path if state >= 0], own, steps, answers)
             for row, path in zip(some, paths, strict=True)
         ]
 

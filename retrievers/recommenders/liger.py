@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -25,6 +25,8 @@ class LIGER(SID):
 
     generated: int = Field(20, ge=1, description="items that are written, beside all that training lacks")
     temperature: float = Field(0.07, gt=0, le=1, description="cosines with the items' texts are divided by it")
+
+    traces: ClassVar[None] = None  # type: ignore[assignment]  # its scores are no log-probabilities
 
     @model_validator(mode="after")
     def _options_suit_liger(self) -> "LIGER":
