@@ -4,14 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.recommenders.next_item import NextItemModel, item_table
+from retrievers.recommenders.next_item import ItemTable, NextItemModel
 
 
 class GatedAttention(NextItemModel):
     """Layers of gated attention over the vectors of items and places."""
 
-    def __init__(self, items: int, dimension: int, layers: int, heads: int, longest: int, dropout: float) -> None:
-        super().__init__(items, item_table(items, dimension), longest)
+    def __init__(self, vectors: ItemTable, layers: int, heads: int, longest: int, dropout: float) -> None:
+        super().__init__(vectors.num_embeddings - 1, vectors, longest)
+        dimension = vectors.embedding_dim
         self.positions = nn.Embedding(longest, dimension)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(_Layer(dimension, heads, longest, dropout) for _ in range(layers))

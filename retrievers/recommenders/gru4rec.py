@@ -23,4 +23,4 @@ class GRU4Rec(SequentialRecommender):
         """As `SequentialRecommender.network`."""
         from retrievers.recommenders.recurrent import Recurrent
 
-        return Recurrent(items, self.dimension, self.layers, self.longest, self.dropout)
+        return Recurrent(self.item_table(items), self.layers, self.longest, self.dropout)

@@ -29,4 +29,4 @@ class HSTU(SequentialRecommender):
         """As `SequentialRecommender.network`."""
         from retrievers.recommenders.gated_attention import GatedAttention
 
-        return GatedAttention(items, self.dimension, self.layers, self.heads, self.longest, self.dropout)
+        return GatedAttention(self.item_table(items), self.layers, self.heads, self.longest, self.dropout)

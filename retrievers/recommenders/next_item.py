@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from retrievers.learning.trainer import Learner, Plan, steady
 from retrievers.recommenders.coded_items import CodedItems
@@ -18,9 +19,25 @@ _BETAS = (0.9, 0.98)
 """Of Adam, as in SASRec's public implementations."""
 
 
-def item_table(catalogue: int, dimension: int) -> nn.Embedding:
-    """A vector of its own for each item, and one, of zeros, for no item."""
-    return nn.Embedding(catalogue + 1, dimension, padding_idx=catalogue)
+class ItemTable(nn.Embedding):
+    """A vector of its own for each item, and one, of zeros, for no item.
+
+    While training, a share `dropout` of the numbers of all vectors is dropped, the same wherever an item is read and
+    compared in a step.
+
+    compared: shape [items, dimension], what states are compared with: what was left of the vectors when last read
+    """
+
+    def __init__(self, catalogue: int, dimension: int, dropout: float = 0.0) -> None:
+        super().__init__(catalogue + 1, dimension, padding_idx=catalogue)
+        self._dropout = dropout
+        self.compared = self.weight[:-1].detach()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Shape [*rows, dimension]."""
+        left = functional.dropout(self.weight, self._dropout, self.training)
+        self.compared = left[:-1]
+        return functional.embedding(rows, left, self.padding_idx)
 
 
 class NextItemModel(Learner):
@@ -31,7 +48,7 @@ class NextItemModel(Learner):
     longest: latest items of a sequence that are read
     """
 
-    def __init__(self, catalogue: int, vectors: nn.Embedding | CodedItems, longest: int) -> None:
+    def __init__(self, catalogue: int, vectors: ItemTable | CodedItems, longest: int) -> None:
         super().__init__()
         self.none = catalogue
         self.longest = longest

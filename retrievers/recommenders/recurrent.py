@@ -2,14 +2,15 @@
 
 from torch import Tensor, nn
 
-from retrievers.recommenders.next_item import NextItemModel, item_table
+from retrievers.recommenders.next_item import ItemTable, NextItemModel
 
 
 class Recurrent(NextItemModel):
     """Gated recurrent units over the vectors of the items, and a linear map of their states back to these."""
 
-    def __init__(self, items: int, dimension: int, layers: int, longest: int, dropout: float) -> None:
-        super().__init__(items, item_table(items, dimension), longest)
+    def __init__(self, vectors: ItemTable, layers: int, longest: int, dropout: float) -> None:
+        super().__init__(vectors.num_embeddings - 1, vectors, longest)
+        dimension = vectors.embedding_dim
         self.dropout = nn.Dropout(dropout)
         between = dropout if layers > 1 else 0.0
         self.recurrent = nn.GRU(dimension, dimension, layers, batch_first=True, dropout=between)

@@ -20,4 +20,4 @@ class SASRec(Attending, SequentialRecommender):
         """As `SequentialRecommender.network`."""
         from retrievers.recommenders.transformer import Transformer
 
-        return Transformer(self.shape(items))
+        return Transformer(self.shape(items), self.item_table(items))

@@ -4,7 +4,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from pydantic import Field
@@ -18,9 +18,7 @@ from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
+    from retrievers.recommenders.next_item import ItemTable, NextItemLoss, NextItemModel
 
 _BATCH = 128
 
@@ -118,18 +116,18 @@ class SequentialRecommender(NextItemRecommender):
     )
     negatives: int = Field(256, ge=1, description="loss=sampled-softmax: items that the next one stands against")
     item_dropout: float = Field(
-        0.0, ge=0, lt=1, description="while training: of the items' vectors that the state is compared with"
+        0.0, ge=0, lt=1, description="while training: of the items' vectors, alike where they are read and compared"
     )
 
     def loss_of(self, model: "NextItemModel") -> "NextItemLoss":
         """As `NextItemRecommender.loss_of`."""
-        from torch.nn.functional import dropout
-
         from retrievers.recommenders.losses import loss_of
 
-        loss = loss_of(self.loss, self.negatives)
+        loss, items = loss_of(self.loss, self.negatives), cast("ItemTable", model.items)
+        return lambda states, targets: loss(states, targets, items.compared)
 
-        def against_items(states: "Tensor", targets: "Tensor") -> "Tensor":
-            return loss(states, targets, dropout(model.items.weight[:-1], self.item_dropout))
+    def item_table(self, items: int) -> "ItemTable":
+        """The vectors of so many items, for the network."""
+        from retrievers.recommenders.next_item import ItemTable
 
-        return against_items
+        return ItemTable(items, self.dimension, self.item_dropout)

@@ -235,14 +235,6 @@ class SID(ItemReader):
             known = [place for place in span if len(histories[place])]
             yield span, known, self._history([histories[place] for place in known], bins[known])
 
-    def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Item rows and scores for each of some histories, of an item or more, best first."""
-        from retrievers.generative.beam import Validity
-
-        trie, beams = self._model.tables.trie, self._search(history, self.beams)
-        self._validity += Validity.of(beams, trie, k)
-        return answers_of(beams, trie, self.collisions, ids, self.seed)
-
     def _search(self, history: "History", options: BeamOptions, **named: Any) -> "Beams":
         import torch
 

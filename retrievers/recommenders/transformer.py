@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retrievers.recommenders.coded_items import CodedItems
-from retrievers.recommenders.next_item import NextItemModel, item_table
+from retrievers.recommenders.next_item import ItemTable, NextItemModel
 from retrievers.recommenders.options import BlockKind
 
 
@@ -27,11 +27,11 @@ class Shape(NamedTuple):
 class Transformer(NextItemModel):
     """Self-attention over a sequence of items, each seeing itself and those before it.
 
-    vectors: of the items; None: each has one of its own
+    vectors: of the items; None: each has one of its own, whole
     """
 
-    def __init__(self, shape: Shape, vectors: nn.Embedding | CodedItems | None = None) -> None:
-        super().__init__(shape.items, vectors or item_table(shape.items, shape.dimension), shape.longest)
+    def __init__(self, shape: Shape, vectors: ItemTable | CodedItems | None = None) -> None:
+        super().__init__(shape.items, vectors or ItemTable(shape.items, shape.dimension), shape.longest)
         self.positions = nn.Embedding(shape.longest, shape.dimension)
         self.dropout = nn.Dropout(shape.dropout)
         block = LiGR if shape.block == "ligr" else Block

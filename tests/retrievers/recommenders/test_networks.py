@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from retrievers.recommenders.gated_attention import GatedAttention
 from retrievers.recommenders.gru4rec import GRU4Rec
 from retrievers.recommenders.hstu import HSTU
-from retrievers.recommenders.next_item import NextItemModel
+from retrievers.recommenders.next_item import ItemTable, NextItemModel
 from retrievers.recommenders.recurrent import Recurrent
 from retrievers.recommenders.sequential import SequentialRecommender
 from retrievers.recommenders.transformer import Block, LiGR, Shape, Transformer
@@ -21,8 +21,8 @@ SHAPE = Shape(items=12, dimension=8, layers=1, heads=2, longest=6, dropout=0.0, 
 NETWORKS: dict[str, Callable[[], NextItemModel]] = {
     "sasrec": lambda: Transformer(SHAPE),
     "esasrec": lambda: Transformer(SHAPE._replace(block="ligr")),
-    "gru4rec": lambda: Recurrent(12, 8, 1, 6, 0.0),
-    "hstu": lambda: GatedAttention(12, 8, 2, 2, 6, 0.0),
+    "gru4rec": lambda: Recurrent(ItemTable(12, 8), 1, 6, 0.0),
+    "hstu": lambda: GatedAttention(ItemTable(12, 8), 2, 2, 6, 0.0),
 }
 
 Weights = dict[str, np.ndarray]
@@ -104,7 +104,7 @@ def test_ligr_gates_both_parts_by_the_input_as_it_is(x: np.ndarray) -> None:
 
 
 def test_a_layer_of_hstu_is_its_three_equations(x: np.ndarray) -> None:
-    layer = seeded(lambda: GatedAttention(12, 8, 1, 2, 6, 0.0)).layers[0]
+    layer = seeded(lambda: GatedAttention(ItemTable(12, 8), 1, 2, 6, 0.0)).layers[0]
     weights = of(layer)
     parts = linear(norm(x, weights, "before"), weights, "parts")
     gate, values, queries, keys = np.split(parts * sigmoid(parts), 4, axis=-1)
