@@ -14,6 +14,7 @@ from bench.rankings import Rankings
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
+from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
 from retrievers.generative.options import BeamOptions
 
@@ -271,10 +272,13 @@ def test_a_tuned_encoder_is_no_teacher_of_itself(fit: Any) -> None:
         fit(encoder_weights="tuned", teacher={"distil": 0.5})
 
 
-def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(learnable: Collection) -> None:
-    there, missing = (DSI(**QUICK | {"training": {"selection": split}}) for split in ("test", "dev"))
-    assert list(map(len, there._queries(learnable))) == [20, 10]
-    assert list(map(len, missing._queries(learnable))) == [18, 2]
+@pytest.mark.parametrize(("split", "learned", "kept"), [("test", 20, 10), ("dev", 18, 2)])
+def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(
+    learnable: Collection, split: str, learned: int, kept: int
+) -> None:
+    options = DSI(training={"selection": split}).training
+    found = learned_and_kept(learnable, options, lambda texts: [list(text.encode()) for text in texts], seed=0)
+    assert list(map(len, found)) == [learned, kept]
 
 
 def test_left_out_states_are_never_all_of_a_text() -> None:
