@@ -9,6 +9,7 @@ from bench.errors import BenchError, UnknownName
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.paths import collection_name, without_paths, without_paths_of
 from bench.leaderboard.reported import ReportedFigures
+from bench.parts import with_rows
 from bench.runner.plan import construct, open_task
 from bench.suite import Suite, SystemEntry
 
@@ -128,7 +129,8 @@ def _place(cell: CellRecord) -> tuple[str, str, int]:
 
 def _fits(suite: Suite, collections: Sequence[str], fingerprints: Sequence[str]) -> Callable[[CellRecord], bool]:
     """Tells whether a cell is of a wanted collection, and one of the suite's systems or imported."""
-    expected = {entry.label: (entry.retriever, _options(entry)) for entry in suite.systems}
+    rows = with_rows(suite.systems, suite.systems)
+    expected = {entry.label: (entry.retriever, _options(entry)) for entry in rows}
 
     def fits(cell: CellRecord) -> bool:
         identity = cell.identity
@@ -144,8 +146,9 @@ def _fits(suite: Suite, collections: Sequence[str], fingerprints: Sequence[str])
         if identity.imported:
             return True
         retriever, options = expected.get(identity.system, ("", {}))
+        own = _unplaced(identity.options)
         return identity.retriever == retriever and all(
-            identity.options.get(name, value) == value for name, value in options.items() if name not in _PLACED
+            own.get(name, value) == value for name, value in options.items()
         )
 
     return fits
@@ -156,8 +159,17 @@ def _options(entry: SystemEntry) -> dict[str, Any]:
     try:
         retriever = construct(entry, seed=0)
     except UnknownName:
-        return dict(without_paths(entry.options))
-    return dict(without_paths(retriever.options(), [*retriever.weights(), *map(str, retriever.files())]))
+        return _unplaced(without_paths(entry.options))
+    return _unplaced(without_paths(retriever.options(), [*retriever.weights(), *map(str, retriever.files())]))
+
+
+def _unplaced(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options, also of parts, without those that say where and with which seed a row's cells run."""
+    return {
+        name: _unplaced(value) if isinstance(value, Mapping) else value
+        for name, value in options.items()
+        if name not in _PLACED
+    }
 
 
 def _of_tasks(cell: CellRecord, request: Request) -> CellRecord:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from copied_cells import copied, selected
-from finished_cells import Finished
+from finished_cells import Finished, Silent
 
 from bench.cells.folder import read_all
+from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.leaderboard.selection import select
-from bench.suite import SystemEntry
+from bench.runner.plan import make_plan
+from bench.runner.run import run_cells
+from bench.suite import Suite, SystemEntry, TaskEntry
 
 
 def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None:
@@ -24,6 +27,26 @@ def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None
     looked_at = rf"no cell of the suite tiny was found for elsewhere \({len(finished.cells)} looked at\)"
     with pytest.raises(BenchError, match=looked_at):
         selected(finished, collections=["elsewhere"])
+
+
+def test_a_system_that_is_composed_of_other_rows_is_the_suites(beir_folder: Path, tmp_path: Path) -> None:
+    suite = Suite(
+        name="together",
+        datasets=[f"beir:{beir_folder}"],
+        seeds=[3],
+        systems=[
+            SystemEntry(retriever="bm25", name="words", options={"k1": 0.9}),
+            SystemEntry(retriever="bm25", name="stems", options={"k1": 1.2}),
+            SystemEntry(retriever="hybrid", name="both", options={"parts": ["words", "stems"]}),
+        ],
+        tasks=[TaskEntry(task="search")],
+    )
+    run_cells(make_plan(suite, [open_dataset(suite.datasets[0])], tmp_path), Silent())
+    assert {cell.system for cell in select(suite, [read_all([tmp_path])]).cells} == {"words", "stems", "both"}
+    words, stems, both = suite.systems
+    other = [words, stems.model_copy(update={"options": {"k1": 1.3}}), both]
+    chosen = select(suite.model_copy(update={"systems": other}), [read_all([tmp_path])])
+    assert {cell.system for cell in chosen.cells} == {"words"}
 
 
 def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) -> None:
