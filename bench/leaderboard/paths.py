@@ -50,7 +50,8 @@ def _exists(text: str) -> bool:
 
 def _name(path: str) -> str:
     windows = PureWindowsPath(path)
-    return windows.name if windows.drive else PurePosixPath(path).name
+    on_a_drive = windows.root and windows.drive.endswith(":")  # a:b may as well be a name
+    return windows.name if on_a_drive else PurePosixPath(path).name
 
 
 def _named(weights: Mapping[str, str]) -> dict[str, str]:
