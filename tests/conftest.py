@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from bench.collections.collection import Collection, Document, Rules, read_collection
 from bench.collections.sources.recbole import RecBole
@@ -18,6 +19,10 @@ from bench.collections.sources.sequences import Item
 from bench.collections.writer import CollectionWriter
 
 MakeCollection = Callable[..., Collection]
+
+settings.register_profile("steady", derandomize=True)  # the same code passes twice
+settings.register_profile("explore", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session")
