@@ -169,6 +169,13 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         return self.encoder.tokens_of(texts, self.reading.query_tokens)
 
+    def _tokens_of(self, queries: Sequence[Query]) -> list[Tokens]:
+        return self._query_tokens([query.text for query in queries])
+
+    def _asked(self, tokens: Sequence[Tokens]) -> list[Tokens]:
+        """Queries as the model reads them, after what says that they are queries."""
+        return [self._prompts[0] + text for text in tokens]
+
     def _texts_of(self, examples: Sequence[Example]) -> list[str]:
         return self.encoder.tokenizer.batch_decode([example.tokens for example in examples])
 
@@ -245,7 +252,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         """The states of a batch of queries at a time, and which queries these are."""
         import torch
 
-        tokens = [self._prompts[0] + text for text in tokens]
+        tokens = self._asked(tokens)
         for start in range(0, len(tokens), self.encoding_batch):
             batch = slice(start, start + self.encoding_batch)
             with torch.inference_mode():
@@ -258,12 +265,10 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
         if self._model.tuned:
             return nullcontext()
-        tokens = self._query_tokens([query.text for query in queries])
-        asked = [self._prompts[0] + text for text in tokens]
-        return self.encoder.reading_once(asked, self.workplace, self.progress)
+        return self.encoder.reading_once(self._asked(self._tokens_of(queries)), self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        return self._ranked(queries, k, self._answers(self._query_tokens([query.text for query in queries]), k))
+        return self._ranked(queries, k, self._answers(self._tokens_of(queries), k))
 
     def _ranked(self, queries: Sequence[Query], k: int, answers: Iterable[Scored]) -> Rankings:
         hits = []
@@ -276,7 +281,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         """The steps of each document's identifier, each with its log-probability given the steps before."""
         import torch
 
-        encoded = self.encoder([self._prompts[0] + text for text in self._query_tokens([query.text])])
+        encoded = self.encoder(self._asked(self._tokens_of([query])))
         targets = torch.from_numpy(self._named.identifiers.tokens[rows].astype(np.int64)).to(self.encoder.device)
         with torch.no_grad():
             losses = self._model.decoder(encoded.repeated(len(rows)), targets).tolist()
@@ -294,7 +299,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.ahead import Ahead
 
         options, tables = self._wide_enough(k), self._model.tables
-        for batch, encoded in self._encoded(self._query_tokens([query.text for query in queries])):
+        for batch, encoded in self._encoded(self._tokens_of(queries)):
             guide = Ahead(tables, self._named.identifiers.tokens, candidates[batch])
             yield from guide.items_of(self._model.answer(encoded, options, guide=guide))
 
@@ -302,7 +307,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         from retrievers.generative.tracing import traces
 
         options, tables = self._wide_enough(k), self._model.tables
-        for batch, encoded in self._encoded(self._query_tokens([query.text for query in queries])):
+        for batch, encoded in self._encoded(self._tokens_of(queries)):
             yield from traces(
                 partial(self._model.answer, encoded), options, tables, self._named.identifiers.tokens, rows[batch]
             )
