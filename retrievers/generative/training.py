@@ -1,5 +1,6 @@
 """How models that write identifiers are trained, whether of documents or of the next item."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from retrievers.learning.options import TrainingOptions
 from retrievers.learning.trainer import Batch, Learner, Plan, rise_and_fall
+
+_OUTPUTS = re.compile(r"head\.(vectors|bias|factors|books\.\d+)$")
+"""Names of output vectors that may start as documents' vectors."""
 
 _BATCHES_SORTED = 8
 """So many batches at a time are sorted by length, so that little is padding and the order stays random."""
@@ -28,7 +32,7 @@ def identifier_plan(
     others: list[Tensor] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
-            (vectors if name.endswith(("head.vectors", "head.bias", "head.factors")) else others).append(weight)
+            (vectors if _OUTPUTS.search(name) else others).append(weight)
     optimizer = torch.optim.AdamW(
         [
             {"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay},

@@ -1,7 +1,7 @@
 """DSI on a small collection: what it learns, what it keeps, and how it goes on after an interruption."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
 from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
-from retrievers.generative.options import BeamOptions
+from retrievers.generative.options import BeamOptions, DocumentHead
 
 QUICK = {
     "device": "cpu",
@@ -117,10 +117,12 @@ def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: 
     assert constrained.answer_facts() == {"invalid answers": 0, "duplicate answers": 0, "short answers": 0}
 
 
-def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, tmp_path: Path) -> None:
-    retriever = fit()
+@pytest.mark.parametrize("head", get_args(DocumentHead))
+def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, head: str, tmp_path: Path) -> None:
+    options = {"decoder": {"head": head}, "branch": 3, "leaf_size": 5}
+    retriever = fit(**options)
     retriever.save(tmp_path)
-    loaded = DSI(**QUICK)
+    loaded = DSI(**merged(QUICK, options))
     loaded.load(tmp_path)
     assert_same(answer(retriever, learnable), answer(loaded, learnable))
     assert loaded.docids() == retriever.docids()
