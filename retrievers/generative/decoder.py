@@ -10,6 +10,7 @@ from torch.nn import functional
 from bench.errors import BenchError
 from retrievers.generative.heads import (
     AdditiveHead,
+    AnyHead,
     Asked,
     Codebooks,
     PrefixAdaptiveHead,
@@ -279,7 +280,7 @@ def _head(
     vocabularies: list[int],
     encoder_dimension: int,
     start: Start | Codebooks | None,
-) -> SharedHead | PrefixHead | AdditiveHead:
+) -> AnyHead:
     """Raises BenchError where a start is not of the encoder's dimension, or another trie's."""
     if options.head == "prefix-adaptive":
         return PrefixAdaptiveHead(options.dimension, tables, vocabularies, encoder_dimension)

@@ -283,3 +283,6 @@ class PrefixHead(nn.Module):
             return products.gather(-1, (nexts - first).clamp(min=0))
         rows = (nexts - 1).clamp(min=0)
         return (self.vectors[rows] @ wanted[..., None])[..., 0] + self.bias[rows]
+
+
+AnyHead = SharedHead | PrefixHead | AdditiveHead
