@@ -78,7 +78,16 @@ def learn(
         return followed if by.distil == 1 else torch.lerp(model.loss(kept, own, smoothing), followed, by.distil)
 
     with torch.random.fork_rng():
-        plan = identifier_plan(model, options, batches, loss, seed=seed, evaluate=lesson.evaluate, bfloat16=bfloat16)
+        plan = identifier_plan(
+            model,
+            options,
+            batches,
+            loss,
+            seed=seed,
+            evaluate=lesson.evaluate,
+            uphill=options.uphill,
+            bfloat16=bfloat16,
+        )
         return train(model, plan, workplace, progress)
 
 

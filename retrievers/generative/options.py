@@ -50,3 +50,9 @@ class DocumentTrainingOptions(TrainingOptions):
         0.1, ge=0, lt=1, description="else: share of the training queries kept to choose by; 0: the last epoch"
     )
     token_dropout: float = Field(0, ge=0, lt=1, description="share of a text's states that are left out, drawn anew")
+    uphill: float = Field(
+        0,
+        ge=0,
+        description="sharpness-aware minimisation (DSI++): length of a step along the gradient, at whose end the "
+        "gradient is taken again, so that each update costs two; 0: none",
+    )

@@ -25,6 +25,7 @@ def identifier_plan(
     *,
     seed: int,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    uphill: float = 0.0,
     bfloat16: bool = False,
 ) -> Plan:
     """AdamW, with a rate of its own for output vectors and nothing that draws these to zero."""
@@ -49,6 +50,7 @@ def identifier_plan(
         seed=seed,
         reseeds=True,
         evaluate=evaluate,
+        uphill=uphill,
         bfloat16=bfloat16,
     )
 
