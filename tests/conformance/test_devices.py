@@ -1,6 +1,7 @@
 """An index means the same on an accelerator as on the processor. Skipped where there is none."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,22 +16,37 @@ from bench.retriever import Retriever
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that CUDA knows")
 
 
-def _computing() -> list[str]:
-    """Built-ins that have a device."""
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("dsi", {"start_vectors": "projection", "reading.parts": ["spans"], "teacher.distil": 0.5}),
+    ("dsi", {"start": "random", "decoder.head": "shared"}),
+    ("sbert", {"finetuning.method": "in-batch", "finetuning.weights": "projection", "finetuning.epochs": 1}),
+    ("sid", {"decoder.head": "prefix"}),
+    ("sid", {"architecture": "encoder-decoder"}),
+]
+"""Options with code of their own on the device."""
+
+
+def _computing() -> list[tuple[str, dict[str, Any]]]:
+    """Built-ins that have a device, with options."""
     plugins = registry.plugins("retriever")
-    return [name for name in sorted(plugins.keys() - ELSEWHERE) if "device" in plugins[name].load().model_fields]
+    names = [name for name in sorted(plugins.keys() - ELSEWHERE) if "device" in plugins[name].load().model_fields]
+    return [(name, {}) for name in names] + VARIANTS
 
 
-@pytest.mark.parametrize("name", _computing())
-def test_what_the_processor_learned_is_answered_alike_on_the_gpu(name: str, tmp_path: Path) -> None:
-    with Subject(name, registry.find("retriever", name).load(), QUICK.get(name, {})) as subject:
-        subject.try_kinds()
+@pytest.mark.parametrize(("name", "variant"), _computing())
+def test_what_the_processor_learned_is_answered_alike_on_the_gpu(
+    name: str, variant: dict[str, Any], tmp_path: Path
+) -> None:
+    kind = registry.find("retriever", name).load()
+    exact = {"precision": "float32"} if "precision" in kind.model_fields else {}
+    options = {**QUICK.get(name, {}), **variant, **exact}
+
+    def made(device: str) -> Retriever:
+        return kind.from_options(name, {**options, "seed": 0, "device": device})
+
+    with Subject(name, kind, options) as subject:
+        subject.try_kinds()  # on the GPU
         world = subject.home
-        exact = {"precision": "float32"} if "precision" in subject.type.model_fields else {}
-
-        def made(device: str) -> Retriever:
-            return subject.type.from_options(name, {**QUICK.get(name, {}), **exact, "seed": 0, "device": device})
-
         here, there = made("cpu"), made("cuda")
         assert can_be_saved(here)
         assert can_be_saved(there)
