@@ -52,9 +52,6 @@ class RIPOR(GenerativeRetriever):
     start_vectors: Literal["encoder", "projection"] = Field(
         "projection", description=GenerativeRetriever.model_fields["start_vectors"].description
     )
-    encoder_weights: Literal["auto", "frozen", "tuned"] = Field(
-        "frozen", description=GenerativeRetriever.model_fields["encoder_weights"].description
-    )
     decoder: AdditiveOptions = Field(default_factory=AdditiveOptions, description="what writes the identifiers")
     beams: SumOptions = Field(default_factory=SumOptions, description="how identifiers are searched for")
     teacher: MarginOptions = Field(default_factory=MarginOptions, description="a system that is learned from")

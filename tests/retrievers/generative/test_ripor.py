@@ -108,7 +108,7 @@ def test_the_steps_of_an_answer_add_up_to_its_score(fit: Any, learnable: Collect
 
 def test_an_encoder_decoder_has_no_scores_that_add_up(fit: Any, tiny_t5: Path) -> None:
     with pytest.raises(BenchError, match="normalise=none adds logits of a decoder that is made here"):
-        fit(model=str(tiny_t5), start_vectors="encoder", encoder_weights="auto", teacher={"distil": 0})
+        fit(model=str(tiny_t5), start_vectors="encoder", teacher={"distil": 0})
 
 
 def test_negatives_are_the_teachers_first_without_the_document_itself() -> None:
