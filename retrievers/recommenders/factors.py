@@ -44,20 +44,25 @@ class Propagated(Factors):
     def __init__(self, users: int, items: int, dimension: int, layers: int, owned: np.ndarray) -> None:
         super().__init__(users, items, dimension)
         self.layers = layers
-        self.register_buffer("graph", _graph(users, items, owned), persistent=False)
+        self.register_buffer("graph", graph_of(users, items, owned), persistent=False)
 
     def final(self) -> tuple[Tensor, Tensor]:
         """As `Factors.final`."""
-        vectors = torch.cat([self.users.weight, self.items.weight])
-        total = vectors
-        for _ in range(self.layers):
-            vectors = torch.sparse.mm(self.graph, vectors)
-            total = total + vectors
-        users, items = (total / (self.layers + 1)).split([len(self.users.weight), len(self.items.weight)])
+        steps = spread(self.graph, torch.cat([self.users.weight, self.items.weight]), self.layers)
+        mean = sum(steps[1:], steps[0]) / len(steps)
+        users, items = mean.split([len(self.users.weight), len(self.items.weight)])
         return users, items
 
 
-def _graph(users: int, items: int, owned: np.ndarray) -> Tensor:
+def spread(graph: Tensor, vectors: Tensor, layers: int) -> list[Tensor]:
+    """The vectors of all nodes, and what 1 to `layers` steps over the graph make of them."""
+    steps = [vectors]
+    for _ in range(layers):
+        steps.append(torch.sparse.mm(graph, steps[-1]))
+    return steps
+
+
+def graph_of(users: int, items: int, owned: np.ndarray) -> Tensor:
     """Sparse, of shape [users + items, users + items]: 1 over the root of both degrees for each interaction."""
     owners, things = owned[0], owned[1] + users
     degrees = np.bincount(np.concatenate([owners, things]), minlength=users + items)

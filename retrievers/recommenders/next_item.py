@@ -54,12 +54,16 @@ class NextItemModel(Learner):
         self.longest = longest
         self.items = vectors
 
-    @abstractmethod
     def forward(self, rows: Tensor) -> Tensor:
         """States of shape [sequences, length, dimension] after each item of `rows`, shape [sequences, length].
 
         Sequences begin at the left; no state depends on items to its right.
         """
+        return self.read(self.items(rows), rows)
+
+    @abstractmethod
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """As `forward`, of the items' vectors, shape [sequences, length, dimension], or of others in their place."""
 
     def start_at_random(self) -> None:
         """Draw all matrices so that they keep the variance of what they read (Glorot and Bengio 2010)."""

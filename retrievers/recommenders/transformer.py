@@ -39,9 +39,9 @@ class Transformer(NextItemModel):
         self.norm = nn.LayerNorm(shape.dimension)
         self.start_at_random()
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """As `NextItemModel.forward`."""
-        x = self.dropout(self.items(rows) + self.positions(self.places(rows)))
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """As `NextItemModel.read`."""
+        x = self.dropout(vectors + self.positions(self.places(rows)))
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
