@@ -41,6 +41,8 @@ class Propagated(Factors):
     (He et al. 2020, LightGCN, equations 3 and 4).
     """
 
+    graph: Tensor
+
     def __init__(self, users: int, items: int, dimension: int, layers: int, owned: np.ndarray) -> None:
         super().__init__(users, items, dimension)
         self.layers = layers

@@ -28,6 +28,13 @@ def loss_of(kind: LossKind, negatives: int) -> Loss:
     return lambda states, targets, items: sampled_softmax(states, targets, items, negatives)
 
 
+def among(loss: Loss, rows: Tensor, catalogue: int) -> Loss:
+    """The loss where of a catalogue of so many items those of the rows, and no others, stand against each other."""
+    place = torch.zeros(catalogue, dtype=torch.int64, device=rows.device)
+    place[rows] = torch.arange(len(rows), device=rows.device)
+    return lambda states, targets, items: loss(states, place[targets], items[rows])
+
+
 def cross_entropy(states: Tensor, targets: Tensor, items: Tensor) -> Tensor:
     """Of the next item among all of them."""
     return functional.cross_entropy(states @ items.T, targets)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retrievers.learning.trainer import Learner, Plan, steady
-from retrievers.recommenders.coded_items import CodedItems
 from retrievers.recommenders.options import NextItemTrainingOptions
 
 NextItemLoss = Callable[[Tensor, Tensor], Tensor]
@@ -17,6 +17,17 @@ NextItemLoss = Callable[[Tensor, Tensor], Tensor]
 
 _BETAS = (0.9, 0.98)
 """Of Adam, as in SASRec's public implementations."""
+
+
+class ItemVectors(Protocol):
+    """A module that gives items their vectors: of shape [*rows, dimension] from rows, zeros for no item."""
+
+    @property
+    def weight(self) -> Tensor:
+        """What the vectors are made of, shape [vectors, dimension]; the last one is that of no item."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The vectors of items."""
 
 
 class ItemTable(nn.Embedding):
@@ -48,7 +59,7 @@ class NextItemModel(Learner):
     longest: latest items of a sequence that are read
     """
 
-    def __init__(self, catalogue: int, vectors: ItemTable | CodedItems, longest: int) -> None:
+    def __init__(self, catalogue: int, vectors: ItemVectors, longest: int) -> None:
         super().__init__()
         self.none = catalogue
         self.longest = longest

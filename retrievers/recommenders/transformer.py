@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.recommenders.coded_items import CodedItems
-from retrievers.recommenders.next_item import ItemTable, NextItemModel
+from retrievers.recommenders.next_item import ItemTable, ItemVectors, NextItemModel
 from retrievers.recommenders.options import BlockKind
 
 
@@ -30,7 +29,7 @@ class Transformer(NextItemModel):
     vectors: of the items; None: each has one of its own, whole
     """
 
-    def __init__(self, shape: Shape, vectors: ItemTable | CodedItems | None = None) -> None:
+    def __init__(self, shape: Shape, vectors: ItemVectors | None = None) -> None:
         super().__init__(shape.items, vectors or ItemTable(shape.items, shape.dimension), shape.longest)
         self.positions = nn.Embedding(shape.longest, shape.dimension)
         self.dropout = nn.Dropout(shape.dropout)

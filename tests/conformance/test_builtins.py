@@ -14,6 +14,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "sasrec": {"training.epochs": 1},
     "alpharec": {"training.epochs": 1},
     "sgns": {"training.epochs": 1},
+    "two-tower": {"training.epochs": 1, "features.digits": 4, "features.components": 8},
+    "sid-features": {"training.epochs": 1},
     "ada-retrieval": {"training.epochs": 1, "base.training.epochs": 1, "page": 2},
     "sid": {"training.epochs": 1},
     "liger": {"training.epochs": 1},
