@@ -1,14 +1,15 @@
 """Vectors of users and items, and how they are learned from pairs of items."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.learning.trainer import Batch, Learner, Plan
 from retrievers.recommenders.options import PairwiseTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 _INITIAL = 0.1
 """Standard deviation of the vectors at the start, as in LightGCN's released code."""
@@ -79,25 +80,20 @@ def pairwise_plan(
     model: Factors,
     owned: np.ndarray,
     options: PairwiseTrainingOptions,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the vectors are learned from each user's items, each against one that the user lacks, drawn uniformly."""
     size = options.training_batch
     others = _Others(owned, model.items.num_embeddings)
-    return Plan(
-        batches=lambda _number, generator: list(_batches(owned, others, size, generator)),
-        steps=-(-owned.shape[1] // size),
+    return validated_plan(
+        model,
+        options,
+        seed,
+        validate,
+        examples=owned.shape[1],
+        batches=lambda generator: list(_batches(owned, others, size, generator)),
         loss=lambda batch: _loss(model, batch, options.regularisation),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
     )
 
 

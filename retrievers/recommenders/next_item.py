@@ -1,7 +1,7 @@
 """What networks share that read a sequence of items and expect the next, and how they are trained."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.learning.trainer import Learner, Plan, steady
+from retrievers.learning.trainer import Learner, Plan
 from retrievers.recommenders.options import NextItemTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 NextItemLoss = Callable[[Tensor, Tensor], Tensor]
 """The mean loss of states [positions, dimension] whose next items are targets [positions]."""
@@ -116,28 +117,24 @@ def next_item_plan(
     sequences: Sequence[np.ndarray],
     loss: NextItemLoss,
     options: NextItemTrainingOptions,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the model learns sequences of two items or more, with the weights of the highest of what `validate` gives.
 
-    Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
+    As Kang and McAuley 2018, section IV-D.
     """
     size = options.training_batch
     usual = float(np.mean([min(len(sequence) - 1, model.longest) for sequence in sequences]))
-    return Plan(
-        batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
-        steps=-(-len(sequences) // size),
+    return validated_plan(
+        model,
+        options,
+        seed,
+        validate,
+        examples=len(sequences),
+        batches=lambda generator: [(places,) for places in _batches(sequences, size, generator)],
         loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]], usual),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, betas=_BETAS, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
+        betas=_BETAS,
     )
 
 

@@ -1,6 +1,6 @@
 """The network of Ada-Retrieval (Li et al. 2024): another network, asked again with what it has answered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.learning.trainer import Batch, Learner, Plan
 from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
 from retrievers.recommenders.options import NextItemTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 _FILTER = 0.02
 """Deviation of a filter's weights at the start, as in FMLP-Rec's released code."""
@@ -114,7 +115,7 @@ def rounds_plan(
     hides: bool,
     decay: float,
     options: NextItemTrainingOptions,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How all rounds are learned together, from one place of each sequence of two items or more, drawn anew.
@@ -124,7 +125,7 @@ def rounds_plan(
     """
     size, lengths = options.training_batch, np.array([len(sequence) for sequence in sequences])
 
-    def batches(_number: int, generator: np.random.Generator) -> list[Batch]:
+    def batches(generator: np.random.Generator) -> list[Batch]:
         cuts, order = generator.integers(1, lengths), generator.permutation(len(sequences))
         return [(part, cuts[part]) for part in np.split(order, range(size, len(order), size))]
 
@@ -135,20 +136,7 @@ def rounds_plan(
         losses = [loss(one.users, targets.to(model.gain.device)) * decay**place for place, one in enumerate(found)]
         return sum(losses[1:], losses[0])
 
-    return Plan(
-        batches=batches,
-        steps=-(-len(sequences) // size),
-        loss=of_batch,
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
-    )
+    return validated_plan(model, options, seed, validate, examples=len(sequences), batches=batches, loss=of_batch)
 
 
 def allowed(histories: Sequence[np.ndarray], items: int, hides: bool) -> Tensor:

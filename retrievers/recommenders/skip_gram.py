@@ -1,6 +1,6 @@
 """Skip-grams with negative sampling over sequences of items (Mikolov et al. 2013, arXiv 1310.4546)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import BenchError
-from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.learning.trainer import Batch, Learner, Plan
 from retrievers.recommenders.options import SkipGramTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 from retrievers.recommenders.popularity import popularity
 
 
@@ -39,7 +40,7 @@ def skip_gram_plan(
     options: SkipGramTrainingOptions,
     window: int,
     only_after: bool,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the vectors are learned: from pairs of items of a sequence, against items drawn by their counts."""
@@ -49,7 +50,7 @@ def skip_gram_plan(
     chances, kept = weights / weights.sum(), keeping(counts, options.subsampling)
     size, device = options.training_batch, model.input.weight.device
 
-    def batches(_number: int, generator: np.random.Generator) -> list[Batch]:
+    def batches(generator: np.random.Generator) -> list[Batch]:
         items, others = pairs.drawn(kept, generator)
         if not len(items):
             raise BenchError("no two different items stand together; widen `window`, or lower training.subsampling")
@@ -58,20 +59,10 @@ def skip_gram_plan(
         spans = [order[start : start + size] for start in range(0, len(order), size)]
         return [(items[span], others[span], negatives[span]) for span in spans]
 
-    return Plan(
-        batches=batches,
-        steps=-(-pairs.most // size),
-        loss=lambda batch: model.loss(*(torch.from_numpy(part).to(device) for part in batch)),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
-    )
+    def loss(batch: Batch) -> Tensor:
+        return model.loss(*(torch.from_numpy(part).to(device) for part in batch))
+
+    return validated_plan(model, options, seed, validate, examples=pairs.most, batches=batches, loss=loss)
 
 
 class Pairs:

@@ -1,6 +1,5 @@
 """The network of AlphaRec (Sheng et al. 2024): a map of texts, spread over a graph of users and items."""
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.learning.trainer import Batch, Learner, Plan
 from retrievers.recommenders.factors import graph_of, spread
 from retrievers.recommenders.losses import sampled_softmax
 from retrievers.recommenders.options import InteractionTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 
 def text_map(width: int, hidden: int, dimension: int) -> nn.Module:
@@ -89,7 +89,7 @@ def text_graph_plan(
     options: InteractionTrainingOptions,
     temperature: float,
     negatives: int,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the map is learned: each user's items against some that the user lacks, by InfoNCE and Adam.
@@ -110,24 +110,11 @@ def text_graph_plan(
             barred=lambda drawn: _among(owners[:, None] * items + drawn, taken) | (model.degrees[drawn] == 0),
         )
 
-    def batches(_number: int, generator: np.random.Generator) -> list[Batch]:
+    def batches(generator: np.random.Generator) -> list[Batch]:
         order = generator.permutation(owned.shape[1])
         return [tuple(owned[:, order[start : start + size]]) for start in range(0, len(order), size)]
 
-    return Plan(
-        batches=batches,
-        steps=-(-owned.shape[1] // size),
-        loss=loss,
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
-    )
+    return validated_plan(model, options, seed, validate, examples=owned.shape[1], batches=batches, loss=loss)
 
 
 def _among(wanted: Tensor, taken: Tensor) -> Tensor:

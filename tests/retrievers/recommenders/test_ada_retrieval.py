@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from next_items import next_item_figures
+from same_answers import check_saved, check_seeded
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -144,20 +145,11 @@ def test_it_learns_what_comes_next_and_looks_elsewhere_in_later_rounds(months: C
 
 
 def test_the_seed_decides(months: Collection) -> None:
-    first, same, other = (fitted(months, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.scores, same.scores)
-    assert not np.array_equal(first.scores, other.scores)
+    check_seeded(lambda seed: fitted(months, seed=seed), months.queries())
 
 
 def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) -> None:
-    system = fitted(months)
-    system.save(tmp_path)
-    again = AdaRetrieval(**TINY)
-    again.load(tmp_path)
-    before, after = (one.retrieve(months.queries(), 5) for one in (system, again))
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
-    assert again.facts() == system.facts()
+    check_saved(fitted(months), AdaRetrieval(**TINY), months.queries(), tmp_path)
 
 
 def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from same_answers import check_saved, check_seeded
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -138,21 +139,13 @@ def test_the_order_of_a_history_is_not_read(tastes: Collection) -> None:
 
 
 def test_the_seed_decides(tastes: Collection) -> None:
-    once = {"training": {**TINY["training"], "epochs": 1}}
-    first, same, other = (fitted(tastes, **once, seed=seed).retrieve(tastes.queries(), 5) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.scores, same.scores)
-    assert not np.array_equal(first.scores, other.scores)
+    check_seeded(lambda seed: fitted(tastes, training={**TINY["training"], "epochs": 1}, seed=seed), tastes.queries())
 
 
 def test_a_saved_system_answers_as_before(tastes: Collection, tmp_path: Path) -> None:
-    system = fitted(tastes, training={**TINY["training"], "epochs": 1})
-    system.save(tmp_path)
-    again = AlphaRec(**TINY)
-    again.load(tmp_path)
-    before, after = (one.retrieve(tastes.queries(), 5) for one in (system, again))
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
-    assert again.facts() == system.facts()
+    check_saved(
+        fitted(tastes, training={**TINY["training"], "epochs": 1}), AlphaRec(**TINY), tastes.queries(), tmp_path
+    )
 
 
 def test_a_history_without_a_known_item_gets_no_answer(tastes: Collection) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from same_answers import check_saved, check_seeded
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -125,21 +126,11 @@ def test_the_latest_items_ask_with_their_mean(shop: Collection) -> None:
 
 
 def test_the_seed_decides(shop: Collection) -> None:
-    once = {"training": {**TINY["training"], "epochs": 1}}
-    first, same, other = (fitted(shop, **once, seed=seed).retrieve(shop.queries(), 5) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.scores, same.scores)
-    assert not np.array_equal(first.scores, other.scores)
+    check_seeded(lambda seed: fitted(shop, training={**TINY["training"], "epochs": 1}, seed=seed), shop.queries())
 
 
 def test_a_saved_system_answers_as_before(shop: Collection, tmp_path: Path) -> None:
-    system = fitted(shop, training={**TINY["training"], "epochs": 1})
-    system.save(tmp_path)
-    again = SGNS(**TINY)
-    again.load(tmp_path)
-    before, after = (one.retrieve(shop.queries(), 5) for one in (system, again))
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
-    assert again.facts() == system.facts()
+    check_saved(fitted(shop, training={**TINY["training"], "epochs": 1}), SGNS(**TINY), shop.queries(), tmp_path)
 
 
 def test_a_history_without_a_known_item_gets_no_answer(shop: Collection) -> None:

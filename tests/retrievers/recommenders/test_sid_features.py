@@ -10,6 +10,7 @@ import pytest
 import torch
 from merging import merged
 from next_items import next_item_figures
+from same_answers import check_saved, check_seeded
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -129,24 +130,13 @@ def test_items_of_one_identifier_are_told_apart_by_nothing(make_sequences: MakeS
 
 
 def test_the_seed_decides(months: Collection) -> None:
-    first, same, other = (
-        fitted(months, training={"epochs": 2}, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(first.scores, same.scores)
-    assert not np.array_equal(first.scores, other.scores)
+    check_seeded(lambda seed: fitted(months, training={"epochs": 2}, seed=seed), months.queries())
 
 
 @pytest.mark.parametrize("rows", [0, 5])
 def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path, rows: int) -> None:
     options = merged(TINY, {"training": {"epochs": 2}, "pieces": {"rows": rows}})
-    system = fitted(months, **options)
-    system.save(tmp_path)
-    again = SIDFeatures(**options)
-    again.load(tmp_path)
-    before, after = (one.retrieve(months.queries(), 5) for one in (system, again))
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
-    assert again.facts() == system.facts()
+    check_saved(fitted(months, **options), SIDFeatures(**options), months.queries(), tmp_path)
 
 
 def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> None:
