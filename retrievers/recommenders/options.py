@@ -47,3 +47,12 @@ class SkipGramTrainingOptions(NextItemTrainingOptions):
     subsampling: float = Field(
         0.0, ge=0, le=1, description="share of all places from which on an item is passed over at times; 0: never"
     )
+
+
+class SyntheticOptions(Options):
+    """How items get pairs that training seldom or never has."""
+
+    below: int = Field(
+        0, ge=0, description="items with fewer places in training get those of items with like texts too; 0: none"
+    )
+    neighbours: int = Field(5, ge=1, description="items of the most alike texts whose pairs these are drawn from")

@@ -11,7 +11,10 @@ from pydantic import Field
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from bench.models import pick_device
-from retrievers.recommenders.options import SkipGramTrainingOptions
+from retrievers.recommenders.item_pairs import Pairs, PairSource, WithSynthetic, keeping
+from retrievers.recommenders.item_texts import ItemReader
+from retrievers.recommenders.options import SkipGramTrainingOptions, SyntheticOptions
+from retrievers.recommenders.popularity import popularity
 from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
 
@@ -21,14 +24,15 @@ if TYPE_CHECKING:
 _VECTORS = ("input", "output")
 
 
-class SGNS(Recommender):
+class SGNS(ItemReader, Recommender):
     """Skip-grams with negative sampling (Mikolov et al. 2013) over sequences, of which both tables are kept.
 
     Items that stand together have an input vector of the one near the output vector of the other: complements. Items
     that stand beside the same others have like input vectors: substitutes. A history is asked with the mean input
-    vector of its latest items. Unlike in the paper, an item is learned with some others of its window, drawn anew in
-    each epoch, and not with all, so that a sequence counts by its length and not by its square; items with few pairs
-    get no pairs made of like items; and vectors are learned by Adam.
+    vector of its latest items. Items that training seldom or never has may get pairs of items with like texts. Unlike
+    in the paper, an item is learned with some others of its window, drawn anew in each epoch, and not with all, so
+    that a sequence counts by its length and not by its square; likeness is of texts alone; and vectors are learned by
+    Adam.
     """
 
     scored_by: Literal["complements", "substitutes"] = Field(
@@ -43,7 +47,9 @@ class SGNS(Recommender):
     training: SkipGramTrainingOptions = Field(
         default_factory=SkipGramTrainingOptions, description="how they are trained"
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    synthetic: SyntheticOptions = Field(
+        default_factory=SyntheticOptions, description="pairs for items that training seldom or never has"
+    )
 
     def fit(self, collection: Collection) -> Self:
         """Raises BenchError for a collection without sequences, or without the split `valid`."""
@@ -54,22 +60,26 @@ class SGNS(Recommender):
 
         super().fit(collection)
         sequences = training_sequences(collection)
+        counts = popularity(sequences, len(self._rows))
+        pairs = self._pairs(collection, sequences, counts)
         users = Validation.of(collection, "sgns", self.training.valid_users, self.seed)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             model = SkipGram(len(self._rows), self.dimension).to(pick_device(self.device))
-            plan = skip_gram_plan(
-                model,
-                sequences,
-                self.training,
-                self.window,
-                self.side == "after",
-                lambda: self._judged(model, users),
-                self.seed,
-            )
+            plan = skip_gram_plan(model, pairs, counts, self.training, lambda: self._judged(model, users), self.seed)
             self._training = train(model, plan, self.workplace, self.progress).as_data()
         self._hold(model)
         return self
+
+    def _pairs(self, collection: Collection, sequences: Sequence[np.ndarray], counts: np.ndarray) -> PairSource:
+        each, kept = self.training.pairs, keeping(counts, self.training.subsampling)
+        pairs = Pairs(sequences, self.window, self.side == "after", each, kept)
+        if not self.synthetic.below:
+            return pairs
+        return WithSynthetic(pairs, self.item_vectors(collection), counts, each, self.synthetic)
+
+    def weights(self) -> list[str]:
+        return super().weights() if self.synthetic.below else []
 
     def _hold(self, model: "SkipGram") -> None:
         tables = (model.input, model.output)

@@ -13,8 +13,10 @@ from same_answers import check_saved, check_seeded
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.tasks.complements import Complements
+from retrievers.recommenders.item_pairs import Pairs, WithSynthetic, keeping
+from retrievers.recommenders.options import SyntheticOptions
 from retrievers.recommenders.sgns import SGNS
-from retrievers.recommenders.skip_gram import Pairs, SkipGram, keeping
+from retrievers.recommenders.skip_gram import SkipGram
 
 MakeSequences = Callable[..., Collection]
 
@@ -69,18 +71,18 @@ def test_the_loss_is_of_the_pair_and_of_each_negative() -> None:
 def test_pairs_are_of_different_items_of_one_window(
     window: int, only_after: bool, expected: set[tuple[int, int]]
 ) -> None:
-    pairs, generator = Pairs(SEQUENCES, window, only_after, each=2), np.random.default_rng(0)
+    pairs, generator = Pairs(SEQUENCES, window, only_after, 2, ALL), np.random.default_rng(0)
     drawn = Counter[tuple[int, int]]()
     for _ in range(200):
-        items, others = pairs.drawn(ALL, generator)
+        items, others = pairs.drawn(generator)
         assert len(items) <= pairs.most == 12
         drawn.update(zip(items.tolist(), others.tolist(), strict=True))
     assert drawn.keys() == expected
 
 
 def test_all_of_a_window_are_drawn_alike() -> None:
-    pairs, generator = Pairs([np.arange(5)], 2, False, each=1000), np.random.default_rng(0)
-    items, others = pairs.drawn(ALL, generator)
+    pairs, generator = Pairs([np.arange(5)], 2, False, 1000, ALL), np.random.default_rng(0)
+    items, others = pairs.drawn(generator)
     of_middle = np.bincount(others[items == 2], minlength=5) / 1000
     assert of_middle[[0, 1, 3, 4]] == pytest.approx(0.2, abs=0.04)  # a fifth is the item itself, and no pair
 
@@ -89,9 +91,48 @@ def test_frequent_items_are_passed_over() -> None:
     counts = np.array([0, 1, 9, 90])
     assert keeping(counts, 0).tolist() == [1, 1, 1, 1]
     assert keeping(counts, 0.09).tolist() == pytest.approx([1, 1, 1, np.sqrt(0.1)])
-    pairs = Pairs([np.array([0, 1, 0, 2])], 0, False, each=50)
-    items, others = pairs.drawn(np.array([0.0, 1, 1]), np.random.default_rng(0))
+    pairs = Pairs([np.array([0, 1, 0, 2])], 0, False, 50, np.array([0.0, 1, 1]))
+    items, others = pairs.drawn(np.random.default_rng(0))
     assert set(zip(items.tolist(), others.tolist(), strict=True)) == {(1, 2), (2, 1)}
+
+
+VECTORS = np.array([[1.0, 0], [0, 1], [0.9, 0.1], [0.1, 0.9], [0, 0], [1, 0.1]])
+"""Of six items: 2 and 5 are like 0, 3 is like 1, 4 has no text."""
+
+
+def test_rare_items_go_with_what_goes_with_items_of_like_texts() -> None:
+    pairs = Pairs([np.array([0, 1, 0, 1, 3])], 1, False, 20, np.ones(6))
+    counts = np.array([2, 2, 0, 1, 0, 0])
+    both = WithSynthetic(pairs, VECTORS, counts, 20, SyntheticOptions(below=2, neighbours=1))
+    items, others = both.drawn(np.random.default_rng(0))
+    assert len(items) <= both.most == pairs.most + 3 * 40
+    found = set(zip(items.tolist(), others.tolist(), strict=True))
+    assert found == {(0, 1), (1, 0), (1, 3), (3, 1)} | {(2, 1), (5, 1)} | {(3, 0)}
+    assert (items == 2).sum() == 40
+
+
+def test_without_frequent_items_there_are_no_synthetic_pairs() -> None:
+    pairs = Pairs([np.array([0, 1])], 1, False, 2, np.ones(6))
+    both = WithSynthetic(pairs, VECTORS, np.array([1, 1, 0, 0, 0, 0]), 2, SyntheticOptions(below=9))
+    assert both.most == pairs.most
+    for found, expected in zip(
+        both.drawn(np.random.default_rng(0)), pairs.drawn(np.random.default_rng(0)), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_item_that_training_lacks_goes_with_what_goes_with_its_like(make_sequences: MakeSequences) -> None:
+    baskets = {f"u{n}": ["open a file", "read a file", "close a file", "sort a list"] for n in range(20)}
+    baskets |= {f"v{n}": ["bake some bread", "cut some bread", "eat some bread", "sort a list"] for n in range(20)}
+    collection = make_sequences(
+        {**baskets, "new": ["sort a list", "eat some bread", "open a folder", "open a folder"]}
+    )
+    system = fitted(collection, synthetic={"below": 2, "neighbours": 1})
+    rows = collection.documents.rows
+    (scores,) = system.scores([np.array([rows["open a folder"]])])
+    assert scores[rows["read a file"]] > scores[rows["cut some bread"]]
+    assert system.weights()
+    assert not SGNS().weights()
 
 
 def test_complements_stand_together_and_substitutes_beside_the_same(shop: Collection) -> None:
