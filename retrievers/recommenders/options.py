@@ -38,11 +38,11 @@ class SkipGramTrainingOptions(NextItemTrainingOptions):
     """How vectors are trained on pairs of items that stand in one sequence."""
 
     training_batch: int = Field(1024, ge=1, description="pairs in a training step")
-    learning_rate: float = Field(5e-3, gt=0, description="of Adam")
+    learning_rate: float = Field(1e-2, gt=0, description="of Adam")
     pairs: int = Field(4, ge=1, description="others of its window that each item is learned with in an epoch")
     negatives: int = Field(10, ge=1, description="items that each pair stands against")
     negative_power: float = Field(
-        0.75, ge=-2, le=2, description="they are drawn by their counts to this power; 0: all alike"
+        0.0, ge=-2, le=2, description="they are drawn by their counts to this power; word2vec: 0.75, 0: all alike"
     )
     subsampling: float = Field(
         0.0, ge=0, le=1, description="share of all places from which on an item is passed over at times; 0: never"

@@ -38,7 +38,7 @@ class SGNS(ItemReader, Recommender):
     scored_by: Literal["complements", "substitutes"] = Field(
         "complements", description="input against output vectors, or cosines of input vectors"
     )
-    latest: int = Field(3, ge=1, description="how many of the history's items are asked with, the latest")
+    latest: int = Field(1, ge=1, description="how many of the history's items are asked with, the latest")
     dimension: int = Field(64, ge=1, description="size of the vectors")
     window: int = Field(
         0, ge=0, description="places apart that two items of a pair may be; 0: anywhere in a sequence"
