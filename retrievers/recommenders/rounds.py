@@ -56,7 +56,7 @@ class Rounds(Learner):
         """
         base = self.base
         rows = base.padded([history[-base.longest :] for history in histories])
-        ends = torch.arange(len(histories)), (rows != base.none).sum(dim=1) - 1
+        ends = torch.arange(len(histories), device=rows.device), (rows != base.none).sum(dim=1) - 1
         vectors, answered, found = base.items(rows), list[Tensor](), list[Round]()
         for number in range(self.rounds):
             read = self._in_context(vectors, answered) if answered else vectors
