@@ -18,6 +18,7 @@ def training_sequences(collection: Collection) -> list[np.ndarray]:
 
     Raises BenchError for a collection without sequences.
     """
+    collection = collection.asking("users")
     asked = collection.queries("train") if "train" in collection.splits else []
     if not any(query.history for query in asked):
         raise BenchError(
