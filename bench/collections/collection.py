@@ -38,11 +38,16 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. `history` holds item ids, oldest first; it is empty for search."""
+    """A question. `history` holds item ids, oldest first; it is empty for search.
+
+    `times` has when each item of the history was had, in seconds since 1970, and last when the question is asked;
+    empty where that is not known.
+    """
 
     id: str
     text: str
     history: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
 
 
 class Rules(Options):
@@ -352,8 +357,8 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     qrels = read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
     split_queries: dict[str, list[Query]] = {}
-    for split, query_id, text, history in zip(*(c.to_pylist() for c in queries.columns), strict=True):
-        split_queries.setdefault(split, []).append(Query(query_id, text, tuple(history)))
+    for split, query_id, text, *lists in zip(*(c.to_pylist() for c in queries.columns), strict=True):
+        split_queries.setdefault(split, []).append(Query(query_id, text, *map(tuple, lists)))
     return Collection(
         name=name,
         documents=Documents(read_table(folder / "documents.arrow")),

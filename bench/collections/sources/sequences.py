@@ -67,13 +67,13 @@ class SequenceSource(Source):
         questions = asked.questions
         wanted = dict.fromkeys(item for one in questions for item in (*one.history, one.target))
         titles = _write_items(writer, items, wanted)
-        for split, name, history, _ in questions:
+        for split, name, history, _, times in questions:
             latest = [titles[item] for item in history[: -self.history_titles - 1 : -1]]
             words = "; ".join(filter(None, (users.get(name, ""), *latest)))
-            writer.query(split, name, words, f"user {name}", history)
+            writer.query(split, name, words, f"user {name}", history, times)
         for split, name, text, item in in_words:
             writer.query(split, name, text, item)
-        for split, name, _, target in questions:
+        for split, name, _, target, _ in questions:
             writer.judgement(split, name, target, 1, f"user {name}")
         for split, name, _, item in in_words:
             writer.judgement(split, name, item, 1, item)
