@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items
@@ -71,6 +71,8 @@ class JointSID(SID):
     )
     questions: QuestionOptions = Field(default_factory=QuestionOptions, description="what is learned of search")
 
+    _remembered: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _options_suit_both_tasks(self) -> "JointSID":
         if self.architecture != "decoder-only" or self.user_bins:
@@ -82,7 +84,12 @@ class JointSID(SID):
         refuse_textless(collection)
         self._searches = self._gathered(collection)
         self._dimension = self._searches.vectors.shape[1]
-        return super().fit(collection)
+        held_out = [text for text, _ in _questions(collection, "dev")]
+        if held_out:  # read once, and not after every epoch
+            self._remembered = dict(zip(held_out, self.text_vectors(held_out), strict=True))
+        super().fit(collection)
+        self._remembered = {}
+        return self
 
     def _gathered(self, collection: Collection) -> "Searches":
         """Training queries in words, and titles and sentences of the items, with the items that they are for."""
@@ -192,11 +199,17 @@ class JointSID(SID):
         asking = [place for place, query in enumerate(queries) if _in_words(query)]
         vectors = np.zeros((len(queries), self._dimension), dtype=np.float32)
         if asking:
-            vectors[asking] = self.encode([queries[place].text for place in asking])
+            vectors[asking] = self._question_vectors([queries[place].text for place in asking])
         known = [place for place, items in enumerate(histories) if len(items) or vectors[place].any()]
         history = self._history([histories[place] for place in known], np.zeros(len(known), dtype=np.int64))
         questions = torch.from_numpy(vectors[known]).to(self._model.tables.device)
         return known, history._replace(questions=questions)
+
+    def _question_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        known = self._remembered
+        if all(text in known for text in texts):
+            return np.stack([known[text] for text in texts])
+        return self.encode(texts)
 
     def weights(self) -> list[str]:
         return [self.model]

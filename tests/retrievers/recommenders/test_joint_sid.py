@@ -1,5 +1,6 @@
 """One model for questions in words and for users: that it learns both, and from what it is given alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ TINY: dict[str, Any] = {
 
 def made(folder: Path, asked: bool = True) -> Collection:
     """Six functions, walked through in a circle, each asked for in words: once in training, once in test."""
+    folder.mkdir(exist_ok=True)
     names = list(TEXTS)
     walks = {f"u{n}": [names[(n + step) % 6] for step in range(5 + n % 5)] for n in range(24)}
     items = [Item(Document(name, name, text), name) for name, (text, _, _) in TEXTS.items()]
@@ -77,6 +79,25 @@ def test_one_model_learns_both_tasks_whatever_names_the_items(functions: Collect
     search, next_item = figures(fitted(functions, tokenizer={"vectors": vectors}), functions)
     assert search > 0.6  # of six items in any order .41
     assert next_item > 0.9
+
+
+def test_nothing_that_is_asked_in_test_is_read_while_fitting(
+    functions: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def text_vectors(_: JointSID, texts: Sequence[str]) -> np.ndarray:
+        read.extend(texts)
+        return np.ones((len(texts), 4), dtype=np.float32)
+
+    monkeypatch.setattr(JointSID, "text_vectors", text_vectors)
+    system = JointSID(**merged(TINY, {"training": {"epochs": 0}}))
+    system.fit(functions)  # is handed the training view
+    asked = {
+        split: {query.text for query in functions.asking("questions").queries(split)} for split in ("train", "test")
+    }
+    assert asked["train"] <= set(read)
+    assert not asked["test"] & set(read)
 
 
 def test_what_is_not_learned_is_not_known(functions: Collection) -> None:
