@@ -103,12 +103,14 @@ def _find(module: str, beside: Path | None) -> ModuleSpec | None:
             spec = importlib.util.find_spec(top)
         except (ImportError, ValueError):
             return None
-    name = top
+    name, folders = top, list((spec and spec.submodule_search_locations) or [])
     for part in rest:
         name = f"{name}.{part}"
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+        try:
+            spec = PathFinder.find_spec(name, folders)
+            folders = list((spec and spec.submodule_search_locations) or [])
+        except KeyError:  # where a package without `__init__.py` lies, Python asks its parent, which is not loaded
+            spec, folders = None, [str(Path(folder) / part) for folder in folders]
     return spec
 
 
@@ -122,7 +124,15 @@ def _installed(path: Path) -> bool:
     """Whether the file belongs to Python or to a library that some installer put there."""
     standard = (Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
     installer = {"site-packages", "dist-packages"} & set(path.parts)
-    return bool(installer) or any(path.resolve().is_relative_to(folder) for folder in standard)
+    return (
+        bool(installer) or any(map(_has_records, path.parents)) or any(map(path.resolve().is_relative_to, standard))
+    )
+
+
+@cache
+def _has_records(folder: Path) -> bool:
+    """Whether an installer keeps its records there, as `pip install --target` does in any folder."""
+    return any(folder.glob("*.dist-info"))
 
 
 class _Essence(ast.NodeTransformer):

@@ -48,6 +48,30 @@ def test_a_change_in_another_package_that_no_version_covers_changes_it(package: 
     assert _digest("orchard.apple") != before
 
 
+def test_packages_without_init_are_followed_at_any_depth(package: Path) -> None:
+    deep = package.parent / "forest" / "glade"
+    deep.mkdir(parents=True)
+    (deep / "moss.py").write_text("GREEN = 1\n")
+    (package / "basket.py").write_text("import forest.glade.moss\n")
+    before = _digest("orchard.apple")
+    (deep / "moss.py").write_text("GREEN = 2\n")
+    assert _digest("orchard.apple") != before
+    assert "forest" not in sys.modules
+
+
+def test_what_an_installer_put_into_any_folder_is_a_library(
+    package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path_factory.mktemp("target")
+    (target / "pond-1.0.dist-info").mkdir()
+    (target / "pond.py").write_text("DEPTH = 1\n")
+    monkeypatch.syspath_prepend(str(target))
+    (package / "basket.py").write_text("import pond\n")
+    before = _digest("orchard.apple")
+    (target / "pond.py").write_text("DEPTH = 2\n")
+    assert _digest("orchard.apple") == before
+
+
 def test_comments_docstrings_and_descriptions_change_nothing(package: Path) -> None:
     text = '"""{0}"""\nfrom pydantic import Field\nclass A:\n    """{0}"""\n    n: int = Field(1, description="{0}")'
     digests = set()

@@ -106,7 +106,10 @@ def _with_source(spec: str) -> str:
     if base in cards() or _is_source(base) or base.endswith(".toml"):
         return spec
     if Path(base).is_file() and not is_archive(Path(base)):
-        raise BenchError(f"{base} is a file; give the folder of a dataset, a .zip of one, or a card, NAME.toml")
+        raise BenchError(
+            f"{base} is a file; give the folder of a dataset, a .zip of one, or a card, NAME.toml; files of your own "
+            f"with columns are 'table?documents={base}&queries=FILE&qrels=FILE'"
+        )
     if not Path(base).exists():
         if "/" in base and ":" not in base:
             raise BenchError(f"there is no folder {base}; correct the path, or take a name of `bench list datasets`")

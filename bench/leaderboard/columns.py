@@ -214,7 +214,7 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
     found.append(_reported_note(block))
     found += [f"{', '.join(systems)}: {problem}" for problem, systems in _incomplete(block).items()]
     found += [f"{m.column}: {m.meaning}; a diagnostic, no result" for m in block.shown if m.diagnostic]
-    found += dict.fromkeys(note for row in block.rows for one in row.counts.values() if (note := _note(row, one)))
+    found += dict.fromkeys(note for row in block.rows for note in _notes(row))
     return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed else [])
 
 
@@ -227,12 +227,17 @@ def _incomplete(block: Block) -> dict[str, list[str]]:
     return found
 
 
-def _note(row: Row, one: Count) -> str:
-    """What a count has to say at the foot: of the system where its value is told, else of the table."""
-    if not one.value or not one.note:
-        return ""
-    value = f"{one.value:.1%}" if one.kind == "share" else count(one.value)
-    return f"{row.system}: {one.note.replace('{value}', value)}" if "{value}" in one.note else one.note
+def _notes(row: Row) -> Iterator[str]:
+    """What a row's counts have to say at the foot: of the table, and in one line of the system with their values."""
+    counts = [one for one in row.counts.values() if one.value and one.note]
+    yield from (one.note for one in counts if "{value}" not in one.note)
+    told = [one.note.replace("{value}", _told(one)) for one in counts if "{value}" in one.note]
+    if told:
+        yield f"{row.system}: {'; '.join(told)}"
+
+
+def _told(one: Count) -> str:
+    return f"{one.value:.1%}" if one.kind == "share" else count(one.value)
 
 
 def _cost_notes(block: Block, hardware: Sequence[str]) -> list[str]:

@@ -42,7 +42,7 @@ class Answered:
 def row_of(one: Answered) -> Row:
     """The row of a system that some cell has answered with."""
     results = [task.result for task in one.tasks]
-    machines = {hardware(result.environment.machine) for result in results}
+    machines = set(map(hardware, _machines(one)))
     shown = one.values(results[0].measures[0].name) if results[0].measures[0].name in one.tasks[0].values else None
     return replace(
         failed_row(one),
@@ -77,6 +77,19 @@ def hardware(machine: Machine | None) -> str:
         return ""
     threads = f"{machine.threads} thread{'' if machine.threads == 1 else 's'}"
     return f"{machine.processor}, {threads}, accelerator {machine.accelerator}"
+
+
+def _machines(one: Answered) -> list[Machine | None]:
+    """What each task was answered on; answers that need no accelerator count with the fit that used the machine's."""
+    fitted = [cell.manifest.environment.machine for cell in one.cells if cell.manifest]
+    return [_as_fitted(task.result.environment.machine, fitted) for task in one.tasks]
+
+
+def _as_fitted(machine: Machine | None, fitted: Sequence[Machine | None]) -> Machine | None:
+    for other in fitted:
+        if other and machine and other.model_copy(update={"accelerator": machine.accelerator}) == machine:
+            return other
+    return machine
 
 
 def _figure(one: Answered, measure: str) -> RowFigure | None:
@@ -121,7 +134,7 @@ def _start_chosen(cells: Sequence[CellRecord]) -> dict[str, Count]:
 def _costs(one: Answered) -> RowCost:
     """What the fit cost counts only where it was fitted on the machine that answered."""
     fitted = [cell.manifest for cell in one.cells if cell.manifest]
-    here = hardware(one.tasks[0].result.environment.machine)
+    here = hardware(_machines(one)[0])
     same = all(hardware(manifest.environment.machine) == here for manifest in fitted)
     return mean_costs(
         [manifest.cost for manifest in fitted] if same else [], [task.result.cost for task in one.tasks]

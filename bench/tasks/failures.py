@@ -18,7 +18,7 @@ from bench.tasks.measured import MeasuredExam, answerable_qrels, judged_position
 
 Kind = Literal["ambiguous", "pruned", "unlikely"]
 
-_KINDS: dict[Kind, str] = {
+KINDS: dict[Kind, str] = {
     "ambiguous": "a document with the same identifier is among the first answers in its place",
     "pruned": "its identifier is likelier than the last answer's, and the search left it at a prefix",
     "unlikely": "its identifier is less likely than the last answer's",
@@ -64,13 +64,13 @@ class Failures(Task):
         return (
             f"of {asked} judged queries, those without a relevant document among the first {self.depth} fail; shares "
             "of the failures by what kept the likeliest relevant document away: "
-            + "; ".join(f"{kind}: {words}" for kind, words in _KINDS.items())
+            + "; ".join(f"{kind}: {words}" for kind, words in KINDS.items())
             + "; systems that search for no identifiers have no such shares"
         )
 
 
 def _measures() -> list[Measure]:
-    shares = [Measure(kind, f"share of the failures: {words}") for kind, words in _KINDS.items()]
+    shares = [Measure(kind, f"share of the failures: {words}") for kind, words in KINDS.items()]
     others = [
         Measure(_LEFT, "mean number of tokens of the identifier when the search left it, over the failures left so"),
         Measure(_GAP, "by how much log-probability it was then behind the last one kept, mean over the same"),
@@ -88,7 +88,7 @@ class FailuresExam(MeasuredExam):
     def traced(
         self, rankings: Rankings, groups: np.ndarray | None, traces: Sequence[Sequence[Trace]]
     ) -> Mapping[str, np.ndarray]:
-        values = {name: np.full(len(traces), np.nan) for name in (*_KINDS, _LEFT, _GAP)}
+        values = {name: np.full(len(traces), np.nan) for name in (*KINDS, _LEFT, _GAP)}
         for place, followed in enumerate(traces):
             rows, scores = rankings.of(place)
             if not followed or np.isin(rows, self.sought[place]).any():
@@ -96,7 +96,7 @@ class FailuresExam(MeasuredExam):
             nearest = max(followed, key=lambda trace: trace.log_prob)
             last = scores[self.depth - 1] if len(scores) >= self.depth else -np.inf
             found = kind(nearest, rows, last, groups)
-            for name in _KINDS:
+            for name in KINDS:
                 values[name][place] = name == found
             if nearest.step:
                 values[_LEFT][place], values[_GAP][place] = nearest.step, nearest.gap

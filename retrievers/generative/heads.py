@@ -119,7 +119,7 @@ class PrefixHead(nn.Module):
 
     def embed(self, _tokens: Tensor, _level: int, states: Tensor) -> Tensor:
         """Shape [..., dimension]: what the decoder reads of the prefixes that end in these states."""
-        return self.read(self.vectors[(states - 1).clamp(min=0)])
+        return self.read(_rows(self.vectors, (states - 1).clamp(min=0)))
 
     def ask(self, directions: Tensor) -> Asked | None:
         """What the queries' vectors of length 1, of shape [queries, dimension], say; nothing without a start."""
@@ -153,4 +153,9 @@ class PrefixHead(nn.Module):
             products = functional.linear(wanted, self.vectors[span], self.bias[span])
             return products.gather(-1, (nexts - first).clamp(min=0))
         rows = (nexts - 1).clamp(min=0)
-        return (self.vectors[rows] @ wanted[..., None])[..., 0] + self.bias[rows]
+        return (_rows(self.vectors, rows) @ wanted[..., None] + _rows(self.bias[:, None], rows))[..., 0]
+
+
+def _rows(table: Tensor, numbers: Tensor) -> Tensor:
+    """As `table[numbers]`, whose gradient takes a GPU minutes where one row stands for all that is missing."""
+    return functional.embedding(numbers, table)

@@ -79,4 +79,4 @@ def is_tuned(encoder: TextEncoder, wanted: Literal["auto", "frozen", "tuned"]) -
         if wanted == "frozen":
             raise BenchError("an encoder-decoder is trained as a whole; leave encoder_weights at auto")
         return True
-    return wanted == "tuned" or (wanted == "auto" and encoder.device.type == "cuda")
+    return wanted == "tuned"

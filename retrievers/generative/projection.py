@@ -65,7 +65,7 @@ def learn_projection(
     documents: vectors of shape [documents, dimension]
     kept: queries that choose the epoch; without any the last one is kept
     """
-    model = Projection(torch.from_numpy(documents).to(encoder.device))
+    model = Projection(torch.from_numpy(documents)).to(encoder.device)
     if not learned:
         return model.eval()
     states = kept_states(encoder, [one.tokens for one in learned], workplace, progress)

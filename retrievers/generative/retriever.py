@@ -15,7 +15,7 @@ from pydantic import Field
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.hits import Evidence
-from bench.models import MINILM, ModelOptions, pick_device, pick_dtype
+from bench.models import MINILM, ModelOptions, Precision, pick_dtype
 from bench.protocols import Scored, Trace
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -60,7 +60,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
     )
     spread_rank: int = Field(32, ge=1, le=4096, description="start=second-order: directions in which they spread")
     encoder_weights: Literal["auto", "frozen", "tuned"] = Field(
-        "auto", description="frozen: states are kept; tuned: learned too; auto: tuned on a GPU. T5 is always tuned"
+        "auto", description="frozen: states are kept; tuned: learned too; auto: frozen, but T5, which is always tuned"
     )
     decoder: DecoderOptions = Field(default_factory=DecoderOptions, description="what writes the identifiers")
     beams: BeamOptions = Field(default_factory=BeamOptions, description="how identifiers are searched for")
@@ -105,16 +105,16 @@ class GenerativeRetriever(ModelOptions, Retriever):
     @cached_property
     def encoder(self) -> "TextEncoder":
         """The encoder, opened on first use."""
+        from retrievers.generative.model import is_tuned
+
+        encoder = self._opened(self.precision)
+        # Weights that learn are kept in float32, whatever is computed in.
+        return self._opened("float32") if is_tuned(encoder, self.encoder_weights) else encoder
+
+    def _opened(self, precision: Precision) -> "TextEncoder":
         from retrievers.generative.encoders import TextEncoder
 
-        precision = "float32" if self._tunes_an_encoder else self.precision
         return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=precision))
-
-    @property
-    def _tunes_an_encoder(self) -> bool:
-        """Then its weights are kept in float32, whatever is computed in."""
-        on_gpu = pick_device(self.device) != "cpu"
-        return self.encoder_weights == "tuned" or (self.encoder_weights == "auto" and on_gpu)
 
     def fit(self, collection: Collection) -> Self:
         from retrievers.generative.encoders import mean_vectors

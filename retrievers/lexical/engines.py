@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from bench.libraries import import_bm25s
 from retrievers.ragged import flatten
 
 if TYPE_CHECKING:
@@ -84,14 +85,13 @@ class Bm25sEngine(Engine):
     """Stands for a share of 0 (a term in every document), which a sparse product would take for no match."""
 
     def index(self, documents: Sequence[Terms], size: int) -> None:
-        import bm25s
-        from bm25s.tokenization import Tokenized
         from scipy.sparse import csr_array
 
         formula = self.formula
+        bm25s = import_bm25s()
         library = bm25s.BM25(k1=formula.k1, b=formula.b, delta=formula.delta, method=formula.variant)
         numbers = {str(term): term for term in range(size)}
-        library.index(Tokenized(documents, numbers), create_empty_token=False, show_progress=False)
+        library.index(bm25s.tokenization.Tokenized(documents, numbers), create_empty_token=False, show_progress=False)
         absent = library.nonoccurrence_array
         # BM25+ and BM25L give a document this for a term that it lacks; the shares are what exceeds it.
         self._absent = np.zeros(size) if absent is None else absent.astype(np.float64)

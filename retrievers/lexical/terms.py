@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 from bench.errors import UnknownName
+from bench.libraries import import_bm25s
 from bench.words import fold, pieces, splitter
 
 NONE = "none"
@@ -92,8 +93,7 @@ def _refuse_unknown(language: str) -> None:
 
 @cache
 def _stop_lists() -> dict[str, tuple[str, ...]]:
-    from bm25s import stopwords
-
+    stopwords = import_bm25s().stopwords
     prefix = "STOPWORDS_"
     found = {name.removeprefix(prefix).lower(): words for name, words in vars(stopwords).items() if prefix in name}
     return {_LANGUAGES.get(name, name): tuple(words) for name, words in found.items()}

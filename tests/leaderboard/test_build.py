@@ -252,3 +252,15 @@ def test_a_fit_that_kept_its_start_says_so_where_the_table_says_that_it_was_trai
         return next(column for column in columns(made, []) if column.header == "trained").entry(made.rows[0]).text
 
     assert [shown(0), shown(2), shown(0, 0), shown(0, 1)] == ["start", "yes", "start", "yes, start in 1 of 2"]
+
+
+def test_an_accelerator_that_only_the_fit_used_is_the_rows() -> None:
+    made = cell("bm25", task(LOW))
+    assert made.manifest
+    trained = made.manifest.environment.model_copy(
+        update={"machine": MACHINE.model_copy(update={"accelerator": "GPU 9"})}
+    )
+    made = replace(made, manifest=made.manifest.model_copy(update={"environment": trained}))
+    shown = row(request(["bm25"]), made)
+    assert shown.hardware == "abacus, 2 threads, accelerator GPU 9"
+    assert shown.cost.fit_seconds == 1.0

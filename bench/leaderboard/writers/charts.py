@@ -116,15 +116,35 @@ def intervals(block: Block, rows: Sequence[Row], colours: Colours) -> Chart:
 
 def distribution(block: Block, rows: Sequence[Row]) -> Chart:
     """A bar a system: the share of its queries in each band of the primary measure's values."""
+    shares = [dict(zip(BANDS, row.distribution, strict=False)) for row in rows]
+    colours = dict(zip(BANDS, _BAND_COLOURS, strict=True))
+    return _stacked(f"Queries by {block.primary.column}", rows, shares, colours, whole=True)
+
+
+def causes(block: Block, rows: Sequence[Row], names: Sequence[str]) -> Chart:
+    """A bar a system: the share of its queries that fail, by causes, whose measures are shares of these queries."""
+    failing = [1 - row.figures[block.primary.name].value for row in rows]
+    shares = [
+        {name: share * row.figures[name].value for name in names} for row, share in zip(rows, failing, strict=True)
+    ]
+    return _stacked("What the failures come of", rows, shares, dict(zip(names, PALETTE, strict=False)), whole=False)
+
+
+def _stacked(
+    title: str, rows: Sequence[Row], shares: Sequence[Mapping[str, float]], colours: Mapping[str, str], whole: bool
+) -> Chart:
+    """A bar a system, made of shares of its queries; `whole`: together these are all."""
     import altair as alt
 
     shown = rows[:MOST_BARS]
+    places = {part: place for place, part in enumerate(colours)}
     data = [
-        {"system": system_name(row), "band": BANDS[number], "place": number, "share": round(share, 4)}
-        for row in shown
-        for number, share in enumerate(row.distribution)
+        {"system": system_name(row), "part": part, "place": places[part], "share": round(share, 4)}
+        for row, parts in zip(shown, shares, strict=False)
+        for part, share in parts.items()
         if share > 0
     ]
+    scale = alt.Scale(domain=[0, 1], round=True) if whole else alt.Scale(zero=True, round=True)
     bars = (
         alt.Chart(alt.Data(values=data))
         .mark_bar(height={"band": 0.75}, aria=False)
@@ -134,18 +154,19 @@ def distribution(block: Block, rows: Sequence[Row]) -> Chart:
                 "share:Q",
                 title="share of the queries",
                 axis=axis(format="~%", tickCount=5),
-                scale=alt.Scale(domain=[0, 1], round=True),
+                scale=scale,
+                stack="zero",
             ),
             order="place:Q",
             color=alt.Color(
-                "band:N",
-                sort=list(BANDS),
-                scale=alt.Scale(domain=list(BANDS), range=list(_BAND_COLOURS)),
-                legend=alt.Legend(title=None, orient="top", columns=len(BANDS), symbolType="square"),
+                "part:N",
+                sort=list(colours),
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(title=None, orient="top", columns=len(colours), symbolType="square"),
             ),
         )
     )
-    return Chart(f"Queries by {block.primary.column}", drawn([bars], WIDTH, _ROW * len(shown)), _left_out(rows))
+    return Chart(title, drawn([bars], WIDTH, _ROW * len(shown)), _left_out(rows))
 
 
 def side_by_side(blocks: Sequence[Block]) -> Chart:

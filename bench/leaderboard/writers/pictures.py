@@ -9,6 +9,7 @@ from bench.leaderboard.writers.charts import (
     Chart,
     Colours,
     by_rank,
+    causes,
     colours_of,
     distribution,
     intervals,
@@ -17,6 +18,7 @@ from bench.leaderboard.writers.charts import (
 from bench.leaderboard.writers.templating import template
 from bench.leaderboard.writers.tradeoff import against_coverage, against_latency
 from bench.measures.beyond_accuracy import COVERAGE
+from bench.tasks.failures import KINDS
 
 _BESIDE = ("exclusivity", "completeness")
 """Tasks whose figures are drawn side by side."""
@@ -33,7 +35,7 @@ _HEAD, _LINE, _WIDTH = 30, 16, 760
 
 def block_charts(block: Block, colours: Colours) -> list[Chart]:
     """The charts of one task: by rank where lower is better, else quality against latency and, of what recommends,
-    against coverage, and the distribution."""
+    against coverage, and the distribution or what failures come of."""
     rows = _with_figures(block)
     if not rows:
         return []
@@ -46,7 +48,10 @@ def block_charts(block: Block, colours: Colours) -> list[Chart]:
     for name in dict.fromkeys(name for row in rows for name in row.counts if name.startswith(COVERAGE)):
         showing = [row for row in rows if name in row.counts]
         found += [against_coverage(block, showing, colours, name)] if len(showing) > 1 else []
-    if block.task not in _BESIDE and any(any(row.distribution[1:-1]) for row in rows):
+    failing = [row for row in rows if KINDS.keys() <= row.figures.keys()]
+    if failing:
+        found.append(causes(block, failing, list(KINDS)))
+    elif block.task not in _BESIDE and any(any(row.distribution[1:-1]) for row in rows):
         found.append(distribution(block, rows))
     return found
 

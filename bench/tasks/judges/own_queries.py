@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.collections.collection import Collection
 from bench.errors import BenchError
+from bench.libraries import import_bm25s
 from bench.tasks.judges.base import Judge
 
 if TYPE_CHECKING:
@@ -57,18 +58,15 @@ class OwnQueriesJudge(Judge):
 
     @cached_property
     def _index(self) -> "BM25":
-        import bm25s
-
-        index = bm25s.BM25(k1=1.2, b=0.75, method="lucene")
+        index: BM25 = import_bm25s().BM25(k1=1.2, b=0.75, method="lucene")
         index.index(self._tokens(list(self._asked.values())), show_progress=False)
         return index
 
     def _tokens(self, texts: Sequence[str]) -> list[list[str]]:
-        import bm25s
         import Stemmer
 
         stem = Stemmer.Stemmer(self._language)
-        found: Any = bm25s.tokenize(
+        found: Any = import_bm25s().tokenize(
             list(texts), token_pattern=_WORD, stopwords=[], stemmer=stem, return_ids=False, show_progress=False
         )
         return list(found)

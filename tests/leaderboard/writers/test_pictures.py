@@ -11,12 +11,13 @@ from boards import HARDWARE, SEARCH, block, board, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.board import BANDS, Block, RowCost
+from bench.leaderboard.board import BANDS, Block, RowCost, RowFigure
 from bench.leaderboard.writers.charts import PALETTE, by_rank, colours_of, distribution, side_by_side
 from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, text_width
 from bench.leaderboard.writers.pictures import as_picture, block_charts, collection_charts
 from bench.leaderboard.writers.tradeoff import _front, against_latency
 from bench.measures.measure import Count
+from bench.tasks.failures import KINDS
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>"
@@ -195,6 +196,17 @@ def test_the_distribution_shows_every_band() -> None:
     shown = made()
     told = words(distribution(shown, shown.rows).svg)
     assert all(band in told for band in BANDS)
+
+
+def test_failures_are_drawn_by_what_they_come_of() -> None:
+    title, shown = "What the failures come of", made("bm25", "dsi")
+    shares = {name: RowFigure(value, 0, 1, 30) for name, value in zip(KINDS, (0.25, 0, 0.75), strict=True)}
+    traced = replace(shown.rows[1], figures={**shown.rows[1].figures, **shares})
+    drawn = block_charts(replace(shown, rows=[shown.rows[0], traced]), colours_of(SYSTEMS))
+    [told] = [words(chart.svg) for chart in drawn if chart.title == title]
+    assert all(name in told for name in (*KINDS, "dsi"))
+    assert "bm25" not in told
+    assert title not in [chart.title for chart in block_charts(shown, colours_of(SYSTEMS))]
 
 
 def test_a_chart_of_many_systems_shows_the_first_and_says_so() -> None:

@@ -1,6 +1,7 @@
 """DSI on a small collection: what it learns, what it keeps, and how it goes on after an interruption."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
 from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
+from retrievers.generative.model import is_tuned
 from retrievers.generative.options import BeamOptions
 
 QUICK = {
@@ -196,6 +198,19 @@ def test_a_tuned_encoder_moves_and_a_frozen_one_stays(fit: Any, weights: str, mo
     before, after = (next(one.encoder.model.encoder.parameters()) for one in (untouched, trained))
     assert (not np.array_equal(before.detach().numpy(), after.detach().numpy())) == moves
     assert trained.facts()["encoder"] == weights
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(("generates", "tuned"), [(False, False), (True, True)])
+def test_what_learns_depends_on_the_model_and_not_on_the_device(device: str, generates: bool, tuned: bool) -> None:
+    encoder: Any = SimpleNamespace(generates=generates, device=torch.device(device))
+    assert is_tuned(encoder, "auto") == tuned
+
+
+def test_weights_that_learn_are_kept_in_float32(tiny_t5: Path) -> None:
+    assert DSI(model=str(tiny_t5), precision="bfloat16").encoder.model.dtype == torch.float32
+    assert DSI(encoder_weights="tuned", precision="bfloat16").encoder.model.dtype == torch.float32
+    assert DSI(precision="bfloat16").encoder.model.dtype == torch.bfloat16
 
 
 def test_an_encoder_decoder_writes_identifiers_of_its_own_tokens(

@@ -1,0 +1,20 @@
+"""How the built-in retrievers are tried in seconds."""
+
+from typing import Any
+
+QUICK: dict[str, dict[str, Any]] = {
+    "dsi": {"training.epochs": 1},
+    "se_dsi": {"training.epochs": 1},
+    "ngram": {"training.epochs": 1},
+    "sasrec": {"training.epochs": 1},
+    "sid": {"training.epochs": 1},
+    "liger": {"training.epochs": 1},
+    "joint-sid": {"training.epochs": 1},
+    "rpg": {"training.epochs": 1, "tokenizer.digits": 4, "tokenizer.components": 8},
+    "gqr": {"alpha": [0.5], "steps": [5]},
+    "pag": {"writer.training.epochs": 1, "weight": [5]},
+}
+"""Options under which a system learns in seconds."""
+
+ELSEWHERE = {"callable", "cross-encoder", "http", "run-file"}
+"""What a user has to give them, answers or a model, stands for no collection of the kit; see tests/retrievers."""
