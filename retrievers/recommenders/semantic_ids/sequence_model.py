@@ -23,10 +23,12 @@ class History(NamedTuple):
 
     rows: int64 of shape [users, items]; -1 after the last one
     users: int64 of shape [users]: the bin of each user; 0 where users have none
+    questions: float32 of shape [users, dimension]: what is asked in words, zeros where nothing is; None for all
     """
 
     rows: Tensor
     users: Tensor
+    questions: Tensor | None = None
 
     @classmethod
     def of(cls, items: Sequence[np.ndarray], users: np.ndarray, device: torch.device) -> "History":
