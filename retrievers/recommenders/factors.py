@@ -1,14 +1,15 @@
 """Vectors of users and items, and how they are learned from pairs of items."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.learning.trainer import Batch, Learner, Plan, steady
+from retrievers.learning.trainer import Batch, Learner, Plan
 from retrievers.recommenders.options import PairwiseTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 _INITIAL = 0.1
 """Standard deviation of the vectors at the start, as in LightGCN's released code."""
@@ -41,23 +42,30 @@ class Propagated(Factors):
     (He et al. 2020, LightGCN, equations 3 and 4).
     """
 
+    graph: Tensor
+
     def __init__(self, users: int, items: int, dimension: int, layers: int, owned: np.ndarray) -> None:
         super().__init__(users, items, dimension)
         self.layers = layers
-        self.register_buffer("graph", _graph(users, items, owned), persistent=False)
+        self.register_buffer("graph", graph_of(users, items, owned), persistent=False)
 
     def final(self) -> tuple[Tensor, Tensor]:
         """As `Factors.final`."""
-        vectors = torch.cat([self.users.weight, self.items.weight])
-        total = vectors
-        for _ in range(self.layers):
-            vectors = torch.sparse.mm(self.graph, vectors)
-            total = total + vectors
-        users, items = (total / (self.layers + 1)).split([len(self.users.weight), len(self.items.weight)])
+        steps = spread(self.graph, torch.cat([self.users.weight, self.items.weight]), self.layers)
+        mean = sum(steps[1:], steps[0]) / len(steps)
+        users, items = mean.split([len(self.users.weight), len(self.items.weight)])
         return users, items
 
 
-def _graph(users: int, items: int, owned: np.ndarray) -> Tensor:
+def spread(graph: Tensor, vectors: Tensor, layers: int) -> list[Tensor]:
+    """The vectors of all nodes, and what 1 to `layers` steps over the graph make of them."""
+    steps = [vectors]
+    for _ in range(layers):
+        steps.append(torch.sparse.mm(graph, steps[-1]))
+    return steps
+
+
+def graph_of(users: int, items: int, owned: np.ndarray) -> Tensor:
     """Sparse, of shape [users + items, users + items]: 1 over the root of both degrees for each interaction."""
     owners, things = owned[0], owned[1] + users
     degrees = np.bincount(np.concatenate([owners, things]), minlength=users + items)
@@ -72,25 +80,20 @@ def pairwise_plan(
     model: Factors,
     owned: np.ndarray,
     options: PairwiseTrainingOptions,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the vectors are learned from each user's items, each against one that the user lacks, drawn uniformly."""
     size = options.training_batch
     others = _Others(owned, model.items.num_embeddings)
-    return Plan(
-        batches=lambda _number, generator: list(_batches(owned, others, size, generator)),
-        steps=-(-owned.shape[1] // size),
+    return validated_plan(
+        model,
+        options,
+        seed,
+        validate,
+        examples=owned.shape[1],
+        batches=lambda generator: list(_batches(owned, others, size, generator)),
         loss=lambda batch: _loss(model, batch, options.regularisation),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
     )
 
 

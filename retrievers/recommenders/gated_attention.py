@@ -19,9 +19,9 @@ class GatedAttention(NextItemModel):
         self.norm = nn.LayerNorm(dimension)
         self.start_at_random()
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """As `NextItemModel.forward`."""
-        x = self.dropout(self.items(rows) + self.positions(self.places(rows)))
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """As `NextItemModel.read`."""
+        x = self.dropout(vectors + self.positions(self.places(rows)))
         for layer in self.layers:
             x = layer(x)
         return self.norm(x)

@@ -12,6 +12,9 @@ _TOGETHER = 32
 
 LossKind = Literal["cross-entropy", "sampled-softmax", "bce"]
 
+Barred = Callable[[Tensor], Tensor]
+"""Mask of the items that are drawn for each position, shape [positions, negatives], which are no negatives of it."""
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """The mean loss of states [positions, dimension] whose next items are targets [positions], among item vectors."""
 
@@ -25,25 +28,36 @@ def loss_of(kind: LossKind, negatives: int) -> Loss:
     return lambda states, targets, items: sampled_softmax(states, targets, items, negatives)
 
 
+def among(loss: Loss, rows: Tensor, catalogue: int) -> Loss:
+    """The loss where of a catalogue of so many items those of the rows, and no others, stand against each other."""
+    place = torch.zeros(catalogue, dtype=torch.int64, device=rows.device)
+    place[rows] = torch.arange(len(rows), device=rows.device)
+    return lambda states, targets, items: loss(states, place[targets], items[rows])
+
+
 def cross_entropy(states: Tensor, targets: Tensor, items: Tensor) -> Tensor:
     """Of the next item among all of them."""
     return functional.cross_entropy(states @ items.T, targets)
 
 
-def sampled_softmax(states: Tensor, targets: Tensor, items: Tensor, negatives: int) -> Tensor:
+def sampled_softmax(
+    states: Tensor, targets: Tensor, items: Tensor, negatives: int, barred: Barred | None = None
+) -> Tensor:
     """Of the next item among itself and items drawn uniformly, without a correction.
 
     Klenitskiy and Vasilev (2023, "Turning dross into gold loss") draw for each position. A draw for a few positions
     makes the scores products of matrices; one for a whole batch would leave most of the catalogue out of it, which
-    costs accuracy. A position whose next item was drawn does not take it for another.
+    costs accuracy. A position whose next item was drawn does not take it for another; `barred` says of which items
+    that holds, if not of the next one alone.
     """
     positions = len(targets)
     groups = -(-positions // _TOGETHER)
     drawn = torch.randint(len(items), (groups, negatives), device=states.device)
     grouped = functional.pad(states, (0, 0, 0, groups * _TOGETHER - positions)).view(groups, _TOGETHER, -1)
     others = (grouped @ items[drawn].transpose(1, 2)).flatten(0, 1)[:positions]
-    is_target = drawn.repeat_interleave(_TOGETHER, dim=0)[:positions] == targets[:, None]
-    others = others.masked_fill(is_target, -torch.inf)
+    of_each = drawn.repeat_interleave(_TOGETHER, dim=0)[:positions]
+    wrong = of_each == targets[:, None] if barred is None else barred(of_each)
+    others = others.masked_fill(wrong, -torch.inf)
     own = (states * items[targets]).sum(dim=1, keepdim=True)
     return (torch.cat([own, others], dim=1).logsumexp(dim=1) - own[:, 0]).mean()
 

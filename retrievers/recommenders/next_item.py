@@ -1,22 +1,34 @@
 """What networks share that read a sequence of items and expect the next, and how they are trained."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.learning.trainer import Learner, Plan, steady
-from retrievers.recommenders.coded_items import CodedItems
+from retrievers.learning.trainer import Learner, Plan
 from retrievers.recommenders.options import NextItemTrainingOptions
+from retrievers.recommenders.plans import Validate, validated_plan
 
 NextItemLoss = Callable[[Tensor, Tensor], Tensor]
 """The mean loss of states [positions, dimension] whose next items are targets [positions]."""
 
 _BETAS = (0.9, 0.98)
 """Of Adam, as in SASRec's public implementations."""
+
+
+class ItemVectors(Protocol):
+    """A module that gives items their vectors: of shape [*rows, dimension] from rows, zeros for no item."""
+
+    @property
+    def weight(self) -> Tensor:
+        """What the vectors are made of, shape [vectors, dimension]; the last one is that of no item."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The vectors of items."""
 
 
 class ItemTable(nn.Embedding):
@@ -48,18 +60,22 @@ class NextItemModel(Learner):
     longest: latest items of a sequence that are read
     """
 
-    def __init__(self, catalogue: int, vectors: ItemTable | CodedItems, longest: int) -> None:
+    def __init__(self, catalogue: int, vectors: ItemVectors, longest: int) -> None:
         super().__init__()
         self.none = catalogue
         self.longest = longest
         self.items = vectors
 
-    @abstractmethod
     def forward(self, rows: Tensor) -> Tensor:
         """States of shape [sequences, length, dimension] after each item of `rows`, shape [sequences, length].
 
         Sequences begin at the left; no state depends on items to its right.
         """
+        return self.read(self.items(rows), rows)
+
+    @abstractmethod
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """As `forward`, of the items' vectors, shape [sequences, length, dimension], or of others in their place."""
 
     def start_at_random(self) -> None:
         """Draw all matrices so that they keep the variance of what they read (Glorot and Bengio 2010)."""
@@ -101,28 +117,24 @@ def next_item_plan(
     sequences: Sequence[np.ndarray],
     loss: NextItemLoss,
     options: NextItemTrainingOptions,
-    validate: Callable[[], Mapping[str, float]],
+    validate: Validate,
     seed: int,
 ) -> Plan:
     """How the model learns sequences of two items or more, with the weights of the highest of what `validate` gives.
 
-    Adam at one rate (Kang and McAuley 2018, section IV-D); gradients are as long as they are.
+    As Kang and McAuley 2018, section IV-D.
     """
     size = options.training_batch
     usual = float(np.mean([min(len(sequence) - 1, model.longest) for sequence in sequences]))
-    return Plan(
-        batches=lambda _number, generator: [(places,) for places in _batches(sequences, size, generator)],
-        steps=-(-len(sequences) // size),
+    return validated_plan(
+        model,
+        options,
+        seed,
+        validate,
+        examples=len(sequences),
+        batches=lambda generator: [(places,) for places in _batches(sequences, size, generator)],
         loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]], usual),
-        optimizer=torch.optim.Adam(model.parameters(), lr=options.learning_rate, betas=_BETAS, fused=True),
-        rate=steady,
-        epochs=options.epochs,
-        seed=seed,
-        reseeds=False,
-        evaluate=validate,
-        decided_by=options.decided_by,
-        patience=options.patience,
-        largest_gradient=None,
+        betas=_BETAS,
     )
 
 

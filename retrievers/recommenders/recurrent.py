@@ -17,7 +17,7 @@ class Recurrent(NextItemModel):
         self.out = nn.Linear(dimension, dimension)
         self.start_at_random()
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """As `NextItemModel.forward`."""
-        states, _ = self.recurrent(self.dropout(self.items(rows)))
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:  # noqa: ARG002
+        """As `NextItemModel.read`."""
+        states, _ = self.recurrent(self.dropout(vectors))
         return self.out(self.dropout(states))

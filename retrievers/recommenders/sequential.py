@@ -71,6 +71,12 @@ class NextItemRecommender(Recommender):
     def _placed(self) -> "NextItemModel":
         return self.network(len(self._rows)).to(pick_device(self.device))
 
+    def copied_network(self) -> "NextItemModel":
+        """After `fit`: a network with the same weights, for a system that goes on from there."""
+        copied = self._placed()
+        copied.load_state_dict(self._model.state_dict())
+        return copied
+
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.recommenders.coded_items import CodedItems
-from retrievers.recommenders.next_item import ItemTable, NextItemModel
+from retrievers.recommenders.next_item import ItemTable, ItemVectors, NextItemModel
 from retrievers.recommenders.options import BlockKind
 
 
@@ -30,7 +29,7 @@ class Transformer(NextItemModel):
     vectors: of the items; None: each has one of its own, whole
     """
 
-    def __init__(self, shape: Shape, vectors: ItemTable | CodedItems | None = None) -> None:
+    def __init__(self, shape: Shape, vectors: ItemVectors | None = None) -> None:
         super().__init__(shape.items, vectors or ItemTable(shape.items, shape.dimension), shape.longest)
         self.positions = nn.Embedding(shape.longest, shape.dimension)
         self.dropout = nn.Dropout(shape.dropout)
@@ -39,9 +38,9 @@ class Transformer(NextItemModel):
         self.norm = nn.LayerNorm(shape.dimension)
         self.start_at_random()
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """As `NextItemModel.forward`."""
-        x = self.dropout(self.items(rows) + self.positions(self.places(rows)))
+    def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """As `NextItemModel.read`."""
+        x = self.dropout(vectors + self.positions(self.places(rows)))
         for block in self.blocks:
             x = block(x)
         return self.norm(x)

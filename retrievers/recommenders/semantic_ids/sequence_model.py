@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retrievers.generative.beam import Stepper
-from retrievers.generative.heads import PrefixHead, SharedHead
+from retrievers.generative.heads import AnyHead
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
 from retrievers.learning.trainer import Learner
@@ -75,7 +75,7 @@ class SequenceModel(Learner):
     def stepper(self, history: History) -> Stepper:
         """The model on a batch of histories, each of an item or more, for the beam search. Call `eval()` first."""
 
-    def embedded(self, head: SharedHead | PrefixHead, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def embedded(self, head: AnyHead, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of shape [users, items, levels, dimension], and which of them are tokens of an identifier."""
         there = self.there[rows.clamp(min=0)] & (rows >= 0)[..., None]
         codes, states = self.codes[rows.clamp(min=0)], self.states[rows.clamp(min=0)]
