@@ -56,9 +56,13 @@ class TaskEntry(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     assumed: bool = Field(False, exclude=True, repr=False)
 
-    def on(self, collection: "Collection") -> "TaskEntry":
-        """The same, but for a task that nobody named: what comes next, where the collection has histories."""
-        return self.model_copy(update={"task": "next_item"}) if self.assumed and collection.sequential else self
+    def on(self, collection: "Collection") -> "list[TaskEntry]":
+        """The same, but for a task that nobody named: what comes next, where the collection has histories, beside
+        search where it has both."""
+        if not (self.assumed and collection.sequential):
+            return [self]
+        next_item = self.model_copy(update={"task": "next_item"})
+        return [self, next_item] if collection.rules.mixed else [next_item]
 
 
 class _Content(BaseModel):
@@ -103,7 +107,7 @@ class Suite(BaseModel):
 
     def on(self, collection: "Collection") -> "Suite":
         """With the tasks that this collection is asked."""
-        return self.model_copy(update={"tasks": [task.on(collection) for task in self.tasks]})
+        return self.model_copy(update={"tasks": [one for task in self.tasks for one in task.on(collection)]})
 
     def check(self) -> "Suite":
         """The suite itself. Raises BenchError when something is named twice."""

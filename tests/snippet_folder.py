@@ -96,7 +96,10 @@ def _notes(folder: Path) -> None:
 def _ratings(folder: Path) -> None:
     """RecBole's form; user u watches films u, u + 1, ... one after the other."""
     folder.mkdir()
-    seen = [(f"u{u}", f"m{(u + step) % USERS}", 100 * step + u) for u in range(USERS) for step in range(STEPS)]
+    start = 978_300_000  # seconds since 1970, at the end of 2000
+    seen = [
+        (f"u{u}", f"m{(u + step) % USERS}", start + 100 * step + u) for u in range(USERS) for step in range(STEPS)
+    ]
     head = "user_id:token\titem_id:token\ttimestamp:float\n"
     (folder / "ml-1m.inter").write_text(head + "".join(f"{u}\t{m}\t{t}\n" for u, m, t in seen))
     titles = "".join(f"m{number}\tFilm number {number}\n" for number in range(USERS))

@@ -38,11 +38,16 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question. `history` holds item ids, oldest first; it is empty for search."""
+    """A question. `history` holds item ids, oldest first; it is empty for search.
+
+    `times` has when each item of the history was had, in seconds since 1970, and last when the question is asked;
+    empty where that is not known.
+    """
 
     id: str
     text: str
     history: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
 
 
 class Rules(Options):
@@ -62,6 +67,9 @@ class Rules(Options):
     )
     language: str = Field("english", description="language of the text: case, stop words and stemmer follow it; none")
     primary: str = Field("", description="measure by which systems are ranked, e.g. Recall@2; empty: the task's own")
+    mixed: bool = Field(
+        False, description="search asks the queries without a history and next_item the others; false: each asks all"
+    )
 
     def render(self, document: Document) -> str:
         """The text that a system reads; an absent title leaves no blank behind."""
@@ -233,8 +241,9 @@ class Collection:
     def fingerprint(self) -> str:
         """Digest of the content and of the rules by which it is read and judged."""
         rules = self.rules.options()
-        if not rules["primary"]:
-            del rules["primary"]
+        for later in ("primary", "mixed"):  # rules that came later leave the fingerprints of others as they were
+            if not rules[later]:
+                del rules[later]
         return digest_data({"content": self.digest, "rules": rules})
 
     @property
@@ -265,6 +274,19 @@ class Collection:
             for position, query in enumerate(self.queries(split)):
                 rows, grades = qrels.of(position)
                 yield query, rows[grades >= self.rules.minimum_relevance]
+
+    def asking(self, kind: Literal["questions", "users"]) -> "Collection":
+        """With the queries that have no history alone, or with the others; all where its rules do not mix them."""
+        if not self.rules.mixed:
+            return self
+        queries: dict[str, Sequence[Query]] = {}
+        qrels: dict[str, Qrels] = {}
+        for split, asked in self.split_queries.items():
+            chosen = [place for place, query in enumerate(asked) if bool(query.history) == (kind == "users")]
+            if chosen:
+                queries[split] = [asked[place] for place in chosen]
+                qrels[split] = self.split_qrels[split].take(np.array(chosen))
+        return replace(self, split_queries=queries, split_qrels=qrels)
 
     def _of_split(self, by_split: Mapping[str, T], split: str | None) -> T:
         wanted = split or self.rules.split
@@ -335,8 +357,8 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     qrels = read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
     split_queries: dict[str, list[Query]] = {}
-    for split, query_id, text, history in zip(*(c.to_pylist() for c in queries.columns), strict=True):
-        split_queries.setdefault(split, []).append(Query(query_id, text, tuple(history)))
+    for split, query_id, text, *lists in zip(*(c.to_pylist() for c in queries.columns), strict=True):
+        split_queries.setdefault(split, []).append(Query(query_id, text, *map(tuple, lists)))
     return Collection(
         name=name,
         documents=Documents(read_table(folder / "documents.arrow")),

@@ -13,11 +13,26 @@ def known_items(queries: Sequence[Query], rows: Mapping[str, int]) -> list[np.nd
     return [np.array([rows[item] for item in query.history if item in rows], dtype=np.int64) for query in queries]
 
 
+def training_times(collection: Collection) -> list[np.ndarray]:
+    """When each of the `training_sequences` had its items, in seconds since 1970.
+
+    Raises BenchError for a collection that does not say so of every sequence.
+    """
+    asked = collection.asking("users").queries("train")
+    if any(len(query.times) != len(query.history) + 1 for query in asked):
+        raise BenchError(
+            f"{collection.name} does not say when its interactions were; give a collection that does: recbole:FOLDER "
+            "with a column of times (seconds, or fractions of them, since 1970)"
+        )
+    return [np.array(query.times) for query in asked]
+
+
 def training_sequences(collection: Collection) -> list[np.ndarray]:
     """Rows of the items of each user, oldest first: the histories of the split `train`, each with its target.
 
     Raises BenchError for a collection without sequences.
     """
+    collection = collection.asking("users")
     asked = collection.queries("train") if "train" in collection.splits else []
     if not any(query.history for query in asked):
         raise BenchError(

@@ -73,6 +73,7 @@ def _grades(split: str, collection: Collection, qrels: Qrels) -> Iterator[Fact]:
 
 def _overlaps(collection: Collection) -> Iterator[Fact]:
     """What training could give away of the evaluated split."""
+    collection = collection.asking("questions")
     asked = collection.rules.split
     if asked not in collection.split_queries or collection.sequential:
         return

@@ -17,7 +17,13 @@ from bench.seals import seal
 
 _DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("body", pa.string())])
 _QUERIES = pa.schema(
-    [("split", pa.string()), ("id", pa.string()), ("text", pa.string()), ("history", pa.list_(pa.string()))]
+    [
+        ("split", pa.string()),
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("history", pa.list_(pa.string())),
+        ("times", pa.list_(pa.float64())),
+    ]
 )
 _QRELS = pa.schema([("split", pa.string()), ("query", pa.string()), ("document", pa.int64()), ("grade", pa.int64())])
 
@@ -97,8 +103,19 @@ class CollectionWriter:
         self._documents.close(complete=True)
         return Documents(read_table(self._folder / "documents.arrow")).rows
 
-    def query(self, split: str, query_id: str, text: str, where: str, history: Sequence[str] | None = None) -> None:
-        """Append a query to a split; one query may be in several splits. One with a history needs no text."""
+    def query(
+        self,
+        split: str,
+        query_id: str,
+        text: str,
+        where: str,
+        history: Sequence[str] | None = None,
+        times: Sequence[float] = (),
+    ) -> None:
+        """Append a query to a split; one query may be in several splits. One with a history needs no text.
+
+        `times` are as in `Query`, and part of the fingerprint where there are any.
+        """
         if not query_id:
             raise BenchError(f"{where}: a query without an id; give every query an id")
         if not text.strip() and history is None:
@@ -106,9 +123,9 @@ class CollectionWriter:
         known = self._splits.setdefault(split, set())
         if query_id in known:
             raise BenchError(f"{where}: query id '{query_id}' occurs twice in split '{split}'; ids must be unique")
-        self._hash(where, "query", split, query_id, text, *(history or ()))
+        self._hash(where, "query", split, query_id, text, *(history or ()), *map(repr, times))
         known.add(query_id)
-        self._queries.append((split, query_id, text, list(history or ())))
+        self._queries.append((split, query_id, text, list(history or ()), list(times)))
 
     def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
         """Append a judgement of a document for a query of the split."""

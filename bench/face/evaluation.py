@@ -123,7 +123,8 @@ def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
 def _tasks(given: Any, collection: Collection) -> list[Task]:
     """Tasks by name (`search?depth=10`), as mappings with `task` and `options`, or as they are."""
     chosen = list(given) if isinstance(given, list | tuple) else [given]
-    return [_task(task) for task in chosen or [TaskEntry(task="search", assumed=True).on(collection).task]]
+    assumed = TaskEntry(task="search", assumed=True).on(collection)
+    return [_task(task) for task in chosen or [entry.task for entry in assumed]]
 
 
 def _task(given: Any) -> Task:

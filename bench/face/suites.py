@@ -147,12 +147,19 @@ def plan(
 ) -> list[Part]:
     """All cells of the suite; where it names no tasks, each collection is asked what it is for."""
     parts = []
-    for _, group in groupby(datasets, key=lambda one: isinstance(one, Dataset) and one.collection.sequential):
+    for _, group in groupby(datasets, key=_kind):
         alike = list(group)
         first = next((one for one in alike if isinstance(one, Dataset)), None)
         of_these = suite.on(first.collection) if first else suite
         parts.append(Part(of_these, make_plan(of_these, alike, out, device, plugins)))
     return parts
+
+
+def _kind(dataset: Dataset | Unopened) -> tuple[bool, bool]:
+    """Datasets that are alike in this are asked the same where nobody names a task."""
+    if isinstance(dataset, Unopened):
+        return False, False
+    return dataset.collection.sequential, dataset.collection.rules.mixed
 
 
 def only(parts: Sequence[Part], wanted: Sequence[str]) -> list[Part]:

@@ -39,8 +39,9 @@ class Failures(Task):
 
     def on(self, collection: Collection) -> "FailuresExam":
         """Raises BenchError where no query has a relevant document."""
-        rules, queries, qrels = collection.rules, collection.queries(), answerable_qrels(collection)
-        positions = judged_positions(collection, qrels)
+        questions, rules = collection.asking("questions"), collection.rules
+        queries, qrels = questions.queries(), answerable_qrels(questions)
+        positions = judged_positions(questions, qrels)
         asked, hits = qrels.take(positions), Effectiveness("Hits", self.depth)
         relevant = asked.grades >= rules.minimum_relevance
         return FailuresExam(

@@ -44,8 +44,9 @@ class NextItem(MeasuredTask):
 
     def on(self, collection: Collection) -> "NextItemExam":
         """Raises BenchError where there is no choice, no history or not one target each."""
-        rules, qrels = collection.rules, answerable_qrels(collection)
-        queries, positions = _asked(collection, qrels)
+        users, rules = collection.asking("users"), collection.rules
+        qrels = answerable_qrels(users)
+        queries, positions = _asked(users, qrels)
         depth, measures, columns = self.choice(rules.primary)
         judgements = Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains)
         targets = judgements.qrels.rows[judgements.relevant(judgements.qrels.grades)]

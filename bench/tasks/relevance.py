@@ -51,8 +51,9 @@ class Relevance(Probe):
 
     def on(self, collection: Collection) -> "RelevanceExam":
         """Raises BenchError where the collection is too small to draw random documents from."""
-        queries, qrels = collection.queries(), answerable_qrels(collection)
-        judged = judged_positions(collection, qrels)
+        questions = collection.asking("questions")
+        queries, qrels = questions.queries(), answerable_qrels(questions)
+        judged = judged_positions(questions, qrels)
         positions = self._draw(judged)
         self._refuse_small(collection, qrels, positions)
         judges = [open_judge(self.judge, collection)]

@@ -29,8 +29,9 @@ class Search(MeasuredTask):
 
     def on(self, collection: Collection) -> MeasuredExam:
         """Raises BenchError where no query has a relevant document."""
-        rules, queries, qrels = collection.rules, collection.queries(), answerable_qrels(collection)
-        positions = self._asked(collection, qrels)
+        asked, rules = collection.asking("questions"), collection.rules
+        queries, qrels = asked.queries(), answerable_qrels(asked)
+        positions = self._asked(asked, qrels)
         depth, measures, columns = self.choice(rules.primary)
         return MeasuredExam(
             collection=collection,
@@ -38,7 +39,7 @@ class Search(MeasuredTask):
             depth=depth,
             measures=[one.measure for one in measures],
             columns=columns,
-            definition=self._definition(collection, len(positions), depth),
+            definition=self._definition(asked, len(positions), depth),
             timed=True,
             judgements=Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains),
             by_name=measures,

@@ -1,7 +1,7 @@
 """The search for a query's most probable identifiers, with any model that predicts token after token.
 
-The score of an identifier is the sum of its tokens' log-probabilities, which is the logarithm of its probability.
-There is no length penalty, because only this sum compares identifiers of different lengths.
+The score of an identifier is the sum of its tokens' log-probabilities, which is the logarithm of its probability, or
+of their logits. There is no length penalty, because only this sum compares identifiers of different lengths.
 """
 
 from collections.abc import Iterator
@@ -147,7 +147,8 @@ def beam_search(
     best.
 
     normalise: over the level's whole vocabulary, before tokens that the trie forbids are left out (as Hugging Face
-        does), or over the allowed tokens alone, so that an only child is certain; the rankings differ
+        does), or over the allowed tokens alone, so that an only child is certain; none: logits are added as they are
+        (Zeng et al. 2024, RIPOR); the rankings differ
     free: allow every token; a sequence that is no identifier ends with `end_token`, or when it is as long as the
         longest identifier, and has group -1
     guide: what a prefix may gain below counts as much as its log-probability, and what it bars is not searched
@@ -182,7 +183,7 @@ def beam_search(
                 goes_on &= children.tokens.expand_as(children.states).flatten(1) != end_token
             found = _add(found, groups, scores, beams, goes_on)
             scores = scores.masked_fill(goes_on.logical_not(), -torch.inf)
-            if not _can_improve(found, scores, beams):
+            if normalise != "none" and not _can_improve(found, scores, beams):
                 break
         width = min(beams, scores.shape[1] if free else tables.inner[level + 1])
         live, picked = scores.topk(width, dim=1)
@@ -207,6 +208,8 @@ def _log_probs(logits: Tensor | Projection, children: Children, normalise: Norma
     chosen = children.pick(logits).float()
     if not free:
         chosen = chosen.masked_fill(children.states < 0, -torch.inf)
+    if normalise == "none":
+        return chosen
     total = _totals(logits) if normalise == "vocabulary" else chosen.logsumexp(dim=-1, keepdim=True)
     # Where every logit is -inf nothing is possible, which is not the same as not a number.
     return (chosen - total).masked_fill(total == -torch.inf, -torch.inf)

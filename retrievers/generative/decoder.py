@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import BenchError
-from retrievers.generative.heads import Asked, PrefixHead, SharedHead, Start
+from retrievers.generative.heads import (
+    AdditiveHead,
+    AnyHead,
+    Asked,
+    Codebooks,
+    PrefixAdaptiveHead,
+    PrefixHead,
+    SharedHead,
+    Start,
+)
 from retrievers.generative.losses import SoftTargets, token_losses
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
@@ -125,7 +134,7 @@ class Decoder(nn.Module):
         tables: TrieTables,
         encoder_dimension: int,
         *,
-        start: Start | None = None,
+        start: Start | Codebooks | None = None,
         one_vocabulary: bool = False,
         seed: int = 0,
     ) -> None:
@@ -136,11 +145,6 @@ class Decoder(nn.Module):
             )
         if not options.layers and tables.levels > 1:
             raise BenchError(f"layers=0 fits identifiers of one token, not of {tables.levels}; take layers=1 or more")
-        if start is not None and start.vectors.shape != (tables.trie.states, encoder_dimension):
-            raise BenchError(
-                f"output vectors of shape {list(start.vectors.shape)} cannot start a head that needs "
-                f"[{tables.trie.states}, {encoder_dimension}]; take the encoder's own vectors"
-            )
         self.tables = tables
         vocabularies = tables.vocabularies[:1] if one_vocabulary else tables.vocabularies
         with torch.random.fork_rng():
@@ -151,11 +155,7 @@ class Decoder(nn.Module):
             self.layers: Any = nn.ModuleList(Layer(options, encoder_dimension) for _ in range(options.layers))
             self.norm = nn.LayerNorm(options.dimension)
             self.dropout = nn.Dropout(options.dropout)
-            self.head: SharedHead | PrefixHead = (
-                PrefixHead(options.dimension, tables, start)
-                if options.head == "prefix"
-                else SharedHead(options.dimension, vocabularies)
-            )
+            self.head = _head(options, tables, vocabularies, encoder_dimension, start)
 
     def forward(
         self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0, soft: SoftTargets | None = None
@@ -166,22 +166,44 @@ class Decoder(nn.Module):
         minus the log-probability of its identifier. Label smoothing (Szegedy et al. 2016, section 7) spreads a part
         of the target over all tokens that the head can give. `soft` targets take a share of the loss.
         """
-        states = self.tables.paths(sequences)
-        tokens = sequences.clamp(min=0).unbind(1)
         memory = self.look_at(encoded)
-        inputs = [
-            self.first_input(memory),
-            *(self.input_of(tokens[level], level, states[:, level + 1]) for level in range(len(tokens) - 1)),
-        ]
-        hidden, _ = self.run(torch.stack(inputs, dim=1)[:, None], memory)
+        hidden, states = (one[:, 0] for one in self._taught(memory, sequences[:, None]))
         losses = torch.zeros(sequences.shape, device=hidden.device)
         for level, targets in enumerate(sequences.unbind(1)):
             rows = (targets >= 0).nonzero()[:, 0]
             asked = None if memory.asked is None else memory.asked.of(rows)
-            logits = self.head(hidden[rows, 0, level], asked, level, states[rows, level])
+            logits = self.head(hidden[rows, level], asked, level, states[rows, level])
             wanted = None if soft is None else soft.after(self.tables, level, rows, states[rows, level])
             losses[rows, level] = token_losses(logits.float(), targets[rows], label_smoothing, wanted)
         return losses
+
+    def scores(self, encoded: Encoded, sequences: Tensor) -> Tensor:
+        """The logit of each token given those before it, of the shape of `sequences`; 0 after the end.
+
+        `sequences`, int64 of shape [queries, documents, levels], has -1 after the end.
+        """
+        memory = self.look_at(encoded)
+        hidden, states = self._taught(memory, sequences)
+        found = []
+        for level, tokens in enumerate(sequences.unbind(-1)):
+            logits = self.head(hidden[:, :, level], memory.asked, level, states[:, :, level])
+            chosen = logits.gather(-1, tokens.clamp(min=0)[..., None])[..., 0]
+            found.append(chosen.masked_fill(tokens < 0, 0.0))
+        return torch.stack(found, dim=-1)
+
+    def _taught(self, memory: Memory, sequences: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states from which each token is predicted, given those before it, and the trie's states there.
+
+        Of shape [queries, documents, levels, dimension] and [queries, documents, levels + 1], for `sequences` of
+        shape [queries, documents, levels].
+        """
+        states = self.tables.paths(sequences.flatten(0, 1)).unflatten(0, sequences.shape[:2])
+        tokens = sequences.clamp(min=0).unbind(-1)
+        inputs = [
+            self.first_input(memory)[:, None].expand(-1, sequences.shape[1], -1),
+            *(self.input_of(tokens[level], level, states[..., level + 1]) for level in range(len(tokens) - 1)),
+        ]
+        return self.run(torch.stack(inputs, dim=2), memory)[0], states
 
     def loss(self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The mean of `forward` over all tokens."""
@@ -250,3 +272,27 @@ class DecoderStepper:
     def _logits(self, inputs: Tensor) -> Tensor:
         hidden, self._seen = self._decoder.run(inputs[:, :, None], self._memory, self._seen)
         return self._decoder.head(hidden[:, :, 0], self._memory.asked, self._level, self._states)
+
+
+def _head(
+    options: DecoderOptions,
+    tables: TrieTables,
+    vocabularies: list[int],
+    encoder_dimension: int,
+    start: Start | Codebooks | None,
+) -> AnyHead:
+    """Raises BenchError where a start is not of the encoder's dimension, or another trie's."""
+    if options.head == "prefix-adaptive":
+        return PrefixAdaptiveHead(options.dimension, tables, vocabularies, encoder_dimension)
+    if options.head == "additive":
+        assert start is None or isinstance(start, Codebooks)
+        return AdditiveHead(options.dimension, vocabularies, start)
+    if options.head == "shared":
+        return SharedHead(options.dimension, vocabularies)
+    assert start is None or isinstance(start, Start)
+    if start is not None and start.vectors.shape != (tables.trie.states, encoder_dimension):
+        raise BenchError(
+            f"output vectors of shape {list(start.vectors.shape)} cannot start a head that needs "
+            f"[{tables.trie.states}, {encoder_dimension}]; take the encoder's own vectors"
+        )
+    return PrefixHead(options.dimension, tables, start)

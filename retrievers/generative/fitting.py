@@ -15,7 +15,7 @@ from retrievers.generative.examples import Drawn, Example, Examples, Tokens
 from retrievers.generative.losses import Masses, SoftTargets
 from retrievers.generative.model import IdentifierModel
 from retrievers.generative.options import DocumentTrainingOptions
-from retrievers.generative.teacher import Distribution
+from retrievers.generative.teacher import Distribution, TeacherOptions
 from retrievers.generative.training import batches_by_length, held_out_figures, identifier_plan
 from retrievers.learning.course import Course
 from retrievers.learning.trainer import Batch, train
@@ -29,7 +29,7 @@ class Lesson:
 
     identifiers: shape [documents, levels], those that should be written
     ratio: as `Examples.epoch` takes it
-    teacher, share: a distribution over documents, and the share of the loss that follows it
+    teacher, distilling: a distribution over documents, and how much of the loss follows it how
     evaluate: figures that choose the epoch; None: the last one is kept
     """
 
@@ -37,7 +37,7 @@ class Lesson:
     identifiers: np.ndarray
     ratio: float
     teacher: Distribution | None
-    share: float
+    distilling: TeacherOptions
     evaluate: Evaluate | None
 
 
@@ -65,15 +65,46 @@ def learn(
     def loss(batch: Batch) -> Tensor:
         drawn = Drawn(*batch)
         encoded = read(drawn)
-        soft = None
-        if lesson.teacher is not None:
-            soft = SoftTargets(masses(lesson.teacher(drawn.texts, encoded)), lesson.share)
         kept = without_some(encoded, options.token_dropout)
-        return model.loss(kept, targets[drawn.rows], options.label_smoothing, soft)
+        own, smoothing = targets[drawn.rows], options.label_smoothing
+        if lesson.teacher is None:
+            return model.loss(kept, own, smoothing)
+        wanted, by = lesson.teacher(drawn.texts, encoded), lesson.distilling
+        if by.distil_by == "probabilities":
+            return model.loss(kept, own, smoothing, SoftTargets(masses(wanted), by.distil))
+        rows = torch.from_numpy(drawn.rows).to(device)
+        others, margins = negatives(wanted, rows, by)
+        followed = model.margin_loss(kept, torch.cat([own[:, None], targets[others]], dim=1), margins)
+        return followed if by.distil == 1 else torch.lerp(model.loss(kept, own, smoothing), followed, by.distil)
 
     with torch.random.fork_rng():
-        plan = identifier_plan(model, options, batches, loss, seed=seed, evaluate=lesson.evaluate, bfloat16=bfloat16)
+        plan = identifier_plan(
+            model,
+            options,
+            batches,
+            loss,
+            seed=seed,
+            evaluate=lesson.evaluate,
+            uphill=options.uphill,
+            bfloat16=bfloat16,
+        )
         return train(model, plan, workplace, progress)
+
+
+def negatives(probabilities: Tensor, rows: Tensor, options: TeacherOptions) -> tuple[Tensor, Tensor]:
+    """Other documents of each text, drawn among the teacher's first, and by how much its own one leads them.
+
+    Both of shape [texts, negatives]; leads are differences of log-probabilities, so of the teacher's scores.
+
+    probabilities: the teacher's, shape [texts, documents]
+    rows: shape [texts]: the texts' own documents
+    """
+    logs = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
+    others = logs.scatter(1, rows[:, None], -torch.inf)
+    first = others.topk(min(options.distil_depth, max(1, others.shape[1] - 1)), dim=1).indices
+    places = torch.randint(first.shape[1], (len(rows), options.negatives), device=rows.device)
+    drawn = first.gather(1, places)
+    return drawn, logs.gather(1, rows[:, None]) - logs.gather(1, drawn)
 
 
 def _reader(

@@ -80,3 +80,27 @@ def token_losses(logits: Tensor, targets: Tensor, smoothing: float, wanted: Want
     tokens = wanted.tokens.expand_as(wanted.probabilities)
     chosen = log_probs.gather(-1, tokens).masked_fill(wanted.probabilities == 0, 0.0)
     return torch.lerp(losses, -(wanted.probabilities * chosen).sum(dim=-1), wanted.share)
+
+
+def prefix_lengths(levels: int) -> list[int]:
+    """The lengths of prefixes whose margins are learned: all levels, half of them, a quarter and an eighth."""
+    return sorted({max(1, levels // part) for part in (1, 2, 4, 8)} - ({1} if levels > 1 else set()))
+
+
+def prefix_margin_losses(scores: Tensor, margins: Tensor) -> Tensor:
+    """Shape [queries]: squared distance of margins between prefixes from a teacher's between documents.
+
+    RIPOR's prefix-oriented ranking optimisation (Zeng et al. 2024, arXiv 2311.09134, section 3.3): the longest of the
+    prefixes should have the teacher's margin, the others 1/2, 3/4, 7/8, ... of it, from the shortest on.
+
+    scores: shape [queries, 1 + negatives, levels]: what each token adds to a document's score; the relevant one first
+    margins: shape [queries, negatives]: the teacher's score of the relevant document less that of the other
+    """
+    prefixes = scores.cumsum(dim=-1)
+    lengths = prefix_lengths(scores.shape[-1])
+    losses = scores.new_zeros(len(scores))
+    for place, length in enumerate(lengths, start=1):
+        wanted = margins * (1 - 2.0**-place if place < len(lengths) else 1.0)
+        found = prefixes[:, :1, length - 1] - prefixes[:, 1:, length - 1]
+        losses = losses + (found - wanted).square().mean(dim=1)
+    return losses / len(lengths)

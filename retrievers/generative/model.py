@@ -10,10 +10,10 @@ from bench.errors import BenchError
 from retrievers.generative.beam import Beams, Guide, Kept, search
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.encoders import TextEncoder
-from retrievers.generative.heads import Start
+from retrievers.generative.heads import Codebooks, Start
 from retrievers.generative.huggingface import HuggingFaceDecoder
-from retrievers.generative.losses import SoftTargets
-from retrievers.generative.options import BeamOptions, DecoderOptions
+from retrievers.generative.losses import SoftTargets, prefix_margin_losses
+from retrievers.generative.options import BeamOptions, DecoderOptions, Normalise
 from retrievers.generative.trie import TrieTables
 from retrievers.learning.trainer import Learner
 
@@ -24,7 +24,7 @@ class IdentifierModel(Learner):
     encoder: of an encoder-decoder its own decoder is used, of an encoder alone a new one
     tables: of the identifiers
     tuned: whether the encoder learns too
-    start: what a prefix head's output vectors start as, of the encoder's dimension
+    start: what output vectors start as, of the encoder's dimension
     words: the encoder's tokens that the identifiers are made of, where they are text
     """
 
@@ -35,7 +35,7 @@ class IdentifierModel(Learner):
         options: DecoderOptions,
         *,
         tuned: bool,
-        start: Start | None = None,
+        start: Start | Codebooks | None = None,
         words: Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
@@ -56,6 +56,31 @@ class IdentifierModel(Learner):
     ) -> Tensor:
         """The mean over all tokens of the targets, of shape [texts, levels]."""
         return self.decoder(encoded, targets, label_smoothing, soft).sum() / (targets >= 0).sum()
+
+    def margin_loss(self, encoded: Encoded, identifiers: Tensor, margins: Tensor) -> Tensor:
+        """How far margins between prefixes are from a teacher's, as `prefix_margin_losses`.
+
+        identifiers: int64 of shape [texts, 1 + negatives, levels], that of the text's own document first
+        """
+        return prefix_margin_losses(self._own().scores(encoded, identifiers), margins).mean()
+
+    @torch.no_grad()
+    def scores(self, encoded: Encoded, identifiers: Tensor, normalise: Normalise) -> Tensor:
+        """What each token of identifiers, int64 of shape [documents, levels], adds to their scores for one query.
+
+        Log-probabilities over the vocabulary, or logits where these are not normalised.
+        """
+        if normalise == "none":
+            return self._own().scores(encoded, identifiers[None])[0]
+        return -self.decoder(encoded.repeated(len(identifiers)), identifiers)
+
+    def _own(self) -> Decoder:
+        """The decoder that was made here. Raises BenchError for an encoder-decoder."""
+        if isinstance(self.decoder, HuggingFaceDecoder):
+            raise BenchError(
+                "margins of logits are learned by a decoder that is made here; choose an encoder as model"
+            )
+        return self.decoder
 
     @torch.inference_mode()
     def answer(

@@ -8,13 +8,18 @@ from bench.options import Options
 from retrievers.learning.options import TrainingOptions
 
 Head = Literal["shared", "prefix"]
-Normalise = Literal["vocabulary", "children"]
+DocumentHead = Literal["shared", "prefix", "prefix-adaptive", "additive"]
+Normalise = Literal["vocabulary", "children", "none"]
 
 
 class DecoderOptions(Options):
     """A decoder that is trained from the start."""
 
-    head: Head = Field("prefix", description="output vectors: one per token of a level, or one per prefix")
+    head: DocumentHead = Field(
+        "prefix",
+        description="output vectors: one per token of a level (shared), changed by what came before (prefix-"
+        "adaptive, NCI), or whose scores add up to a document's (additive, RIPOR); or one per prefix",
+    )
     dimension: int = Field(256, ge=1, description="of the decoder's states")
     layers: int = Field(1, ge=0, description="of the decoder; 0: a linear map of the mean state, for atomic ids")
     heads: int = Field(4, ge=1, description="of the decoder's attention; they divide the dimension")
@@ -30,7 +35,9 @@ class BeamOptions(Options):
         "constrained", description="beams in the trie, beams outside it too, or every identifier scored"
     )
     normalise: Normalise = Field(
-        "vocabulary", description="probabilities over a level's vocabulary, or over the tokens that the trie allows"
+        "vocabulary",
+        description="probabilities over a level's vocabulary, or over the tokens that the trie allows; none: scores "
+        "are sums of logits",
     )
 
 
@@ -43,3 +50,9 @@ class DocumentTrainingOptions(TrainingOptions):
         0.1, ge=0, lt=1, description="else: share of the training queries kept to choose by; 0: the last epoch"
     )
     token_dropout: float = Field(0, ge=0, lt=1, description="share of a text's states that are left out, drawn anew")
+    uphill: float = Field(
+        0,
+        ge=0,
+        description="sharpness-aware minimisation (DSI++): length of a step along the gradient, at whose end the "
+        "gradient is taken again, so that each update costs two; 0: none",
+    )

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
     from retrievers.generative.decoder import Encoded
     from retrievers.generative.encoders import TextEncoder
+    from retrievers.generative.heads import Codebooks, Start
     from retrievers.generative.projection import Projection
+    from retrievers.generative.trie import Trie
 
 
 class GenerativeRetriever(ModelOptions, Retriever):
@@ -53,7 +55,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
     start: Literal["second-order", "centroids", "random"] = Field(
         "second-order",
         description="head=prefix: output vectors begin as the mean and the spread of the vectors of the documents "
-        "below, as their mean alone, or at random",
+        "below, as their mean alone, or at random; head=additive: as codebooks of these vectors, or at random",
     )
     start_vectors: Literal["encoder", "projection"] = Field(
         "encoder", description="whose vectors of documents: the encoder's, or after a map that training queries teach"
@@ -196,22 +198,35 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
         `turn` maps queries to where the vectors are, if it is given.
         """
-        from retrievers.generative.heads import prefix_start
         from retrievers.generative.model import IdentifierModel, is_tuned
 
+        if self.encoder.generates and self.beams.normalise == "none":
+            raise BenchError("normalise=none adds logits of a decoder that is made here; choose an encoder as model")
         self._named, self._vectors, self._turn = named, vectors, turn
         trie = named.identifiers.trie()
-        rank = self.spread_rank if self.start == "second-order" else 0
-        starts = self.decoder.head == "prefix" and self.start != "random" and not self.encoder.generates
         self._model = IdentifierModel(
             self.encoder,
             trie.on(self.encoder.device),
             self.decoder,
             tuned=is_tuned(self.encoder, self.encoder_weights),
-            start=prefix_start(trie, vectors, self.encoder.dimension, rank, turn) if starts else None,
+            start=self._start(trie),
             words=named.model_words,
             seed=self.seed,
         )
+
+    def _start(self, trie: "Trie") -> "Start | Codebooks | None":
+        """What output vectors begin as; None: at random."""
+        from retrievers.generative.heads import additive_start, prefix_start
+
+        if self.start == "random" or self.encoder.generates:
+            return None
+        dimension = self.encoder.dimension
+        if self.decoder.head == "additive":
+            return additive_start(self._named.identifiers, self._vectors, dimension, self._turn)
+        if self.decoder.head == "prefix":
+            rank = self.spread_rank if self.start == "second-order" else 0
+            return prefix_start(trie, self._vectors, dimension, rank, self._turn)
+        return None
 
     def _train(self, examples: Examples, kept: Sequence[Example], teacher: Distribution | None) -> None:
         import torch
@@ -223,7 +238,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
             self._named.identifiers.tokens,
             self.reading.ratio,
             teacher,
-            self.teacher.distil,
+            self.teacher,
             evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
         )
         course = learn(
@@ -278,17 +293,17 @@ class GenerativeRetriever(ModelOptions, Retriever):
         return Rankings.from_hits(queries, hits)
 
     def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
-        """The steps of each document's identifier, each with its log-probability given the steps before."""
+        """The steps of each document's identifier, each with what it adds to the score given the steps before."""
         import torch
 
         encoded = self.encoder(self._asked(self._tokens_of([query])))
         targets = torch.from_numpy(self._named.identifiers.tokens[rows].astype(np.int64)).to(self.encoder.device)
         with torch.no_grad():
-            losses = self._model.decoder(encoded.repeated(len(rows)), targets).tolist()
+            added = self._model.scores(encoded, targets, self.beams.normalise).tolist()
         named = [self._named.steps(row, self.encoder.tokenizer.convert_ids_to_tokens) for row in rows.tolist()]
         return [
-            [Evidence(step, -loss) for step, loss in zip(steps, line[: len(steps)], strict=True)]
-            for steps, line in zip(named, losses, strict=True)
+            [Evidence(step, value) for step, value in zip(steps, line[: len(steps)], strict=True)]
+            for steps, line in zip(named, added, strict=True)
         ]
 
     def retrieve_among(self, queries: Sequence[Query], candidates: Sequence[Scored], k: int) -> Rankings:

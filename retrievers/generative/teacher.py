@@ -8,10 +8,10 @@ documents below it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
 from bench.models import MINILM
@@ -41,13 +41,29 @@ class TeacherOptions(Options):
     )
     filter_depth: int = Field(10, ge=1, description="filter: among so many")
     distil: float = Field(0, ge=0, le=1, description="share of the loss that follows a teacher's distribution")
+    distil_by: Literal["probabilities", "margins"] = Field(
+        "probabilities",
+        description="distil: the probabilities of each next token, or the margins of a document's prefixes over "
+        "those of others (RIPOR; head=additive and normalise=none go with it)",
+    )
+    negatives: int = Field(4, ge=1, description="distil_by=margins: other documents of a text, drawn anew each time")
     distil_teacher: Literal["projection", "sbert", "colbert"] = Field(
         "projection",
         description="distil: the frozen encoder's vectors after a linear map that the training queries teach, or a "
         "model's lists (spans have none)",
     )
-    distil_depth: int = Field(10, ge=1, description="distil_teacher=sbert, colbert: documents of a list")
+    distil_depth: int = Field(
+        10,
+        ge=1,
+        description="distil_teacher=sbert, colbert: documents of a list; distil_by=margins: negatives are of these",
+    )
     model: str = Field(MINILM, description="filter, distil_teacher=sbert, colbert: the teacher's weights")
+
+    @model_validator(mode="after")
+    def _has_scores_of_all(self) -> Self:
+        if self.distil_by == "margins" and self.distil_teacher != "projection":
+            raise ValueError("distil_by=margins needs a teacher with a score for each document; take projection")
+        return self
 
     @property
     def projects(self) -> bool:

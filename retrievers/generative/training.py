@@ -1,5 +1,6 @@
 """How models that write identifiers are trained, whether of documents or of the next item."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from retrievers.learning.options import TrainingOptions
 from retrievers.learning.trainer import Batch, Learner, Plan, rise_and_fall
+
+_OUTPUTS = re.compile(r"head\.(vectors|bias|factors|books\.\d+)$")
+"""Names of output vectors that may start as documents' vectors."""
 
 _BATCHES_SORTED = 8
 """So many batches at a time are sorted by length, so that little is padding and the order stays random."""
@@ -21,6 +25,7 @@ def identifier_plan(
     *,
     seed: int,
     evaluate: Callable[[], dict[str, float]] | None = None,
+    uphill: float = 0.0,
     bfloat16: bool = False,
 ) -> Plan:
     """AdamW, with a rate of its own for output vectors and nothing that draws these to zero."""
@@ -28,7 +33,7 @@ def identifier_plan(
     others: list[Tensor] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
-            (vectors if name.endswith(("head.vectors", "head.bias", "head.factors")) else others).append(weight)
+            (vectors if _OUTPUTS.search(name) else others).append(weight)
     optimizer = torch.optim.AdamW(
         [
             {"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay},
@@ -45,6 +50,7 @@ def identifier_plan(
         seed=seed,
         reseeds=True,
         evaluate=evaluate,
+        uphill=uphill,
         bfloat16=bfloat16,
     )
 

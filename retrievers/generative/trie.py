@@ -6,6 +6,7 @@ Dense tables near the root, compressed sparse rows below (STATIC, arXiv 2602.226
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,6 +93,16 @@ class Trie:
     def final_states(self) -> np.ndarray:
         """Shape [groups]: the state that ends each identifier."""
         return np.flatnonzero(np.diff(self.indptr) == 0)
+
+    def prefixes(self) -> np.ndarray:
+        """The tokens that lead to each state, int64 of shape [states, levels], -1 after the last."""
+        found = np.full((self.states, self.levels), -1, dtype=np.int64)
+        parents = np.repeat(np.arange(self.states), np.diff(self.indptr))
+        for level, (first, last) in enumerate(pairwise(self.level_offsets[1:].tolist())):
+            edges = slice(first - 1, last - 1)
+            found[first:last] = found[parents[edges]]
+            found[first:last, level] = self.tokens[edges]
+        return found
 
     @property
     def nbytes(self) -> int:

@@ -3,7 +3,8 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -63,6 +64,8 @@ class Plan:
     decided_by: the figure that chooses the epoch, if there are any
     patience: epochs in a row that are no better than the best, after which training stops; None: it does not
     largest_gradient: length to which longer gradients are cut; None: none is
+    uphill: length of a step along the gradient, at whose end the gradient is taken again for the weights as they were
+        (sharpness-aware minimisation, Foret et al. 2021, arXiv 2010.01412, equations 2 and 3); 0: none
     bfloat16: compute losses in it, with weights in float32
     rate_option: the option that sets the highest learning rate, for the error of a training that diverges
     """
@@ -79,6 +82,7 @@ class Plan:
     decided_by: str = "MRR@10"
     patience: int | None = None
     largest_gradient: float | None = 1.0
+    uphill: float = 0.0
     bfloat16: bool = False
     rate_option: str = "training.learning_rate"
 
@@ -139,9 +143,7 @@ class _Trainer:
         total, seen = 0.0, 0
         for done, batch in enumerate(self.plan.batches(number, self.generator), start=1):
             self._set_rate()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16):
-                loss = self.plan.loss(batch)
-            total += self._step(loss, number) * len(batch[0])
+            total += self._step(batch, number) * len(batch[0])
             seen += len(batch[0])
             self.progress(self._phase(number, total / seen), done, self.plan.steps)
         return total / seen
@@ -152,16 +154,25 @@ class _Trainer:
         for group in self.plan.optimizer.param_groups:
             group["lr"] = group["highest"] * share
 
-    def _step(self, loss: Tensor, number: int) -> float:
+    def _step(self, batch: Batch, number: int) -> float:
+        value = self._take_gradient(batch, number)
+        own = [weight for weight in self.model.parameters() if weight.requires_grad]
+        if self.plan.uphill:
+            with _moved_uphill(own, self.plan.uphill):
+                self._take_gradient(batch, number)
+        if self.plan.largest_gradient is not None:
+            nn.utils.clip_grad_norm_(own, self.plan.largest_gradient)
+        self.plan.optimizer.step()
+        return value
+
+    def _take_gradient(self, batch: Batch, number: int) -> float:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16):
+            loss = self.plan.loss(batch)
         value = loss.item()
         if not math.isfinite(value):
             raise BenchError(f"epoch {number}: the loss is not a number; lower {self.plan.rate_option}")
         self.plan.optimizer.zero_grad()
         loss.backward()
-        if self.plan.largest_gradient is not None:
-            own = [weight for weight in self.model.parameters() if weight.requires_grad]
-            nn.utils.clip_grad_norm_(own, self.plan.largest_gradient)
-        self.plan.optimizer.step()
         return value
 
     def _phase(self, number: int, loss: float) -> str:
@@ -206,6 +217,23 @@ class _Trainer:
         self.model.restore(self.best)
         self.model.eval()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def _moved_uphill(weights: Sequence[Tensor], length: float) -> Iterator[None]:
+    """Within the block the weights are so far away along their gradient; afterwards they are where they were."""
+    moved = [(weight, weight.grad) for weight in weights if weight.grad is not None]
+    before = [weight.detach().clone() for weight, _ in moved]
+    norm = nn.utils.get_total_norm([gradient for _, gradient in moved])
+    with torch.no_grad():
+        for weight, gradient in moved:
+            weight.add_(gradient, alpha=length / max(float(norm), 1e-12))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for (weight, _), old in zip(moved, before, strict=True):
+                weight.copy_(old)
 
 
 def steady(_step: int, _steps: int) -> float:

@@ -1,15 +1,22 @@
 """What recommenders share that read the text of the items."""
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection
+from bench.digests import digest_data
 from bench.models import MINILM, ModelOptions, find_weights
 from bench.retriever import Retriever
 from bench.token_states import reading_once
 from retrievers.encoding import refuse_textless
+
+if TYPE_CHECKING:
+    from retrievers.dense.sbert import SBERT
 
 
 class ItemReader(ModelOptions, Retriever):
@@ -32,14 +39,29 @@ class ItemReader(ModelOptions, Retriever):
         )
         return np.load(folder / "vectors.npy", allow_pickle=False)
 
-    def _write_vectors(self, collection: Collection, folder: Path) -> None:
+    def text_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 of shape [texts, dimension], of length 1; made once for all systems that ask for the same texts."""
+        folder = self.workplace.shared(
+            {"text vectors": find_weights(self.model).digest, "of": digest_data(list(texts)), "at": self.precision},
+            lambda folder: np.save(folder / "vectors.npy", self.encode(texts)),
+        )
+        return np.load(folder / "vectors.npy", allow_pickle=False)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The same, made now."""
+        return self._encoder.embed(texts)
+
+    @cached_property
+    def _encoder(self) -> "SBERT":
         from retrievers.dense.sbert import SBERT
 
-        encoder = SBERT(
+        return SBERT(
             model=self.model, device=self.device, precision=self.precision, encoding_batch=self.encoding_batch
         )
+
+    def _write_vectors(self, collection: Collection, folder: Path) -> None:
         texts = collection.texts()
-        with reading_once(encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
-            vectors = encoder.embed(texts)
+        with reading_once(self._encoder.encoder, self.model, list(texts), "", self.workplace, self.progress):
+            vectors = self.encode(texts)
         vectors[[not text.strip() for text in texts]] = 0
         np.save(folder / "vectors.npy", vectors)

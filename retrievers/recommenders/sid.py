@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from retrievers.generative.beam import Beams
     from retrievers.learning.trainer import Batch
+    from retrievers.recommenders.semantic_ids.examples import SequenceExamples
     from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 
@@ -108,8 +109,12 @@ class SID(ItemReader):
         if self.tokenizer.kind == "mapping":
             return codes_of_file(self.tokenizer, collection.documents.ids())
         reads = self.tokenizer.reads_text
-        vectors = self.item_vectors(collection) if reads else np.zeros((len(collection), 1), np.float32)
+        vectors = self._coded(collection, sequences) if reads else np.zeros((len(collection), 1), np.float32)
         return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
+
+    def _coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:  # noqa: ARG002
+        """The vectors that become codes, of shape [items, dimension]."""
+        return self.item_vectors(collection)
 
     def _with_other_codes(self, codes: Codes, how: OtherCodes) -> Codes:
         assert codes.made_of is not None, "the options allow it for codes that build on each other alone"
@@ -142,30 +147,21 @@ class SID(ItemReader):
     def _train(self, collection: Collection, sequences: Sequence[np.ndarray]) -> None:
         import torch
 
-        from retrievers.generative.training import batches_by_length, identifier_plan
+        from retrievers.generative.training import identifier_plan
         from retrievers.learning.trainer import train
 
-        windows = Windows(sequences, self.sliding, self.longest, whole=self.architecture == "decoder-only")
-        asked = [query for query in collection.queries("train") if query.history]
-        bins = self._bins(asked)
-
-        def batches(generator: np.random.Generator) -> "list[Batch]":
-            owners, starts, ends = windows.epoch(generator)
-            spans = batches_by_length(ends - starts, self.training.training_batch)
-            return [(owners[part], starts[part], ends[part]) for part in spans]
+        examples = self._examples(collection, sequences)
 
         def loss(batch: "Batch") -> "Tensor":
-            owners, starts, ends = batch
-            history = self._history(windows.of(owners, starts, ends), bins[owners])
-            return self._model.loss(history, self.training.label_smoothing)
+            return self._model.loss(examples.history(batch), self.training.label_smoothing)
 
         with torch.random.fork_rng():
             kind = torch.device(pick_device(self.device)).type
-            training = self.training.model_copy(update={"epochs": self.training.passes(len(windows))})
+            training = self.training.model_copy(update={"epochs": self.training.passes(len(examples))})
             plan = identifier_plan(
                 self._model,
                 training,
-                batches,
+                examples.batches,
                 loss,
                 seed=self.seed,
                 evaluate=self._evaluation(collection),
@@ -174,15 +170,29 @@ class SID(ItemReader):
             plan = replace(plan, patience=training.patience or None)
             course = train(self._model, plan, self.workplace, self.progress)
         done = (len(course.epochs) - 1) * plan.steps
-        self._counts |= {"training_windows": len(windows), "updates": done, "training": course.as_data()}
+        self._counts |= {"training_windows": len(examples), "updates": done, "training": course.as_data()}
+
+    def _examples(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "SequenceExamples":
+        """What is learned from, once the model is built."""
+        from retrievers.recommenders.semantic_ids.examples import SequenceExamples
+
+        asked = [query for query in collection.queries("train") if query.history]
+        size = self.training.training_batch
+        return SequenceExamples(self._windows(sequences), self._bins(asked), size, self._model.tables.device)
+
+    def _windows(self, sequences: Sequence[np.ndarray]) -> Windows:
+        return Windows(sequences, self.sliding, self.longest, whole=self.architecture == "decoder-only")
 
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
-        from retrievers.generative.training import held_out_figures
-
         if "valid" not in collection.splits:
             return None
-        queries, targets = collection.queries("valid"), collection.qrels("valid").rows
+        return self._measured_on(collection.queries("valid"), collection.qrels("valid").rows)
+
+    def _measured_on(self, queries: Sequence[Query], targets: np.ndarray) -> Callable[[], dict[str, float]]:
+        """Measures how the model answers some of the queries, each of which has one row for its target."""
+        from retrievers.generative.training import held_out_figures
+
         some = np.random.default_rng(self.seed).permutation(len(queries))[: self.training.valid_users]
         asked, wanted = [queries[place] for place in some.tolist()], targets[some]
 
@@ -227,13 +237,17 @@ class SID(ItemReader):
         return answers_of(beams, trie, self.collisions, ids, self.seed)
 
     def _batches(self, queries: Sequence[Query]) -> "Iterator[tuple[range, list[int], History]]":
-        """Places of some queries at a time, of those with a known item, and what these have seen."""
-        bins = self._bins(queries)
-        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
+        """Places of some queries at a time, of those that are answered, and what the model reads of these."""
         for start in range(0, len(queries), self.encoding_batch):
             span = range(start, min(start + self.encoding_batch, len(queries)))
-            known = [place for place in span if len(histories[place])]
-            yield span, known, self._history([histories[place] for place in known], bins[known])
+            known, history = self._read([queries[place] for place in span])
+            yield span, [start + place for place in known], history
+
+    def _read(self, queries: Sequence[Query]) -> "tuple[list[int], History]":
+        """The places of queries with a known item, and what the model reads of these."""
+        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
+        known = [place for place, history in enumerate(histories) if len(history)]
+        return known, self._history([histories[place] for place in known], self._bins(queries)[known])
 
     def _search(self, history: "History", options: BeamOptions, **named: Any) -> "Beams":
         import torch

@@ -14,6 +14,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ada-retrieval": {"training.epochs": 1, "base.training.epochs": 1, "page": 2},
     "sid": {"training.epochs": 1},
     "liger": {"training.epochs": 1},
+    "joint-sid": {"training.epochs": 1},
     "rpg": {"training.epochs": 1, "tokenizer.digits": 4, "tokenizer.components": 8},
     "gqr": {"alpha": [0.5], "steps": [5]},
     "pag": {"writer.training.epochs": 1, "weight": [5]},

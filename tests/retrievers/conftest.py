@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
 from bench.collections.collection import Collection, Document, Rules, read_collection
@@ -57,3 +59,10 @@ def months(make_sequences: Callable[..., Collection]) -> Collection:
     names = [f"month-{number:02}" for number in range(12)]
     walks = {f"u{start}-{length}": (start, length) for start in range(12) for length in (5, 6, 8)}
     return make_sequences({u: [names[(s + step) % 12] for step in range(n)] for u, (s, n) in walks.items()})
+
+
+@pytest.fixture(scope="session")
+def item_vectors(docstrings: dict[str, tuple[str, str]]) -> np.ndarray:
+    """MiniLM's vectors of some hundred summaries of docstrings, some of them equal; float32, dimension 384."""
+    model = SentenceTransformer(str(find_weights(MINILM).folder), device="cpu")
+    return model.encode([summary for summary, _ in docstrings.values()], show_progress_bar=False)

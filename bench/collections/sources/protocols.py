@@ -18,17 +18,27 @@ Time = int | float
 SPLITS = ("test", "valid", "train")
 """Of leave-one-out. Each asks for one item of a user's sequence: the last, the last but one, the one before that."""
 
+_UNITS = (1, 10**3, 10**6, 10**9)
+"""Of a second: seconds, milliseconds, microseconds, nanoseconds."""
+
+_EARLIEST = 10**8
+"""Seconds since 1970, in the year 1973."""
+
 _HELD_BACK = 0.1
 """Share of all interactions that lie in the time of `test`, and in that of `valid`, where no cut-off is given."""
 
 
 class Question(NamedTuple):
-    """What a user had, oldest first, and the item that comes next. `name` is unique in its split."""
+    """What a user had, oldest first, and the item that comes next. `name` is unique in its split.
+
+    `times` has when each item of the history was had, and last the target: seconds since 1970, or none if unknown.
+    """
 
     split: str
     name: str
     history: Sequence[str]
     target: str
+    times: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,24 @@ class Asked:
 
     questions: Sequence[Question]
     notes: Mapping[str, Any]
+
+
+def dated(asked: Asked, times: Mapping[str, Sequence[Time]]) -> Asked:
+    """The questions with their times, if these are dates; else as they are.
+
+    `times` has those of each user's interactions; a question is named by its user, and asks for what comes after the
+    beginning of the user's sequence. The unit is a second, or that fraction of one by which the latest time lies
+    between 1973 and 5138: there is never more than one.
+    """
+    latest = max(time for of_user in times.values() for time in of_user)
+    units = [unit for unit in _UNITS if _EARLIEST <= latest / unit < _EARLIEST * 1000]
+    if not units:
+        return asked
+    questions = [
+        one._replace(times=[time / units[0] for time in times[one.name][: len(one.history) + 1]])
+        for one in asked.questions
+    ]
+    return Asked(questions, asked.notes)
 
 
 def leave_one_out(sequences: Mapping[str, Sequence[str]]) -> Asked:

@@ -47,6 +47,19 @@ class _File(NamedTuple):
     module: str
 
 
+class Calls(NamedTuple):
+    """What functions call.
+
+    items: everything that is called, sorted by place
+    sequences: the places that each function calls, in their order; only of the functions that are asked
+    functions: how many functions these were drawn from
+    """
+
+    items: Sequence[Item]
+    sequences: Mapping[str, Sequence[str]]
+    functions: int
+
+
 class Pycalls(SequenceSource):
     """Calls of library functions in the order of each function's body: what is called next?
 
@@ -75,6 +88,12 @@ class Pycalls(SequenceSource):
 
     def read(self, writer: CollectionWriter, progress: Progress) -> None:
         """Parse the packages' files. Raises BenchError when `sample` asks for more functions than there are."""
+        calls = self.calls(progress)
+        self.write(writer, calls.items, calls.sequences)
+        self.tell(writer, calls)
+
+    def calls(self, progress: Progress) -> "Calls":
+        """What the packages' files say. Raises BenchError when `sample` asks for more functions than there are."""
         modules = list(_parsed(_files(), progress))
         library = Library(modules)
         names: dict[str, Counter[str]] = {}
@@ -83,9 +102,12 @@ class Pycalls(SequenceSource):
             sessions = {session: [place for place, _ in groupby(places)] for session, places in sessions.items()}
         sessions = {session: places for session, places in sessions.items() if len(places) >= len(SPLITS)}
         sequences = core_of(sessions, self.minimum_interactions)
-        self.write(writer, _items(library, names), self._sampled(sequences))
+        return Calls(list(_items(library, names)), self._sampled(sequences), len(sequences))
+
+    def tell(self, writer: CollectionWriter, calls: "Calls") -> None:
+        """Note how the sequences were made."""
         if self.sample:
-            writer.note("users drawn by a hash of their ids from", len(sequences))
+            writer.note("users drawn by a hash of their ids from", calls.functions)
         versions = {"Python": platform.python_version(), **installed_versions(_PACKAGES)}
         writer.note("made of", ", ".join(f"{name} {version}" for name, version in versions.items() if version))
         writer.note("a call that follows itself", {"once": "counts once", "keep": "is kept"}[self.runs])

@@ -93,17 +93,16 @@ class Pydoc(Source):
         docstrings = unambiguous(self._parsed(progress))
         if self.near_copies == "leave-out":
             docstrings = sorted(docstrings)
-            copies = {int(later) for _, later in _alike(docstrings)}
+            copies = {int(later) for _, later in alike(docstrings)}
             docstrings = [one for place, one in enumerate(docstrings) if place not in copies]
             writer.note("near copies left out", len(copies))
         docstrings = self._sampled(docstrings)
         if self.near_copies == "keep":
-            doubled = {docstrings[place].name for pair in _alike(docstrings) for place in pair.tolist()}
-            writer.note("test queries with a near copy", sum(_split(name) == "test" for name in doubled))
+            doubled = {docstrings[place].name for pair in alike(docstrings) for place in pair.tolist()}
+            writer.note("test queries with a near copy", sum(split_of(name) == "test" for name in doubled))
         for docstring in docstrings:
             writer.document(Document(docstring.name, "", docstring.body), docstring.name)
-        # A query is not called after its document, lest its id be the answer.
-        queries = [(_split(d.name), f"q{stable_hash(d.name):016x}", d) for d in docstrings]
+        queries = [(split_of(d.name), query_id_of(d.name), d) for d in docstrings]
         for split, query_id, docstring in queries:
             writer.query(split, query_id, docstring.summary, docstring.name)
         for split, query_id, docstring in queries:
@@ -192,7 +191,7 @@ def split_summary(text: str, names: set[str]) -> tuple[str, str] | None:
         _MINIMUM_SUMMARY_WORDS <= len(first.split()) <= _MAXIMUM_SUMMARY_WORDS
         and not first.endswith(":")
         and len(body.split()) >= _MINIMUM_BODY_WORDS
-        and _plain(first) not in _plain(body)
+        and plainly(first) not in plainly(body)
     )
     return (first, body) if usable else None
 
@@ -200,12 +199,13 @@ def split_summary(text: str, names: set[str]) -> tuple[str, str] | None:
 def unambiguous(docstrings: Iterable[Docstring]) -> list[Docstring]:
     """Those whose summary and whose body, but for case, blanks and a full stop, are nobody else's."""
     everything = list(docstrings)
-    summaries = Counter(_plain(d.summary) for d in everything)
-    bodies = Counter(_plain(d.body) for d in everything)
-    return [d for d in everything if summaries[_plain(d.summary)] == bodies[_plain(d.body)] == 1]
+    summaries = Counter(plainly(d.summary) for d in everything)
+    bodies = Counter(plainly(d.body) for d in everything)
+    return [d for d in everything if summaries[plainly(d.summary)] == bodies[plainly(d.body)] == 1]
 
 
-def _alike(docstrings: Sequence[Docstring]) -> np.ndarray:
+def alike(docstrings: Sequence[Docstring]) -> np.ndarray:
+    """Shape [pairs, 2]: places of docstrings that share most of their words."""
     return near_copies([one.body for one in docstrings], [one.summary for one in docstrings])
 
 
@@ -226,9 +226,16 @@ def _ends_paragraph(line: str) -> bool:
     return not line or bool(_NOT_PROSE.match(line) or _RULER.fullmatch(line))
 
 
-def _plain(text: str) -> str:
+def plainly(text: str) -> str:
+    """A text but for what is no difference: case, blanks and a full stop at its end."""
     return " ".join(text.casefold().split()).rstrip(".")
 
 
-def _split(name: str) -> str:
+def query_id_of(name: str) -> str:
+    """The id of the query for what has this name: another one, lest a query's id be its answer."""
+    return f"q{stable_hash(name):016x}"
+
+
+def split_of(name: str) -> str:
+    """The split of that query, whatever else is in the collection."""
     return {0: "test", 1: "test", 2: "dev"}.get(stable_hash(name) % 10, "train")

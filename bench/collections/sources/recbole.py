@@ -26,6 +26,7 @@ from bench.collections.sources.protocols import (
     CutOffs,
     Time,
     are_positions,
+    dated,
     leaks,
     leave_one_out,
     split_by_time,
@@ -147,6 +148,8 @@ class RecBole(SequenceSource):
         filtered = self._filtered(ordered)
         sequences, times = _by_user(self._sampled(filtered))
         asked = self._by_protocol(sequences, times, shared_clock)
+        if shared_clock:
+            asked = dated(asked, times)
         notes = dict(asked.notes)
         if self.maximum_users:
             notes["users drawn by a hash of their ids from"] = len(np.unique(filtered.users))

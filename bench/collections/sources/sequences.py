@@ -21,6 +21,15 @@ class Item(NamedTuple):
     where: str
 
 
+class InWords(NamedTuple):
+    """A question in words, for which one item is right. `name` is unique in its split, also among the users."""
+
+    split: str
+    name: str
+    text: str
+    item: str
+
+
 class SequenceSource(Source):
     """A source of sequences: each user asks for the next item.
 
@@ -48,20 +57,26 @@ class SequenceSource(Source):
         items: Iterable[Item],
         asked: Asked,
         users: Mapping[str, str] = MappingProxyType({}),
+        in_words: Sequence[InWords] = (),
     ) -> None:
         """Write the items that occur in the questions, then these. `items` may hold more, and lack some.
 
-        `users` has texts that a question in words begins with, by the name of the question.
+        `users` has texts that a user's question begins with in words, by the name of the question. `in_words` are
+        asked too, and have no history; each for an item that occurs in a user's question.
         """
         questions = asked.questions
         wanted = dict.fromkeys(item for one in questions for item in (*one.history, one.target))
         titles = _write_items(writer, items, wanted)
-        for split, name, history, _ in questions:
+        for split, name, history, _, times in questions:
             latest = [titles[item] for item in history[: -self.history_titles - 1 : -1]]
             words = "; ".join(filter(None, (users.get(name, ""), *latest)))
-            writer.query(split, name, words, f"user {name}", history)
-        for split, name, _, target in questions:
+            writer.query(split, name, words, f"user {name}", history, times)
+        for split, name, text, item in in_words:
+            writer.query(split, name, text, item)
+        for split, name, _, target, _ in questions:
             writer.judgement(split, name, target, 1, f"user {name}")
+        for split, name, _, item in in_words:
+            writer.judgement(split, name, item, 1, item)
         fitted = {item for one in questions if one.split == "train" for item in (*one.history, one.target)}
         notes = {
             **asked.notes,

@@ -31,7 +31,7 @@ class NgramBeamOptions(Options):
 
 
 class ScoringOptions(Options):
-    """How documents are scored by n-grams; the defaults are SEAL's."""
+    """How documents are scored by n-grams; the defaults are SEAL's, whose documents are single passages."""
 
     alpha: float = Field(2, gt=0, description="power of an n-gram's weight")
     beta: float = Field(
@@ -40,6 +40,9 @@ class ScoringOptions(Options):
     smoothing: float = Field(5, gt=0, description="added to counts in an n-gram's prior probability")
     unigrams: int = Field(1000, ge=0, description="likeliest tokens of the first step that count too; 0: none")
     frequent: int = Field(1500, ge=1, description="n-grams that occur more often choose no documents")
+    passage_mean: float = Field(
+        1, ge=0, description="times the mean score of a document's passages that is added to the best one's"
+    )
     rescored: int = Field(500, ge=1, description="documents that are scored in full; as many as asked for, at least")
 
 

@@ -54,7 +54,7 @@ class Ngram(ModelOptions, Retriever):
         ("span",), min_length=1, description="what n-grams are of: span (SEAL), title, pseudo-query (MINDER)"
     )
     passage_tokens: int = Field(
-        128, ge=0, description="documents are scored by their best passage of so many tokens, at most; 0: as a whole"
+        128, ge=0, description="documents are scored by passages of so many tokens, at most; 0: as a whole"
     )
     decoder: NgramDecoderOptions = Field(default_factory=NgramDecoderOptions, description="what writes n-grams")
     beams: NgramBeamOptions = Field(default_factory=NgramBeamOptions, description="how n-grams are searched for")
@@ -244,16 +244,16 @@ class Ngram(ModelOptions, Retriever):
             yield dict(zip(self.views, views, strict=True))
 
     def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
-        """The n-grams that each document's best units were given weight for, the heaviest first."""
+        """The n-grams that each document holds, those that add most to its score first."""
         (weighed,) = self._weighed(self._query_tokens([query.text]))
         order = np.argsort(rows)
         found: list[list[Evidence]] = [[] for _ in rows]
         for view, one in weighed.items():
             named = self._named(view, one)
-            for place, given in zip(order.tolist(), self._scorers[view].best_units(one, rows[order]), strict=True):
+            for place, given in zip(order.tolist(), self._scorers[view].evidence(one, rows[order]), strict=True):
                 found[place] += [
                     Evidence(named[number][0], value, named[number][1])
-                    for number, value in zip(given.ngrams.tolist(), given.values.tolist(), strict=True)
+                    for number, value in zip(*(part.tolist() for part in given), strict=True)
                 ]
         return [sorted(one, key=lambda part: -part.weight) for one in found]
 

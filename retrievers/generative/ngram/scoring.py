@@ -64,7 +64,10 @@ class Scorer:
     A unit takes n-grams in the order of their weight. One counts if it stands somewhere in the unit where no n-gram
     before it does, and then takes all such places, from the left on. It gives
     weight * (1 - beta + beta * (its tokens that no n-gram before it had) / (its different tokens)). Then single
-    tokens of the first step follow in the same way. A document has the score of its best unit.
+    tokens of the first step follow in the same way.
+
+    A document has the score of its best unit, and in part the mean of all its units: SEAL's documents are passages
+    already, while in a longer one what stands all through it says more than what stands in one place.
     """
 
     def __init__(self, index: ViewIndex, options: ScoringOptions) -> None:
@@ -73,7 +76,7 @@ class Scorer:
         self._free = np.zeros(len(index.array), dtype=bool)
 
     def at_first(self, weighed: Weighed, documents: int) -> np.ndarray:
-        """Shape [documents]: the sum of weights in each one's best unit, of n-grams that are not too frequent."""
+        """Shape [documents]: scores by the sums of weights in units, of n-grams that are not too frequent."""
         index = self._index
         starts, stops = (
             np.concatenate([getattr(weighed.ngrams, name), getattr(weighed.unigrams, name)])
@@ -86,7 +89,7 @@ class Scorer:
         units = len(index.owners)
         keys = np.unique(np.repeat(rare, counts) * units + index.unit_of[places])
         sums = np.bincount(keys % units, given[keys // units], minlength=units) if units else np.zeros(0)
-        return _best_unit(sums, index.owners, documents)
+        return self._of_units(sums, index.owners, documents)
 
     def documents(self, weighed: Weighed, rows: np.ndarray) -> np.ndarray:
         """Shape [rows]: the scores of some documents, given by their rows in ascending order."""
@@ -94,18 +97,24 @@ class Scorer:
         given = self.in_full(weighed, rows)
         sums = np.bincount(given.units, given.values, minlength=len(index.owners))
         units = index.units(rows)
-        return _best_unit(sums[units], np.searchsorted(rows, index.owners[units]), len(rows))
+        return self._of_units(sums[units], np.searchsorted(rows, index.owners[units]), len(rows))
 
-    def best_units(self, weighed: Weighed, rows: np.ndarray) -> Iterator[Contributions]:
-        """What n-grams gave to the best unit of each of some documents, given by their rows in ascending order."""
+    def evidence(self, weighed: Weighed, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each of some documents, given by their rows in ascending order, n-grams and what they add to its score.
+
+        N-grams are places as in `Contributions`.
+        """
         index, given = self._index, self.in_full(weighed, rows)
         sums = np.bincount(given.units, given.values, minlength=len(index.owners))
         for row in rows:
             units = index.units(np.array([row]))
-            here = (
-                given.units == units[np.argmax(sums[units])] if len(units) else np.zeros(len(given.units), dtype=bool)
-            )
-            yield Contributions(*(one[here] for one in given))
+            here = np.isin(given.units, units)
+            counted = np.full(here.sum(), self._options.passage_mean / max(1, len(units)))
+            if len(units):
+                counted += given.units[here] == units[np.argmax(sums[units])]
+            added = np.bincount(given.ngrams[here], given.values[here] * counted)
+            ngrams = np.flatnonzero(added)
+            yield ngrams, added[ngrams]
 
     def in_full(self, weighed: Weighed, documents: np.ndarray) -> Contributions:
         """What each n-gram gives to each unit of some documents, given by their rows in ascending order."""
@@ -132,6 +141,14 @@ class Scorer:
         taken.append(self._unigrams(weighed, local, places))
         rows, ngrams, values = map(np.concatenate, zip(*taken, strict=True))
         return Contributions(units[rows], ngrams, values)
+
+    def _of_units(self, sums: np.ndarray, owners: np.ndarray, documents: int) -> np.ndarray:
+        """Shape [documents]: what the scores of its units make of each one, 0 without any."""
+        best, total = np.zeros(documents), np.zeros(documents)
+        np.maximum.at(best, owners, sums)
+        np.add.at(total, owners, sums)
+        counts = np.bincount(owners, minlength=documents)
+        return best + self._options.passage_mean * total / np.maximum(counts, 1)
 
     def _take(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Which of these places are free for an n-gram of so many tokens; they are not any more."""
@@ -199,10 +216,3 @@ def _apart(places: np.ndarray, length: int) -> np.ndarray:
             chosen.append(place)
             least = place + length
     return np.array(chosen)
-
-
-def _best_unit(sums: np.ndarray, owners: np.ndarray, documents: int) -> np.ndarray:
-    """Shape [documents]: the highest of each one's units, 0 without any."""
-    best = np.zeros(documents)
-    np.maximum.at(best, owners, sums)
-    return best

@@ -141,7 +141,9 @@ def learn(
         return lesson.epoch(options, generator)
 
     with torch.random.fork_rng():
-        plan = identifier_plan(writer, options, batches, loss, seed=seed, evaluate=lesson.evaluate)
+        plan = identifier_plan(
+            writer, options, batches, loss, seed=seed, evaluate=lesson.evaluate, uphill=options.uphill
+        )
         return train(writer, plan, workplace, progress)
 
 

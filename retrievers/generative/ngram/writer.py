@@ -152,13 +152,10 @@ class NgramWriter(Learner):
         if not self.copies:
             return found
         gate, attention = self._copied(hidden, read)
+        share = gate.sigmoid()[..., None]
         places = read.words.clamp(min=0)[:, None].expand_as(attention)
-        copied = torch.zeros_like(found).scatter_add_(-1, places, attention)
-        return (
-            ((1 - gate.sigmoid())[..., None] * found.exp() + gate.sigmoid()[..., None] * copied)
-            .clamp(min=_LEAST)
-            .log()
-        )
+        mixed = ((1 - share) * found.exp()).scatter_add(-1, places, share * attention)
+        return mixed.clamp(min=_LEAST).log()
 
     def _generated(self, hidden: Tensor) -> Tensor:
         logits = functional.linear(self.output(hidden), self.vectors) * self.vectors.shape[1] ** -0.5 + self.priors

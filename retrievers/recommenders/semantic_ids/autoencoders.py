@@ -10,7 +10,7 @@ from torch.nn import functional
 from retrievers.clustering import k_means
 from retrievers.recommenders.semantic_ids.descent import Training, train
 from retrievers.recommenders.semantic_ids.quantisers import PartsQuantiser, Quantiser, ResidualQuantiser, Rules
-from retrievers.recommenders.semantic_ids.residual import residual_k_means
+from retrievers.residual import residual_k_means
 
 _HIDDEN = 256
 

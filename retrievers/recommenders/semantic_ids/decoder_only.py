@@ -95,21 +95,25 @@ class DecoderOnly(SequenceModel):
         total = hidden.new_zeros(())
         for level in range(levels):
             there = self.there[wanted, level]
-            before = self.last_positions(rows)[users, items - 1] if not level else 1 + items * levels + level - 1
+            before = self.last_before(rows, users, items) if not level else 1 + items * levels + level - 1
             state = self.states[wanted, level - 1] if level else torch.zeros_like(wanted)
             logits = self.head(hidden[users, before][there], None, level, state[there])
             total = total + token_losses(logits.float(), self.codes[wanted, level][there], label_smoothing).sum()
         return total / self.there[wanted].sum()
 
+    def last_before(self, rows: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """The position of the last code before each item; before the first one it is the vector at position 0."""
+        return self.last_positions(rows)[users, items - 1].masked_fill(items == 0, 0)
+
     def last_positions(self, rows: Tensor) -> Tensor:
-        """Shape [users, items]: the position of each item's last code; the user's vector is position 0."""
+        """Shape [users, items]: the position of each item's last code; what `first` gives is position 0."""
         ends = self.there[rows.clamp(min=0)].sum(dim=-1)
         return torch.arange(rows.shape[1], device=rows.device) * self.codes.shape[1] + ends
 
     def run(self, history: History) -> tuple[Tensor, list[_Seen], Tensor]:
         """Hidden states [users, positions, dimension], what later positions may see of each layer, and the mask."""
         vectors, there = self.embedded(self.head, history.rows)
-        x = self.dropout(torch.cat([self.users(history.users)[:, None], vectors.flatten(1, 2)], dim=1))
+        x = self.dropout(torch.cat([self.first(history)[:, None], vectors.flatten(1, 2)], dim=1))
         mask = torch.cat([torch.ones_like(there[:, 0, :1]), there.flatten(1, 2)], dim=1)
         items = self.items_of(mask.shape[1])
         bias = self.bias(items[:, None] - items).movedim(-1, 0)
@@ -123,6 +127,11 @@ class DecoderOnly(SequenceModel):
             )
             seen.append(own)
         return self.norm(x), seen, mask
+
+    def first(self, history: History) -> Tensor:
+        """What stands before all items: the user's vector, of shape [users, dimension]."""
+        users: Tensor = self.users(history.users)
+        return users
 
     def items_of(self, positions: int) -> Tensor:
         """Shape [positions]: the number of the item that each is of; the user's vector is far before all."""
@@ -149,7 +158,7 @@ class _DecoderOnlyStepper:
         hidden, self._past, mask = model.run(self._history)
         lengths = (rows >= 0).sum(dim=1)
         users = torch.arange(len(rows), device=rows.device)
-        last = model.last_positions(rows)[users, lengths - 1]
+        last = model.last_before(rows, users, lengths)
         away = lengths[:, None] - model.items_of(hidden.shape[1])
         self._bias = model.bias(away).movedim(-1, 1).masked_fill(~mask[:, None], -torch.inf)
         self._own: list[_Seen] | None = None

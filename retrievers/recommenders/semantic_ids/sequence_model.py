@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from retrievers.generative.beam import Stepper
-from retrievers.generative.heads import PrefixHead, SharedHead
+from retrievers.generative.heads import AnyHead
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import TrieTables
 from retrievers.learning.trainer import Learner
@@ -23,10 +23,12 @@ class History(NamedTuple):
 
     rows: int64 of shape [users, items]; -1 after the last one
     users: int64 of shape [users]: the bin of each user; 0 where users have none
+    questions: float32 of shape [users, dimension]: what is asked in words, zeros where nothing is; None for all
     """
 
     rows: Tensor
     users: Tensor
+    questions: Tensor | None = None
 
     @classmethod
     def of(cls, items: Sequence[np.ndarray], users: np.ndarray, device: torch.device) -> "History":
@@ -73,7 +75,7 @@ class SequenceModel(Learner):
     def stepper(self, history: History) -> Stepper:
         """The model on a batch of histories, each of an item or more, for the beam search. Call `eval()` first."""
 
-    def embedded(self, head: SharedHead | PrefixHead, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def embedded(self, head: AnyHead, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of shape [users, items, levels, dimension], and which of them are tokens of an identifier."""
         there = self.there[rows.clamp(min=0)] & (rows >= 0)[..., None]
         codes, states = self.codes[rows.clamp(min=0)], self.states[rows.clamp(min=0)]

@@ -14,8 +14,8 @@ from bench.progress import Progress
 from retrievers.generative.docids import Identifiers, semantic
 from retrievers.recommenders.semantic_ids import behavioural
 from retrievers.recommenders.semantic_ids.options import UNIQUE, TokenizerOptions
-from retrievers.recommenders.semantic_ids.residual import ResidualCodes
 from retrievers.recommenders.semantic_ids.vector_codes import vector_codes
+from retrievers.residual import ResidualCodes
 
 _ORDER = b"catalogue"
 """Beside the seed, so that the items' order and what is drawn later are independent."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.errors import BenchError
 from retrievers.generative.docids import Identifiers, with_collision_numbers
-from retrievers.recommenders.semantic_ids.residual import ResidualCodes, left_over
+from retrievers.residual import ResidualCodes, left_over
 
 OtherCodes = Literal["nearest-unused", "recursive"]
 

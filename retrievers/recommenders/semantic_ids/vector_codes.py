@@ -9,8 +9,8 @@ from bench.progress import Progress
 from retrievers.clustering import nearest
 from retrievers.generative.docids import Identifiers
 from retrievers.recommenders.semantic_ids.descent import Training
-from retrievers.recommenders.semantic_ids.residual import ResidualCodes, decoded, quantise, residual_k_means
 from retrievers.recommenders.semantic_ids.uniform import spread
+from retrievers.residual import ResidualCodes, decoded, quantise, residual_k_means
 
 if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.options import TokenizerOptions

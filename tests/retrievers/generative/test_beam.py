@@ -77,6 +77,8 @@ class Catalogue:
     def log_probs(self, model: RandomModel, query: int, prefix: Prefix, normalise: Normalise) -> dict[int, float]:
         """Of each token that may follow."""
         logits, allowed = model.logits(query, prefix), sorted(self.follows[prefix])
+        if normalise == "none":
+            return {token: logits[token] for token in allowed}
         total = logits[allowed] if normalise == "children" else logits
         return {token: logits[token] - np.logaddexp.reduce(total) for token in allowed}
 
@@ -118,7 +120,7 @@ def answers(beams: Beams, trie: Trie, catalogue: Catalogue) -> list[dict[Prefix,
 catalogues = st.lists(
     st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=4).map(tuple), min_size=1, max_size=60
 ).map(Catalogue)
-normalised = st.sampled_from(["vocabulary", "children"])
+normalised = st.sampled_from(["vocabulary", "children", "none"])
 
 
 @settings(deadline=None, max_examples=40)
@@ -134,13 +136,16 @@ def test_finds_what_a_search_by_hand_finds(catalogue: Catalogue, beams: int, nor
 
 @settings(deadline=None, max_examples=40)
 @given(
-    catalogues, st.integers(1, 8), st.sampled_from(["vocabulary", "children", "free", "exact"]), st.integers(1, 99)
+    catalogues,
+    st.integers(1, 8),
+    st.sampled_from(["vocabulary", "children", "none", "free", "exact"]),
+    st.integers(1, 99),
 )
 def test_a_projection_is_worth_its_logits_whatever_is_worked_on_at_a_time(
     catalogue: Catalogue, beams: int, how: str, at_once: int
 ) -> None:
     tables = catalogue.trie().on("cpu")
-    normalise: Normalise = "children" if how == "children" else "vocabulary"
+    normalise: Normalise = how if how in ("children", "none") else "vocabulary"  # type: ignore[assignment]
     options = BeamOptions(
         width=beams, normalise=normalise, decoding=how if how in ("free", "exact") else "constrained"
     )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from torch.nn import functional
 from bench.errors import BenchError
 from retrievers.generative.beam import beam_search, exact_scores, items_of
 from retrievers.generative.decoder import Decoder, Encoded
-from retrievers.generative.docids import atomic, centroids, semantic
-from retrievers.generative.heads import PrefixHead, prefix_start
-from retrievers.generative.options import DecoderOptions, Head
+from retrievers.generative.docids import Identifiers, atomic, centroids, semantic
+from retrievers.generative.heads import PrefixAdaptiveHead, PrefixHead, additive_start, prefix_start
+from retrievers.generative.options import DecoderOptions, DocumentHead
 from retrievers.generative.trie import Trie
 
 ENCODER_DIMENSION = 12
+HEADS = get_args(DocumentHead)
 SMALL = {"dimension": 16, "heads": 2, "feed_forward": 32}
 
 
@@ -38,7 +40,7 @@ def uneven_trie() -> Trie:
     )
 
 
-def decoder_of(trie: Trie, head: Head = "shared", layers: int = 2, **options: object) -> Decoder:
+def decoder_of(trie: Trie, head: DocumentHead = "shared", layers: int = 2, **options: object) -> Decoder:
     return Decoder(DecoderOptions(head=head, layers=layers, **SMALL), trie.on("cpu"), ENCODER_DIMENSION, **options)
 
 
@@ -56,8 +58,8 @@ def sequences_of(trie: Trie) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("one_vocabulary", [False, True])
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_step_by_step_it_predicts_what_it_is_trained_for(head: Head, one_vocabulary: bool) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_step_by_step_it_predicts_what_it_is_trained_for(head: DocumentHead, one_vocabulary: bool) -> None:
     trie = uneven_trie()
     if one_vocabulary:
         trie = Trie.build(sequences_of(trie).numpy(), [7, 7, 7])
@@ -73,8 +75,8 @@ def test_step_by_step_it_predicts_what_it_is_trained_for(head: Head, one_vocabul
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_cached_steps_equal_those_from_the_start(head: Head) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_cached_steps_equal_those_from_the_start(head: DocumentHead) -> None:
     trie = Trie.build(np.array(list(np.ndindex(3, 3, 3))), [3, 3, 3])
     decoder, queries = decoder_of(trie, head).eval(), encoded()
     tokens = torch.tensor([[[2, 0], [1, 1]], [[0, 0], [2, 1]], [[1, 2], [0, 1]]])  # of each query's two beams
@@ -110,8 +112,8 @@ def test_padding_says_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_a_query_without_a_token_is_answered_with_numbers(head: Head) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_a_query_without_a_token_is_answered_with_numbers(head: DocumentHead) -> None:
     queries = encoded()
     nothing = Encoded(queries.states, torch.zeros_like(queries.mask))
     decoder = decoder_of(uneven_trie(), head)
@@ -127,6 +129,71 @@ def test_a_prefix_has_output_vectors_of_its_own() -> None:
     scores = exact_scores(decoder.stepper(encoded()), trie.on("cpu"))
     torch.testing.assert_close(scores.logsumexp(dim=1), torch.zeros(3), atol=1e-5, rtol=0)
     assert decoder.head.vectors.shape[0] == trie.states - 1
+
+
+@torch.no_grad()
+def test_with_a_prefix_adaptive_head_a_token_has_other_output_vectors_after_another_prefix() -> None:
+    """NCI's decoder; with a shared head they are the same everywhere."""
+    trie, queries = uneven_trie(), encoded()
+    decoder = decoder_of(trie, "prefix-adaptive").eval()
+    head, memory = decoder.head, decoder.look_at(queries)
+    assert isinstance(head, PrefixAdaptiveHead)
+    prefixes = [[0, 1], [2, 0], [0, 6]]
+    states = decoder.tables.paths(torch.tensor(prefixes))[:, 2].expand(3, -1)
+    vectors = head.output_vectors(memory.asked, 2, states)
+    assert vectors.shape == (3, 3, 3, 16)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (vectors[:, one] - vectors[:, other]).abs().amax(dim=-1).min() > 1e-3
+    assert (vectors[0] - vectors[1]).abs().amax(dim=-1).min() > 1e-3, "the query has a say too"
+    hidden = torch.randn(3, 3, 16)
+    expected = (vectors @ hidden[..., None])[..., 0] + head.outputs[2].bias
+    torch.testing.assert_close(head(hidden, memory.asked, 2, states), expected)
+
+
+@torch.no_grad()
+def test_a_prefix_that_no_identifier_has_tells_a_prefix_adaptive_head_nothing() -> None:
+    decoder = decoder_of(uneven_trie(), "prefix-adaptive").eval()
+    head, asked = decoder.head, decoder.look_at(encoded()).asked
+    nowhere = torch.full((3, 1), -1)
+    torch.testing.assert_close(head.factors(asked, 2, nowhere), head.factors(asked, 0, torch.zeros_like(nowhere)))
+
+
+@torch.no_grad()
+def test_an_additive_head_starts_as_the_search_by_the_sums_of_codes() -> None:
+    drawn = torch.randn(50, ENCODER_DIMENSION, generator=torch.Generator().manual_seed(0))
+    vectors = functional.normalize(drawn, dim=1)
+    identifiers = Identifiers.of(np.random.default_rng(0).integers(0, 5, (50, 3)))
+    start = additive_start(identifiers, vectors.numpy(), ENCODER_DIMENSION)
+    sums = sum(book[tokens] for book, tokens in zip(start.books, identifiers.tokens.T, strict=True))
+    left = vectors.numpy().copy()  # each level's codes are the means of what the levels before it left
+    for book, tokens in zip(start.books, identifiers.tokens.T, strict=True):
+        for token in range(5):
+            np.testing.assert_allclose(book[token], left[tokens == token].mean(axis=0), atol=1e-6)
+        left -= book.numpy()[tokens]
+    np.testing.assert_allclose(vectors.numpy() - left, sums, atol=1e-6)
+    trie = identifiers.trie()
+    decoder = decoder_of(trie, "additive", start=start).eval()
+    queries = encoded()
+    asked = functional.normalize(queries.means(), dim=1)
+    expected = 20 * asked @ torch.as_tensor(sums).T
+    found = exact_scores(decoder.stepper(queries), trie.on("cpu"), normalise="none")
+    beams = beam_search(decoder.stepper(queries), trie.on("cpu"), trie.groups, normalise="none")
+    for query, (items, scores) in enumerate(items_of(beams, trie)):
+        np.testing.assert_allclose(scores, expected[query, items], atol=1e-4)
+        assert (np.diff(scores) <= 0).all()
+    torch.testing.assert_close(found.amax(dim=1), expected.amax(dim=1), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", HEADS)
+def test_the_scores_of_several_documents_at_once_are_those_of_each_alone(head: DocumentHead) -> None:
+    trie, queries = uneven_trie(), encoded()
+    decoder = decoder_of(trie, head).eval()
+    sequences = sequences_of(trie)
+    found = decoder.scores(queries, sequences.expand(3, -1, -1))
+    assert (found[:, sequences < 0] == 0).all()
+    exact = exact_scores(decoder.stepper(queries), trie.on("cpu"), normalise="none")
+    torch.testing.assert_close(found.sum(dim=-1), exact)
 
 
 @pytest.mark.parametrize("few", [0, 1000], ids=["gathered", "multiplied by all"])
@@ -219,8 +286,8 @@ def test_atomic_identifiers_without_layers_are_a_linear_classifier_of_the_mean_s
     assert beams.groups.tolist() == scores.topk(5).indices.tolist()
 
 
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_learns_which_query_asks_for_which_item(head: Head) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_learns_which_query_asks_for_which_item(head: DocumentHead) -> None:
     trie, queries = uneven_trie(), encoded(6, 8)
     targets = sequences_of(trie)
     decoder = decoder_of(trie, head, layers=1)
@@ -251,8 +318,8 @@ def test_the_loss_is_the_mean_over_tokens_with_the_librarys_label_smoothing() ->
     torch.testing.assert_close(decoder.loss(queries, targets, label_smoothing=0.1), torch.cat(by_level).mean())
 
 
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_the_seed_decides_all_weights_and_nothing_else_is_disturbed(head: Head) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_the_seed_decides_all_weights_and_nothing_else_is_disturbed(head: DocumentHead) -> None:
     state = torch.random.get_rng_state()
     one, same, other = (decoder_of(uneven_trie(), head, seed=seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(state, torch.random.get_rng_state())
@@ -260,8 +327,8 @@ def test_the_seed_decides_all_weights_and_nothing_else_is_disturbed(head: Head) 
     assert not torch.equal(one["start"], other["start"])
 
 
-@pytest.mark.parametrize("head", ["shared", "prefix"])
-def test_answers_the_same_after_it_was_saved_and_loaded(head: Head, tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_answers_the_same_after_it_was_saved_and_loaded(head: DocumentHead, tmp_path: Path) -> None:
     trie = uneven_trie()
     before, after = decoder_of(trie, head, seed=1).eval(), decoder_of(trie, head, seed=2).eval()
     save_model(before, str(tmp_path / "decoder.safetensors"))

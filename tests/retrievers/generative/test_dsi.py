@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from retrievers.generative.dsi import DSI
 from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
 from retrievers.generative.model import is_tuned
-from retrievers.generative.options import BeamOptions
+from retrievers.generative.options import BeamOptions, DocumentHead
 
 QUICK = {
     "device": "cpu",
@@ -119,10 +119,12 @@ def test_free_beams_tell_how_many_identifiers_do_not_exist(fit: Any, learnable: 
     assert constrained.answer_facts() == {"invalid answers": 0, "duplicate answers": 0, "short answers": 0}
 
 
-def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, tmp_path: Path) -> None:
-    retriever = fit()
+@pytest.mark.parametrize("head", get_args(DocumentHead))
+def test_a_saved_model_answers_as_before(fit: Any, learnable: Collection, head: str, tmp_path: Path) -> None:
+    options = {"decoder": {"head": head}, "branch": 3, "leaf_size": 5}
+    retriever = fit(**options)
     retriever.save(tmp_path)
-    loaded = DSI(**QUICK)
+    loaded = DSI(**merged(QUICK, options))
     loaded.load(tmp_path)
     assert_same(answer(retriever, learnable), answer(loaded, learnable))
     assert loaded.docids() == retriever.docids()

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.docids import semantic
-from retrievers.generative.losses import Masses, SoftTargets, token_losses
+from retrievers.generative.losses import Masses, SoftTargets, prefix_lengths, prefix_margin_losses, token_losses
 from retrievers.generative.options import DecoderOptions
 from retrievers.generative.trie import Trie
 
@@ -91,3 +91,29 @@ def test_a_teachers_distribution_is_what_the_model_comes_to(head: str) -> None:
         optimizer.step()
     found = -decoder.eval()(every, torch.from_numpy(identifiers).long()).sum(dim=1).detach()
     torch.testing.assert_close(found.exp(), probabilities[0], atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("levels", "lengths"), [(32, [4, 8, 16, 32]), (8, [2, 4, 8]), (3, [3]), (1, [1])])
+def test_margins_are_learned_at_an_eighth_a_quarter_half_and_all_of_an_identifier(
+    levels: int, lengths: list[int]
+) -> None:
+    assert prefix_lengths(levels) == lengths
+
+
+def test_a_prefixs_margin_should_be_the_longer_the_nearer_the_teachers() -> None:
+    """RIPOR's figures for 32 levels: 1/2, 3/4, 7/8 and all of the teacher's margin."""
+    drawn = torch.randn(2, 3, 32, generator=torch.Generator().manual_seed(0))
+    margins = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    for query in range(2):
+        expected = 0.0
+        for length, share in ((4, 0.5), (8, 0.75), (16, 0.875), (32, 1.0)):
+            sums = [float(drawn[query, document, :length].sum()) for document in range(3)]
+            expected += sum((sums[0] - sums[1 + n] - share * float(margins[query, n])) ** 2 for n in range(2)) / 2
+        assert float(prefix_margin_losses(drawn, margins)[query]) == pytest.approx(expected / 4, rel=1e-5)
+
+
+def test_documents_with_a_common_prefix_have_no_margin_there() -> None:
+    scores = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 2.0]]], requires_grad=True)
+    prefix_margin_losses(scores, torch.tensor([[2.0]])).sum().backward()
+    assert scores.grad is not None
+    torch.testing.assert_close(scores.grad[0, 0], -scores.grad[0, 1])

@@ -97,6 +97,19 @@ def test_a_final_state_gives_the_items_with_its_identifier_in_their_order(sequen
 
 
 @settings(deadline=None)
+@given(catalogues)
+def test_a_prefix_leads_to_its_state(sequences: Sequences) -> None:
+    trie = build(sequences)
+    prefixes = [tuple(row[row >= 0].tolist()) for row in trie.prefixes()]
+    assert set(prefixes) == {sequence[:end] for sequence in sequences for end in range(len(sequence) + 1)}
+    tables = trie.on("cpu")
+    for state, prefix in enumerate(prefixes):
+        reached = torch.zeros((), dtype=torch.long)
+        for token in prefix:
+            reached = tables.advance(reached, torch.tensor(token))
+        assert int(reached) == state
+
+
 @given(catalogues, st.randoms())
 def test_the_order_of_items_changes_nothing_but_their_numbers(sequences: Sequences, random: Any) -> None:
     shuffled = random.sample(list(enumerate(sequences)), len(sequences))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,51 @@ def test_without_held_out_queries_the_last_epoch_is_kept() -> None:
     course = train(model, plan(model), Workplace.temporary(), silent)
     assert course.chosen.number == 5
     assert course.decided_by is None
+
+
+def test_a_step_uphill_takes_the_gradient_from_there_and_comes_back() -> None:
+    """Sharpness-aware minimisation, one step by hand: the gradient of (x - 2)^2 at 0 is -4, at -0.5 it is -5."""
+    gradients, places = [], []
+
+    class Watched(torch.optim.SGD):
+        def step(self, *_: Any) -> None:  # type: ignore[override]
+            (weight,) = self.param_groups[0]["params"]
+            gradients.append(weight.grad.item())
+            places.append(weight.item())
+
+    for uphill in (0.0, 0.5):
+        model = Point()
+        one = plan(model, epochs=1, uphill=uphill, largest_gradient=None)
+        whole = replace(
+            one,
+            batches=lambda *_: [(np.arange(3), np.arange(3))],
+            optimizer=Watched([model.place], lr=0.1),
+            loss=lambda batch, model=model: (model.place - 2) ** 2 @ torch.ones(1),
+        )
+        train(model, whole, Workplace.temporary(), silent)
+    assert gradients == pytest.approx([-4, -5])
+    assert places == [0, 0]
+
+
+def test_with_steps_uphill_a_narrow_minimum_is_left() -> None:
+    """A narrow well at 0 beside a wide one at 1.5: from the edge of the narrow one, plain steps go to its bottom."""
+
+    def loss(model: Point) -> Tensor:
+        return -1.1 * (-((model.place / 0.1) ** 2)).exp() - (-(((model.place - 1.5) / 0.8) ** 2)).exp()
+
+    ends = []
+    for uphill in (0.0, 0.3):
+        model = Point()
+        model.place.data.fill_(0.05)
+        one = replace(
+            plan(model, epochs=60, uphill=uphill, largest_gradient=None, rate=steady),
+            loss=lambda _batch, model=model: loss(model).sum(),
+            optimizer=torch.optim.SGD([model.place], lr=0.01),
+        )
+        train(model, one, Workplace.temporary(), silent)
+        ends.append(model.place.item())
+    assert abs(ends[0]) < 0.05
+    assert ends[1] > 0.2
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (3, 5), (None, 8)])

@@ -59,16 +59,28 @@ def slow_score(unit: list[list[int]], given: Weighed, beta: float) -> float:
     return score
 
 
-@given(units, heavy, light, st.sampled_from([0.0, 0.8, 1.0]))
-def test_a_documents_score_is_that_of_its_best_unit_worked_out_step_by_step(
-    units: list[list[list[int]]], heavy: dict[tuple[int, ...], int], light: dict[int, int], beta: float
+@given(units, heavy, light, st.sampled_from([0.0, 0.8, 1.0]), st.sampled_from([0.0, 1.0, 2.5]))
+def test_a_documents_score_is_that_of_its_best_unit_and_their_mean_worked_out_step_by_step(
+    units: list[list[list[int]]], heavy: dict[tuple[int, ...], int], light: dict[int, int], beta: float, mean: float
 ) -> None:
     owners = [place // 2 for place in range(len(units))]
+    rows = np.arange(owners[-1] + 1)
     index = ViewIndex.build(list(zip(owners, units, strict=True)))
     given = weighed(index, heavy, light)
-    found = Scorer(index, ScoringOptions(beta=beta)).documents(given, np.arange(owners[-1] + 1))
+    scorer = Scorer(index, ScoringOptions(beta=beta, passage_mean=mean))
+    found = scorer.documents(given, rows)
     each = [slow_score(unit, given, beta) for unit in units]
-    assert found == pytest.approx([max(each[2 * row : 2 * row + 2]) for row in range(owners[-1] + 1)])
+    parts = [each[2 * row : 2 * row + 2] for row in rows]
+    assert found == pytest.approx([max(part) + mean * sum(part) / len(part) for part in parts])
+    assert found == pytest.approx([added.sum() for _, added in scorer.evidence(given, rows)])
+
+
+def test_what_stands_all_through_a_document_counts_more_than_what_stands_in_one_passage() -> None:
+    index = ViewIndex.build([(0, [[0, 1]]), (0, [[2, 3]]), (1, [[0, 2]]), (1, [[0, 3]])])
+    given = weighed(index, {}, {0: 1})
+    one, all_through = Scorer(index, ScoringOptions()).documents(given, np.arange(2))
+    assert (one, all_through) == (1.5, 2.0)
+    assert Scorer(index, ScoringOptions(passage_mean=0)).documents(given, np.arange(2)).tolist() == [1.0, 1.0]
 
 
 @given(units, heavy, light)
@@ -92,7 +104,7 @@ def test_the_first_stage_adds_what_is_held_and_not_too_frequent(
         for start, stop, value in zip(group.starts, group.stops, values, strict=True):
             holders = {int(index.unit_of[place]) for place in index.array.places(start, stop)}
             expected[list(holders)] += value if stop - start <= frequent else 0
-    found = Scorer(index, ScoringOptions(frequent=frequent)).at_first(given, len(units))
+    found = Scorer(index, ScoringOptions(frequent=frequent, passage_mean=0)).at_first(given, len(units))
     assert found == pytest.approx(expected)
 
 

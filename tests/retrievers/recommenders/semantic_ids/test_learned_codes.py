@@ -10,7 +10,7 @@ from retrievers.clustering import nearest
 from retrievers.recommenders.semantic_ids.autoencoders import Encoded, residual_vq, rq_vae, vq_vae
 from retrievers.recommenders.semantic_ids.descent import Training, train
 from retrievers.recommenders.semantic_ids.quantisers import PartsQuantiser, ResidualQuantiser, Rules
-from retrievers.recommenders.semantic_ids.residual import decoded, quantise, residual_k_means
+from retrievers.residual import decoded, quantise, residual_k_means
 
 BOOKS = [np.array([[1.0, 0], [0, 1]], dtype=np.float32), np.array([[0.5, 0], [0, -0.5]], dtype=np.float32)]
 VECTORS = torch.tensor([[1.4, 0.1], [0.2, 0.8], [0.9, -0.6]])

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from retrievers.recommenders.semantic_ids.residual import quantise, residual_k_means
 from retrievers.recommenders.semantic_ids.uniform import _codes, _distances, plan, spread
+from retrievers.residual import quantise, residual_k_means
 
 
 def sinkhorn_by_hand(distances: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench.errors import BenchError
 from retrievers.generative.docids import Identifiers
-from retrievers.recommenders.semantic_ids.residual import ResidualCodes, left_over, quantise, residual_k_means
 from retrievers.recommenders.semantic_ids.unique import OtherCodes, numbered, with_other_codes
+from retrievers.residual import ResidualCodes, left_over, quantise, residual_k_means
 
 WAYS: tuple[OtherCodes, ...] = get_args(OtherCodes)
 

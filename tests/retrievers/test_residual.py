@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrievers.recommenders.semantic_ids.residual import decoded, quantise, residual_k_means
+from retrievers.residual import decoded, quantise, residual_k_means
 
 
 def by_hand(vectors: np.ndarray, books: list[np.ndarray], normalise: bool) -> tuple[list[list[int]], np.ndarray]:

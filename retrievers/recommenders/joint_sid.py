@@ -1,0 +1,243 @@
+"""One model and one set of identifiers for search and recommendation (Penha et al. 2025, arXiv 2508.10478)."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from pydantic import Field, PrivateAttr, model_validator
+
+from bench.collections.collection import Collection, Query
+from bench.collections.histories import known_items
+from bench.errors import BenchError
+from bench.options import Options
+from bench.sentences import sentences
+from retrievers.encoding import refuse_textless
+from retrievers.recommenders.semantic_ids.options import TokenizerOptions
+from retrievers.recommenders.sid import SID
+
+if TYPE_CHECKING:
+    from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
+    from retrievers.recommenders.semantic_ids.examples import JointExamples, Searches
+    from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
+    from retrievers.recommenders.semantic_ids.sequence_model import History, Shape
+
+Vectors = Literal["text", "search", "recommendation", "concatenated", "averaged", "joint"]
+
+
+class JointTokenizerOptions(TokenizerOptions):
+    """How items become codes, and what the vectors are made for that they come from."""
+
+    vectors: Vectors = Field(
+        "text",
+        description="of the items' texts; these by a linear map learned for search, or for both; of what users "
+        "have together (recommendation); search's and recommendation's concatenated or averaged",
+    )
+
+    @model_validator(mode="after")
+    def _vectors_are_read(self) -> "JointTokenizerOptions":
+        if self.vectors != "text" and not self.reads_text:
+            raise ValueError(f"vectors={self.vectors} is for tokenizers that read vectors, not {self.kind}")
+        return self
+
+
+class QuestionOptions(Options):
+    """What is learned of search."""
+
+    share: float = Field(
+        0.5, ge=0, lt=1, description="of the training examples that are searches; the others are users' sequences"
+    )
+    sentences: int = Field(
+        6,
+        ge=0,
+        description="of an item's text, from its beginning, that are learned as questions for it, as its title is; "
+        "0: training queries alone",
+    )
+
+
+class JointSID(SID):
+    """Writes the identifier of the item that a question in words asks for, or that comes next in a history.
+
+    One decoder-only model learns both, from training queries and parts of the items' texts, half of each, and from
+    users' sequences; what differs is its first position, which holds the question's vector or one for all users. The
+    paper's model is a T5 that reads words. A query with a history is read by it alone. The weights that are kept
+    have the highest mean of MRR@10 on the questions of the split `dev` and on the users of `valid`.
+    """
+
+    tokenizer: JointTokenizerOptions = Field(
+        default_factory=JointTokenizerOptions, description="how items become codes"
+    )
+    questions: QuestionOptions = Field(default_factory=QuestionOptions, description="what is learned of search")
+
+    _remembered: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _options_suit_both_tasks(self) -> "JointSID":
+        if self.architecture != "decoder-only" or self.user_bins:
+            raise ValueError("joint-sid is decoder-only, and has no vectors of users (user_bins)")
+        return self
+
+    def fit(self, collection: Collection) -> Self:
+        """As `SID.fit`. Raises BenchError where no item has text, or nothing of search is there to learn."""
+        refuse_textless(collection)
+        self._searches = self._gathered(collection)
+        self._dimension = self._searches.vectors.shape[1]
+        held_out = [text for text, _ in _questions(collection, "dev")]
+        if held_out:  # read once, and not after every epoch
+            self._remembered = dict(zip(held_out, self.text_vectors(held_out), strict=True))
+        super().fit(collection)
+        self._remembered = {}
+        return self
+
+    def _gathered(self, collection: Collection) -> "Searches":
+        """Training queries in words, and titles and sentences of the items, with the items that they are for."""
+        from retrievers.recommenders.semantic_ids.examples import Searches
+
+        asked = list(_questions(collection, "train"))
+        number = self.questions.sentences
+        parts = [
+            (part, row)
+            for row, document in enumerate(collection.documents if number else ())
+            for part in (document.title, *sentences(document.body)[:number])
+            if part.strip()
+        ]
+        if not asked and not parts:
+            raise BenchError(f"{collection.name} has no training queries in words; raise questions.sentences above 0")
+        vectors = self.text_vectors([text for text, _ in (*asked, *parts)])
+        rows = np.array([row for _, row in (*asked, *parts)], dtype=np.int64)
+        return Searches(vectors, rows, len(asked))
+
+    def _coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        from retrievers.recommenders.semantic_ids.joint_vectors import factors_of, fused
+
+        texts = self.item_vectors(collection)
+        match self.tokenizer.vectors:
+            case "text":
+                return texts
+            case "search" | "joint":
+                return self._projected(collection, texts, sequences)
+            case "recommendation":
+                return factors_of(sequences, len(collection), self.seed)
+            case "concatenated" | "averaged" as how:
+                factors = factors_of(sequences, len(collection), self.seed)
+                return fused(self._projected(collection, texts, sequences), factors, how)
+
+    def _projected(self, collection: Collection, texts: np.ndarray, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        """The items' text vectors by a map that is learned from training queries, and for `joint` from sequences."""
+        from retrievers.recommenders.semantic_ids.joint_vectors import Pairs, projected
+
+        asked = self._searches.asked
+        if not asked:
+            raise BenchError(
+                f"{collection.name} has no training queries in words, which tokenizer.vectors="
+                f"{self.tokenizer.vectors} learns from; take text or recommendation"
+            )
+        learned = [Pairs(self._searches.vectors[:asked], self._searches.rows[:asked])]
+        if self.tokenizer.vectors == "joint":
+            learned.append(_following(texts, sequences))
+        held_out = dict(self._held_out(collection, texts))
+        below = self.workplace.below("vectors")
+        vectors = projected(texts, learned, held_out, self.seed, below, self.progress)
+        self.workplace.reused_seconds += below.reused_seconds
+        return vectors
+
+    def _held_out(self, collection: Collection, texts: np.ndarray) -> "Iterator[tuple[str, Pairs]]":
+        """What chooses the map, by the task that it is held out of."""
+        from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
+
+        if asked := list(_questions(collection, "dev")):
+            vectors = self.text_vectors([text for text, _ in asked])
+            yield "search", Pairs(vectors, np.array([row for _, row in asked], dtype=np.int64))
+        if self.tokenizer.vectors == "joint" and "valid" in collection.splits:
+            histories = known_items(collection.queries("valid"), self._rows)
+            targets = collection.qrels("valid").rows
+            ends = [np.array([*items[-1:], target]) for items, target in zip(histories, targets, strict=True)]
+            yield "next_item", _following(texts, ends)
+
+    def _network(self, shape: "Shape") -> "AskedDecoderOnly":
+        from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
+
+        return AskedDecoderOnly(shape, self._dimension, last_only=self.sliding == "off", seed=self.seed)
+
+    def _examples(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "JointExamples":  # noqa: ARG002
+        from retrievers.recommenders.semantic_ids.examples import JointExamples
+
+        users = np.zeros(len(sequences), dtype=np.int64)
+        return JointExamples(
+            self._windows(sequences),
+            users,
+            self.training.training_batch,
+            self._model.tables.device,
+            self._searches,
+            self.questions.share,
+        )
+
+    def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
+        """Measures how the model answers questions of `dev` and users of `valid`, of what is not asked."""
+        parts = {"next_item": super()._evaluation(collection)}
+        asked = [(query, rows[0]) for query, rows in collection.relevant("dev") if _in_words(query) and len(rows)]
+        if asked:
+            parts["search"] = self._measured_on([one for one, _ in asked], np.array([row for _, row in asked]))
+        measured = {name: part for name, part in parts.items() if part}
+        if not measured:
+            return None
+
+        def evaluate() -> dict[str, float]:
+            found = {name: part()["MRR@10"] for name, part in measured.items()}
+            each = {f"MRR@10 of {name}": value for name, value in found.items()}
+            return {"MRR@10": float(np.mean(list(found.values()))), **each}
+
+        return evaluate
+
+    def _read(self, queries: Sequence[Query]) -> "tuple[list[int], History]":
+        """The places of queries in words or with a known item, and what the model reads of these."""
+        import torch
+
+        histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
+        asking = [place for place, query in enumerate(queries) if _in_words(query)]
+        vectors = np.zeros((len(queries), self._dimension), dtype=np.float32)
+        if asking:
+            vectors[asking] = self._question_vectors([queries[place].text for place in asking])
+        known = [place for place, items in enumerate(histories) if len(items) or vectors[place].any()]
+        history = self._history([histories[place] for place in known], np.zeros(len(known), dtype=np.int64))
+        questions = torch.from_numpy(vectors[known]).to(self._model.tables.device)
+        return known, history._replace(questions=questions)
+
+    def _question_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        known = self._remembered
+        if all(text in known for text in texts):
+            return np.stack([known[text] for text in texts])
+        return self.encode(texts)
+
+    def weights(self) -> list[str]:
+        return [self.model]
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        (folder / "questions.json").write_text(json.dumps({"dimension": self._dimension}))
+
+    def load(self, folder: Path) -> None:
+        self._dimension = json.loads((folder / "questions.json").read_text())["dimension"]
+        super().load(folder)
+
+
+def _in_words(query: Query) -> bool:
+    return not query.history and bool(query.text.strip())
+
+
+def _questions(collection: Collection, split: str) -> Iterator[tuple[str, int]]:
+    """The queries in words of a split, if there is one, each with the row of each of its relevant documents."""
+    for query, rows in collection.relevant(split):
+        if _in_words(query):
+            yield from ((query.text, row) for row in rows.tolist())
+
+
+def _following(texts: np.ndarray, sequences: Sequence[np.ndarray]) -> "Pairs":
+    """The text vector of each item of the sequences with the row of the item that comes next, where that differs."""
+    from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
+
+    steps = [step for sequence in sequences for step in pairwise(sequence.tolist()) if step[0] != step[1]]
+    before, after = np.array(steps, dtype=np.int64).reshape(-1, 2).T
+    return Pairs(texts[before], after)
