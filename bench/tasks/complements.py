@@ -59,9 +59,10 @@ class Complements(MeasuredTask):
         )
 
     def _pairs(self, collection: Collection) -> "_Pairs":
-        queries, qrels = collection.queries(), collection.qrels()
+        users = collection.asking("users")
+        queries, qrels = users.queries(), users.qrels()
         counts, having = Counter[tuple[int, int]](), Counter[int]()
-        again = strangers = users = 0
+        again = strangers = asking = 0
         for place, history in enumerate(known_items(queries, collection.documents.rows)):
             rows, grades = qrels.of(place)
             held_out = rows[grades >= collection.rules.minimum_relevance]
@@ -69,10 +70,10 @@ class Complements(MeasuredTask):
             again += len(held_out) - len(new)
             strangers += len(new) * (not len(history))
             beside = np.unique(history[-self.window :] if len(new) else history[:0]).tolist()
-            users += bool(beside)
+            asking += bool(beside)
             having.update(beside)
             counts.update((item, other) for item in beside for other in new.tolist())
-        return _Pairs(counts, having, users, {"stand in their history already": again, "have no history": strangers})
+        return _Pairs(counts, having, asking, {"stand in their history already": again, "have no history": strangers})
 
     def _nothing(self, pairs: "_Pairs") -> str:
         if pairs.having:

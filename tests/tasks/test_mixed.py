@@ -13,6 +13,7 @@ from bench.collections.sources.recbole import RecBole
 from bench.collections.sources.sequences import InWords, Item
 from bench.collections.writer import CollectionWriter
 from bench.suite import Suite, SystemEntry, TaskEntry
+from bench.tasks.complements import Complements
 from bench.tasks.failures import Failures
 from bench.tasks.next_item import NextItem
 from bench.tasks.search import Search
@@ -42,6 +43,10 @@ def test_each_task_asks_its_own_queries(library: Collection) -> None:
     assert [query.id for query in NextItem().on(library).queries] == ["ann", "bob"]
     assert "each of 2 users has one relevant item" in NextItem().on(library).definition
     assert "mean over 2 judged queries" in Search().on(library).definition
+
+
+def test_questions_in_words_tell_nothing_of_what_goes_together(library: Collection) -> None:
+    assert "0 held-out items that have no history" in Complements(least=1).on(library).definition
 
 
 def test_without_the_rule_each_task_asks_all(library: Collection) -> None:
