@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from retrievers.clustering import k_means, nearest
+from retrievers.unit_vectors import unit
 
 
 class ResidualCodes(NamedTuple):
@@ -66,10 +67,7 @@ def quantise(
 
 def _left(residuals: np.ndarray, chosen: np.ndarray, normalise: bool) -> np.ndarray:
     left = residuals - chosen
-    if not normalise:
-        return left
-    lengths = np.linalg.norm(left, axis=1, keepdims=True)
-    return np.divide(left, lengths, out=np.zeros_like(left), where=lengths > 0)
+    return unit(left) if normalise else left
 
 
 def decoded(tokens: np.ndarray, books: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -50,7 +50,7 @@ def row_of(one: Answered) -> Row:
         hardware=" / ".join(sorted(machines)),
         figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},
         counts=_counts(one.tasks) | _start_chosen(one.cells),
-        cost=_costs(one) if len(machines) == 1 else RowCost(),
+        cost=_costs(one, *machines) if len(machines) == 1 else RowCost(),
         distribution=_distribution(shown[~np.isnan(shown)]) if shown is not None else (),
     )
 
@@ -131,10 +131,9 @@ def _start_chosen(cells: Sequence[CellRecord]) -> dict[str, Count]:
     return {START_CHOSEN: Count(START_CHOSEN, share, meaning, kind="share")} if share else {}
 
 
-def _costs(one: Answered) -> RowCost:
-    """What the fit cost counts only where it was fitted on the machine that answered."""
+def _costs(one: Answered, here: str) -> RowCost:
+    """What the fit cost counts only where it was fitted on the hardware that answered, `here`."""
     fitted = [cell.manifest for cell in one.cells if cell.manifest]
-    here = hardware(_machines(one)[0])
     same = all(hardware(manifest.environment.machine) == here for manifest in fitted)
     return mean_costs(
         [manifest.cost for manifest in fitted] if same else [], [task.result.cost for task in one.tasks]

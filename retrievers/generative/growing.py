@@ -12,6 +12,7 @@ from torch import Tensor
 
 from retrievers.generative.docids import Identifiers, centroids
 from retrievers.generative.trie import Trie
+from retrievers.unit_vectors import unit
 
 
 def more_atomic(identifiers: Identifiers, number: int) -> Identifiers:
@@ -65,9 +66,7 @@ def turned(vectors: np.ndarray, turn: Tensor | None) -> np.ndarray:
     """The vectors, of shape [documents, dimension], after the map that the old ones went through, of length 1."""
     if turn is None:
         return vectors
-    mapped = vectors @ turn.cpu().numpy().T
-    found: np.ndarray = mapped / np.maximum(np.linalg.norm(mapped, axis=1, keepdims=True), 1e-12)
-    return found
+    return unit(vectors @ turn.cpu().numpy().T)
 
 
 @torch.no_grad()

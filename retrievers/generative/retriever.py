@@ -107,11 +107,14 @@ class GenerativeRetriever(ModelOptions, Retriever):
     @cached_property
     def encoder(self) -> "TextEncoder":
         """The encoder, opened on first use."""
+        import torch
+
         from retrievers.generative.model import is_tuned
 
         encoder = self._opened(self.precision)
-        # Weights that learn are kept in float32, whatever is computed in.
-        return self._opened("float32") if is_tuned(encoder, self.encoder_weights) else encoder
+        if not is_tuned(encoder, self.encoder_weights) or encoder.model.dtype == torch.float32:
+            return encoder
+        return self._opened("float32")  # weights that learn are kept in it, whatever is computed in
 
     def _opened(self, precision: Precision) -> "TextEncoder":
         from retrievers.generative.encoders import TextEncoder

@@ -91,8 +91,7 @@ class AdaRetrieval(Composed, Scoring):
         return Rounds(network, self.rounds, self.page, self.dropout).to(network.items.weight.device)
 
     def _judged(self, users: Validation) -> dict[str, float]:
-        rate = f"training.learning_rate ({self.training.learning_rate:g})"
-        return users.figures(lambda part: self.scores(users.histories[part]), rate)
+        return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
 
     @property
     def documents(self) -> int:

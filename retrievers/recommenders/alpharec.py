@@ -15,6 +15,7 @@ from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.options import InteractionTrainingOptions
 from retrievers.recommenders.sequences import Recommender, ownership
 from retrievers.recommenders.validation import Validation
+from retrievers.unit_vectors import unit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,8 +84,7 @@ class AlphaRec(ItemReader, Recommender):
 
     def _judged(self, model: "TextGraph", users: Validation) -> dict[str, float]:
         self._hold(model)
-        rate = f"training.learning_rate ({self.training.learning_rate:g})"
-        return users.figures(lambda part: self.scores(users.histories[part]), rate)
+        return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
@@ -104,9 +104,7 @@ class AlphaRec(ItemReader, Recommender):
         with torch.inference_mode():
             own = self._map(torch.from_numpy(has @ self._arrays["texts"] / counts).to(device)).cpu().numpy()
         in_graph = np.maximum(has @ self._arrays["seen"].astype(np.float32), 1)[:, None]
-        users = own + has @ self._arrays["passed_on"] / np.sqrt(in_graph)
-        lengths = np.linalg.norm(users, axis=1, keepdims=True)
-        return np.divide(users, lengths, out=np.zeros_like(users), where=lengths > 0)
+        return unit(own + has @ self._arrays["passed_on"] / np.sqrt(in_graph))
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from retrievers.recommenders.options import SyntheticOptions
+from retrievers.unit_vectors import unit
 
 _AT_ONCE = 1024
 
@@ -101,9 +102,7 @@ class WithSynthetic:
 
 def _nearest(asked: np.ndarray, among: np.ndarray, most: int) -> np.ndarray:
     """Shape [asked, most]: places of the highest cosines, or fewer where there are no more."""
-    asked, among = (
-        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12) for vectors in (asked, among)
-    )
+    asked, among = unit(asked), unit(among)
     found = [
         np.argsort(-(asked[start : start + _AT_ONCE] @ among.T), axis=1, kind="stable")[:, :most]
         for start in range(0, len(asked), _AT_ONCE)

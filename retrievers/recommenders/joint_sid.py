@@ -109,7 +109,7 @@ class JointSID(SID):
         rows = np.array([row for _, row in (*asked, *parts)], dtype=np.int64)
         return Searches(vectors, rows, len(asked))
 
-    def _coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
+    def coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
         from retrievers.recommenders.semantic_ids.joint_vectors import factors_of, fused
 
         texts = self.item_vectors(collection)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from retrievers.recommenders.sid import SID
+from retrievers.unit_vectors import unit
 
 if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.dense import DenseDecoderOnly
@@ -38,9 +39,7 @@ class LIGER(SID):
 
     def fit(self, collection: Collection) -> Self:
         """As `SID.fit`. Raises BenchError where no item has text."""
-        vectors = self.item_vectors(collection)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        self._vectors = unit(self.item_vectors(collection))
         self._seen = np.unique(np.concatenate(training_sequences(collection)))
         return super().fit(collection)
 

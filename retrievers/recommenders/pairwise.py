@@ -68,8 +68,7 @@ class PairwiseRecommender(Recommender):
     def _judged(self, model: "Factors", users: Validation) -> dict[str, float]:
         self._hold(model)
         rows = self.read(users.queries)
-        rate = f"training.learning_rate ({self.training.learning_rate:g})"
-        return users.figures(lambda part: self.scores(rows[part]), rate)
+        return users.figures(lambda part: self.scores(rows[part]), self.training.learning_rate)
 
     def read(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """The row of each user, alone; nothing for one who is not known."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from retrievers.recommenders.digits import DigitTransformer
     from retrievers.recommenders.next_item import NextItemLoss
 
-_ORDER = b"catalogue"
-
 
 class RPG(ItemReader, Attending):
     """Expects every digit of the next item's identifier at once; an item's score is the mean over its digits.
@@ -34,10 +32,8 @@ class RPG(ItemReader, Attending):
 
     def fit(self, collection: Collection) -> Self:
         """As `NextItemRecommender.fit`. Raises BenchError where no item has text."""
-        sequences = training_sequences(collection)
-        seen = np.unique(np.concatenate(sequences))
-        drawn = np.random.default_rng([self.seed, *_ORDER]).permutation(seen)
-        self._codes = product_codes(self.item_vectors(collection), drawn, self.tokenizer, self.seed)
+        seen = np.unique(np.concatenate(training_sequences(collection)))
+        self._codes = product_codes(self.item_vectors(collection), seen, self.tokenizer, self.seed)
         return super().fit(collection)
 
     def network(self, items: int) -> "DigitTransformer":

@@ -65,8 +65,7 @@ class NextItemRecommender(Recommender):
         return self
 
     def _judged(self, users: Validation) -> dict[str, float]:
-        rate = f"training.learning_rate ({self.training.learning_rate:g})"
-        return users.figures(lambda part: self.scores(users.histories[part]), rate)
+        return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
 
     def _placed(self) -> "NextItemModel":
         return self.network(len(self._rows)).to(pick_device(self.device))

@@ -17,6 +17,7 @@ from retrievers.recommenders.options import SkipGramTrainingOptions, SyntheticOp
 from retrievers.recommenders.popularity import popularity
 from retrievers.recommenders.sequences import Recommender
 from retrievers.recommenders.validation import Validation
+from retrievers.unit_vectors import unit
 
 if TYPE_CHECKING:
     from retrievers.recommenders.skip_gram import SkipGram
@@ -89,13 +90,12 @@ class SGNS(ItemReader, Recommender):
 
     def _judged(self, model: "SkipGram", users: Validation) -> dict[str, float]:
         self._hold(model)
-        rate = f"training.learning_rate ({self.training.learning_rate:g})"
-        return users.figures(lambda part: self.scores(users.histories[part]), rate)
+        return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         asking, against = self._vectors["input"], self._vectors["output"]
         if self.scored_by == "substitutes":
-            asking = against = asking / np.maximum(np.linalg.norm(asking, axis=1, keepdims=True), 1e-12)
+            asking = against = unit(asking)
         scores = np.full((len(histories), len(asking)), -np.inf, dtype=np.float32)
         known = np.array([len(history) > 0 for history in histories])
         if known.any():

@@ -16,22 +16,20 @@ from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items, training_sequences
-from bench.mappings import mapping_files
 from bench.models import pick_device, pick_dtype
 from bench.protocols import Trace
 from bench.rankings import Rankings
 from retrievers.generative.docids import Identifiers
 from retrievers.generative.options import BeamOptions
-from retrievers.recommenders.item_texts import ItemReader
+from retrievers.recommenders.item_codes import ItemCoder
 from retrievers.recommenders.semantic_ids.answers import Collisions, answers_of
 from retrievers.recommenders.semantic_ids.options import (
     RESIDUAL,
     ItemBeamOptions,
     SequenceDecoderOptions,
     SequenceTrainingOptions,
-    TokenizerOptions,
 )
-from retrievers.recommenders.semantic_ids.tokenizers import Codes, codes_of_file, tokenize
+from retrievers.recommenders.semantic_ids.tokenizers import Codes
 from retrievers.recommenders.semantic_ids.unique import OtherCodes, numbered, with_other_codes
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
 
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
 
 
-class SID(ItemReader):
+class SID(ItemCoder):
     """Writes the identifier of the item that comes next, code by code; only the order of the history is read.
 
     The weights that are kept are those with the highest MRR@10 on users of the split `valid`, whose items are
@@ -71,7 +69,6 @@ class SID(ItemReader):
         description="items that share an identifier: one more token, other codes (the nearest unused ones, or those "
         "found by a recursive search), one item drawn for each answer, or all",
     )
-    tokenizer: TokenizerOptions = Field(default_factory=TokenizerOptions, description="how items become codes")
     decoder: SequenceDecoderOptions = Field(
         default_factory=SequenceDecoderOptions, description="what writes the codes of the next item"
     )
@@ -95,7 +92,7 @@ class SID(ItemReader):
     def fit(self, collection: Collection) -> Self:
         sequences = training_sequences(collection)
         self._rows = collection.documents.rows
-        codes = self._codes(collection, sequences)
+        codes = self.codes(collection, sequences)
         extra = self.collisions == "extra-token" and codes.facts["items_sharing"] > 0
         self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
         if self.collisions == "nearest-unused" or self.collisions == "recursive":
@@ -104,17 +101,6 @@ class SID(ItemReader):
         self._hold(numbered(codes.identifiers, self.seed) if extra else codes.identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
         return self
-
-    def _codes(self, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
-        if self.tokenizer.kind == "mapping":
-            return codes_of_file(self.tokenizer, collection.documents.ids())
-        reads = self.tokenizer.reads_text
-        vectors = self._coded(collection, sequences) if reads else np.zeros((len(collection), 1), np.float32)
-        return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
-
-    def _coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:  # noqa: ARG002
-        """The vectors that become codes, of shape [items, dimension]."""
-        return self.item_vectors(collection)
 
     def _with_other_codes(self, codes: Codes, how: OtherCodes) -> Codes:
         assert codes.made_of is not None, "the options allow it for codes that build on each other alone"
@@ -311,12 +297,6 @@ class SID(ItemReader):
         self._hold(Identifiers.load(folder))
         self._model.restore(load_file(folder / "model.safetensors"))
         self._model.eval()
-
-    def weights(self) -> list[str]:
-        return super().weights() if self.tokenizer.reads_text else []
-
-    def files(self) -> list[Path]:
-        return mapping_files(Path(self.tokenizer.mapping)) if self.tokenizer.mapping else []
 
     def facts(self) -> dict[str, Any]:
         tables = self._model.tables

@@ -9,14 +9,13 @@ from pydantic import Field
 
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
-from bench.mappings import mapping_files
 from retrievers.generative.docids import Identifiers
-from retrievers.recommenders.item_texts import ItemReader
+from retrievers.recommenders.item_codes import ItemCoder
 from retrievers.recommenders.popularity import popularity
 from retrievers.recommenders.sasrec import SASRec
 from retrievers.recommenders.semantic_ids.options import TokenizerOptions
 from retrievers.recommenders.semantic_ids.pieces import PieceOptions, piece_rows
-from retrievers.recommenders.semantic_ids.tokenizers import Codes, codes_of_file, report, tokenize
+from retrievers.recommenders.semantic_ids.tokenizers import report
 
 if TYPE_CHECKING:
     from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
@@ -30,7 +29,7 @@ class FeatureTokenizerOptions(TokenizerOptions):
     levels: int = Field(4, ge=1, le=8, description="codes of an identifier, at most")
 
 
-class SIDFeatures(ItemReader, SASRec):
+class SIDFeatures(ItemCoder, SASRec):
     """SASRec in which an item is the sum of the vectors of its identifier's pieces, which like items share.
 
     So an item that training has seldom or never is known by its pieces; one that it never has is no negative. Pieces
@@ -48,18 +47,11 @@ class SIDFeatures(ItemReader, SASRec):
     def fit(self, collection: Collection) -> Self:
         """As `SASRec.fit`. Raises BenchError where no item has text that the tokenizer reads."""
         sequences = training_sequences(collection)
-        self._identifiers = self._codes(collection, sequences).identifiers
+        self._identifiers = self.codes(collection, sequences).identifiers
         counts = popularity(sequences, len(collection))
         self._pieces, self._vectors = piece_rows(self._identifiers.tokens, counts, self.pieces)
         self._seen = np.flatnonzero(counts)
         return super().fit(collection)
-
-    def _codes(self, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
-        if self.tokenizer.kind == "mapping":
-            return codes_of_file(self.tokenizer, collection.documents.ids())
-        reads = self.tokenizer.reads_text
-        vectors = self.item_vectors(collection) if reads else np.zeros((len(collection), 1), np.float32)
-        return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
     def network(self, items: int) -> "PieceTransformer":
         """As `NextItemRecommender.network`."""
@@ -90,12 +82,6 @@ class SIDFeatures(ItemReader, SASRec):
 
     def identifier_groups(self) -> np.ndarray:
         return np.unique(np.sort(self._pieces, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-
-    def weights(self) -> list[str]:
-        return super().weights() if self.tokenizer.reads_text else []
-
-    def files(self) -> list[Path]:
-        return mapping_files(Path(self.tokenizer.mapping)) if self.tokenizer.mapping else []
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
     from retrievers.recommenders.towers import FeaturedItems, Towers
 
-_ORDER = b"catalogue"
-
 
 class FeatureOptions(ProductOptions):
     """How items become features: the codes of parts of their texts' vectors."""
@@ -64,8 +62,7 @@ class TwoTower(ItemReader, SequentialRecommender):
     def fit(self, collection: Collection) -> Self:
         """As `NextItemRecommender.fit`. Raises BenchError where no item has text."""
         self._seen = np.unique(np.concatenate(training_sequences(collection)))
-        drawn = np.random.default_rng([self.seed, *_ORDER]).permutation(self._seen)
-        codes = product_codes(self.item_vectors(collection), drawn, self.features, self.seed)
+        codes = product_codes(self.item_vectors(collection), self._seen, self.features, self.seed)
         number = np.arange(len(codes), dtype=np.int64)[:, None]
         self._features = np.concatenate([number, codes], axis=1) if self.numbered else codes
         return super().fit(collection)

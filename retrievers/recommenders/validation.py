@@ -47,11 +47,11 @@ class Validation:
             hide=bool(again <= _SELDOM),
         )
 
-    def figures(self, scores: Callable[[slice], np.ndarray], rate: str) -> dict[str, float]:
+    def figures(self, scores: Callable[[slice], np.ndarray], learning_rate: float) -> dict[str, float]:
         """Mean Recall@10 and nDCG@10 of one target each among all items; equal scores count against it.
 
         `scores` gives a part of the users their scores, of shape [users, items], which may be written to. Raises
-        BenchError for scores that are not finite, with the learning rate that is to be lowered.
+        BenchError for scores that are not finite, and says that the learning rate is to be lowered.
         """
         ranks = []
         for start in range(0, len(self.targets), _BATCH):
@@ -59,7 +59,7 @@ class Validation:
             of_part = scores(part)
             of_target = of_part[np.arange(len(of_part)), self.targets[part]]
             if not np.isfinite(of_target).all():
-                raise BenchError(f"the training diverged; lower {rate}")
+                raise BenchError(f"the training diverged; lower training.learning_rate ({learning_rate:g})")
             if self.hide:
                 hidden = self.histories[part]
                 owners = np.repeat(np.arange(len(hidden)), list(map(len, hidden)))

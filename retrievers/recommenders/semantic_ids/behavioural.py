@@ -12,6 +12,7 @@ import numpy as np
 from retrievers.clustering import k_means
 from retrievers.generative.docids import Identifiers, digits, nested
 from retrievers.recommenders.sequences import ownership
+from retrievers.unit_vectors import unit
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -85,9 +86,7 @@ def _spectral(graph: "csr_array", number: int, seed: int) -> np.ndarray:
     scale = diags_array(np.divide(1, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0))
     with threadpool_limits(limits=1):
         leading = _eigenvectors(scale @ graph @ scale, number, seed)
-    lengths = np.linalg.norm(leading, axis=1, keepdims=True)
-    directions = np.divide(leading, lengths, out=np.zeros_like(leading), where=lengths > 0)
-    return k_means(np.ascontiguousarray(directions, dtype=np.float32), number, seed).nearest
+    return k_means(np.ascontiguousarray(unit(leading), dtype=np.float32), number, seed).nearest
 
 
 def _eigenvectors(matrix: "csr_array", number: int, seed: int) -> np.ndarray:

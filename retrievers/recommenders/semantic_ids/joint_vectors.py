@@ -13,6 +13,7 @@ from bench.progress import Progress
 from bench.workplace import Workplace
 from retrievers.learning.trainer import Batch, Learner, Plan, steady, train
 from retrievers.recommenders.sequences import ownership
+from retrievers.unit_vectors import unit
 
 _FACTORS = 64
 """Dimension of the vectors that are made of what users have, at most."""
@@ -50,12 +51,6 @@ def factors_of(sequences: Sequence[np.ndarray], items: int, seed: int) -> np.nda
     start = np.random.default_rng(seed).standard_normal(items)
     left, strengths, _ = svds(matrix, number, v0=start)
     return (left * np.sqrt(strengths)).astype(np.float32)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1; those of zeros stay as they are."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
 def fused(first: np.ndarray, second: np.ndarray, how: Literal["concatenated", "averaged"]) -> np.ndarray:

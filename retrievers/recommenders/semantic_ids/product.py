@@ -11,6 +11,8 @@ from bench.options import Options
 _ROTATIONS = 20
 """Rounds of k-means and of turning the vectors so that the parts lose less."""
 
+_ORDER = b"catalogue"
+
 _FLAT = 1e-6
 """Share of the largest variance below which a direction says nothing."""
 
@@ -33,15 +35,16 @@ def product_codes(vectors: np.ndarray, seen: np.ndarray, options: ProductOptions
     """Codes of float32 vectors of shape [items, dimension], int64 of shape [items, digits].
 
     Whitened principal components are turned and cut into parts, each coded by k-means (optimised product
-    quantisation, Ge et al. 2013). All of that is learned from the rows `seen`, in their order. The same seed gives
-    the same codes: all runs on one thread, because sums depend on their order. Raises BenchError for fewer than two
-    rows.
+    quantisation, Ge et al. 2013). All of that is learned from the rows `seen`, in an order drawn at random, because
+    their own may follow the sequences. The same seed gives the same codes: all runs on one thread, because sums
+    depend on their order. Raises BenchError for fewer than two rows.
     """
     import faiss
     from threadpoolctl import threadpool_limits
 
     if len(seen) < 2:
         raise BenchError("the training sequences have one item; there is nothing to tell apart")
+    seen = np.random.default_rng([seed, *_ORDER]).permutation(seen)
     bits = min(options.bits, len(seen).bit_length() - 1)
     with threadpool_limits(limits=1):
         white = whitened(vectors, seen, options.components)

@@ -5,10 +5,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from made_calls import only
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
-from bench.collections.sources import pycalls
 from bench.collections.sources.pycalls import Pycalls
 from bench.errors import BenchError
 
@@ -36,13 +36,7 @@ def test_short(): np.ones()
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the files of SHOP, as if they were numpy."""
-    for name, text in SHOP.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pycalls, "_PACKAGES", ("numpy",))
-    monkeypatch.setattr(pycalls, "package_root", lambda package: tmp_path / "numpy")
-    monkeypatch.setattr(pycalls.sysconfig, "get_path", lambda name: str(tmp_path / "nothing"))
+    only(SHOP, tmp_path, monkeypatch)
 
 
 def read(options: str) -> Collection:

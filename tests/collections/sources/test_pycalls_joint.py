@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from made_calls import only
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
-from bench.collections.sources import pycalls
 from bench.collections.sources.pydoc import plainly, split_of
 
 _REST = (
@@ -42,13 +42,7 @@ SHOP = {
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
     """Only the files of SHOP, as if they were numpy."""
-    for name, text in SHOP.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pycalls, "_PACKAGES", ("numpy",))
-    monkeypatch.setattr(pycalls, "package_root", lambda package: tmp_path / "numpy")
-    monkeypatch.setattr(pycalls.sysconfig, "get_path", lambda name: str(tmp_path / "nothing"))
+    only(SHOP, tmp_path, monkeypatch)
     return open_dataset("pycalls-joint").collection
 
 

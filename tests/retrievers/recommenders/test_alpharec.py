@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from same_answers import check_saved, check_seeded
+from same_answers import check_saved, check_seeded, without_texts
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -155,6 +155,5 @@ def test_a_history_without_a_known_item_gets_no_answer(tastes: Collection) -> No
 
 
 def test_a_catalogue_without_text_is_refused(make_sequences: MakeSequences) -> None:
-    collection = make_sequences({f"u{n}": ["-" * (1 + (n + step) % 4) for step in range(6)] for n in range(8)})
     with pytest.raises(BenchError, match="text"):
-        fitted(collection)
+        fitted(without_texts(make_sequences))

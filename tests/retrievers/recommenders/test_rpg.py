@@ -9,6 +9,7 @@ import pytest
 import torch
 from merging import merged
 from next_items import next_item_figures
+from same_answers import without_texts
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
@@ -144,6 +145,5 @@ def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> No
 
 
 def test_a_catalogue_without_text_is_refused(make_sequences: MakeSequences) -> None:
-    collection = make_sequences({f"u{n}": ["-" * (1 + (n + step) % 4) for step in range(6)] for n in range(8)})
     with pytest.raises(BenchError, match="text"):
-        fitted(collection)
+        fitted(without_texts(make_sequences))
