@@ -151,6 +151,38 @@ def test_dsi_names_new_documents_and_finds_some_of_them(docid: str, manuals: Col
     assert before.seconds_per_document > 0
 
 
+def test_what_dsi_learns_of_added_documents_it_forgets_less_for_with_a_memory(manuals: Collection) -> None:
+    """Each earlier document is asked for by its own beginning, before and after others were learned for long."""
+    exam = Dynamic(first=0.5, parts=1).on(manuals)
+    first, added = (stage.given for stage in exam.stages)
+    options = {
+        "docid": "atomic",
+        "start": "random",
+        "decoder.head": "shared",
+        "training.epochs": 40,
+        "training.learning_rate": 3e-3,
+        "training.held_out": 0,
+        "growth.epochs": 20,
+        "growth.learning_rate": 3e-3,
+    }
+
+    def found(system: Retriever, documents: Collection, at: int) -> float:
+        asked = [Query(str(row), text) for row, text in enumerate(documents.texts())]
+        hits = system.retrieve(asked, 1).canonical(asked, exam.stages[-1].documents, 1)
+        return float(np.mean([list(rows[:1]) == [at + row] for row, (_, rows, _) in enumerate(hits)]))
+
+    shares = {}
+    for replayed in (0.0, 0.5):
+        system = construct("dsi", {**options, "growth.replayed": replayed})
+        system.fit(first)
+        system.add(added)  # type: ignore[attr-defined]
+        assert len(system.facts()["training_on_added_documents"]) == 1
+        shares[replayed] = found(system, first, 0), found(system, added, len(first))
+    (forgot, learned), (kept, learned_too) = shares[0.0], shares[0.5]
+    assert min(learned, learned_too) > 0.5
+    assert kept > forgot + 0.2
+
+
 def test_dsi_keeps_what_it_has_learned(manuals: Collection) -> None:
     exam = Dynamic(first=0.5, parts=2).on(manuals)
     system = construct("dsi", {"leaf_size": 5, "training.epochs": 1, "reading.chunks": 1})
