@@ -15,6 +15,7 @@ from bench.leaderboard.publish import publish
 from bench.leaderboard.published import Published, read_published
 from bench.leaderboard.selection import select
 from bench.leaderboard.systems import SYSTEMS, page_name, read_systems, with_page
+from bench.leaderboard.writers.system import system_pages
 from bench.verification.check import worst
 from bench.verification.verify import verify
 
@@ -48,6 +49,15 @@ def test_every_row_leads_to_the_page_of_its_system(published: Published) -> None
         assert (published.folder / page_name(name)).is_file()
     assert "&lt;script&gt;alert(1)" in page(published, HOSTILE)
     assert "<script>alert" not in page(published, HOSTILE)
+
+
+def test_a_page_does_not_depend_on_the_order_in_which_its_cells_are_found(published: Published) -> None:
+    """One collection's name may begin another's, so that files and collections are ordered otherwise."""
+    systems = read_systems(published.folder)
+    backwards = dict(reversed(published.cells.items()))
+    assert system_pages(published.board, systems, backwards) == system_pages(
+        published.board, systems, published.cells
+    )
 
 
 def test_a_page_says_what_the_system_is_and_what_differs(published: Published) -> None:

@@ -58,7 +58,7 @@ def system_pages(board: Board, systems: Systems, cells: Mapping[str, PublishedCe
 
 
 def _page(board: Board, name: str, about: About, cells: Mapping[str, PublishedCell]) -> str:
-    own = {manifest: cell for manifest, cell in cells.items() if cell.cell.system == name}
+    own = _of_system(name, cells)
     results = list(_results(board, name))
     return template("system.html").render(
         board=board,
@@ -77,6 +77,12 @@ def _page(board: Board, name: str, about: About, cells: Mapping[str, PublishedCe
         interval=interval,
         page_name=_file,
     )
+
+
+def _of_system(name: str, cells: Mapping[str, PublishedCell]) -> dict[str, PublishedCell]:
+    """Its cells by collection and seed, in whatever order they were found."""
+    own = [(manifest, cell) for manifest, cell in cells.items() if cell.cell.system == name]
+    return dict(sorted(own, key=lambda one: (one[1].cell.collection, one[1].cell.seed, one[0])))
 
 
 def _file(system: str) -> str:
