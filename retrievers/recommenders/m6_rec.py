@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
-from bench.models import pick_device
+from bench.models import ModelOptions, pick_device
 from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.losses import LossKind, loss_of
 from retrievers.recommenders.options import NextItemTrainingOptions
@@ -45,10 +45,11 @@ class M6Rec(ItemReader, Recommender):
     The encoder's lower layers read the beginning of each item's text alone, once for all: the paper's segment cache.
     The last layers, which learn, read the history's segments together, and the latest item's state points at the
     vectors of items' texts: their likeness, by which candidates are chosen. A candidate's segment is then read behind
-    the history's, and what it gains, its plausibility, is a learned number of its state there. Unlike the paper's,
-    the encoder is MiniLM, which gives words no probability, and not the language model M6, whose probability of the
-    text is the plausibility; a segment sees those before it and not all of the history, so that one pass teaches
-    every place; and the last layers are trained whole, not by adapters, options or distillation.
+    the history's, and its plausibility, a linear map of its state there as in the paper's scoring tasks, is added to
+    its likeness. Unlike in the paper, the encoder is MiniLM and not the language model M6, so that there is no
+    probability of a text, by which the paper scores without training; a segment sees those before it and not the
+    whole history, so that one pass teaches every place; and the last layers are trained whole, not by options and
+    adapters, and neither distilled nor pruned.
     """
 
     split_layer: int = Field(5, ge=1, description="layers that read each segment alone; those behind them join them")
@@ -99,7 +100,7 @@ class M6Rec(ItemReader, Recommender):
     def _cut(self) -> "TextEncoder":
         from retrievers.recommenders.segment_cache import cut
 
-        lower, self._upper = cut(self.model, self.split_layer, self)
+        lower, self._upper = cut(self.model, self.split_layer, ModelOptions(device=self.device))
         return lower
 
     def _hold(self, lower: "TextEncoder", tokens: Sequence[Sequence[int]], kept: "Segments | None") -> None:

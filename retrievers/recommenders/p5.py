@@ -20,8 +20,6 @@ from retrievers.recommenders.semantic_ids.options import (
 from retrievers.recommenders.sid import SID
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from retrievers.recommenders.semantic_ids.prompt_reader import PromptReader
     from retrievers.recommenders.semantic_ids.sequence_model import Shape
 
@@ -105,7 +103,7 @@ class P5(SID):
             seed=self.seed,
         )
 
-    def _opened(self) -> "tuple[PreTrainedModel, Callable[[str], list[int]]]":
+    def _opened(self) -> tuple[Any, Callable[[str], list[int]]]:
         """The model before it learns, and what makes tokens of words. Raises BenchError for one without a decoder."""
         from retrievers.recommenders.semantic_ids.prompt_reader import small_t5, words_as_tokens
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
 from retrievers.generative.beam import Stepper
 from retrievers.generative.decoder import Encoded
@@ -28,8 +27,8 @@ def small_t5(options: SequenceDecoderOptions, encoder_layers: int, seed: int) ->
         num_layers=encoder_layers,
         num_decoder_layers=options.layers,
         dropout_rate=options.dropout,
-        decoder_start_token_id=0,
     )
+    config.decoder_start_token_id = 0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return T5ForConditionalGeneration(config)
@@ -93,7 +92,7 @@ class PromptReader(SequenceModel):
         ids, words, there = (torch.from_numpy(array).to(device) for array in laid)
         embedded: Any = self.t5.get_input_embeddings()(ids)
         embedded = torch.where((words == USER)[..., None], self.users(history.users)[:, None], embedded)
-        read: BaseModelOutput = self.t5.get_encoder()(
+        read: Any = self.t5.get_encoder()(
             inputs_embeds=embedded + self.whole_words(words), attention_mask=there.long()
         )
         return Encoded(read.last_hidden_state.float(), there)
