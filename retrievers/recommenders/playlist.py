@@ -47,7 +47,7 @@ class Playlist(Recommender):
     hidden: int = Field(64, ge=1, description="seq2seq: units of each direction, and of the network that writes")
     dropout: float = Field(0.2, ge=0, lt=1, description="seq2seq: while training")
     longest: int = Field(50, ge=1, description="latest items of a sequence that are read")
-    neighbours: int = Field(100, ge=1, description="nearest training sequences whose items are answers")
+    neighbours: int = Field(30, ge=1, description="nearest training sequences whose items are answers")
     training: AutoencoderTrainingOptions = Field(
         default_factory=AutoencoderTrainingOptions, description="how the network is trained"
     )
