@@ -80,13 +80,16 @@ class TextPairs(Learner):
     together: a title and a description are read as one; else each is read alone
     """
 
+    upper: Any
+    head: Any
+
     def __init__(self, parted: Parted, together: bool) -> None:
         super().__init__()
         self.upper, self.head, self.together = parted.upper, parted.head, together
 
     @property
     def device(self) -> torch.device:
-        return self.head.bias.device  # type: ignore[return-value, union-attr]
+        return next(self.parameters()).device
 
     def read(self, texts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The states of texts, of shape [texts, length, dimension], and a mask of their tokens."""
@@ -144,7 +147,7 @@ class TextPairs(Learner):
         """The vectors of many pairs, float32 of shape [pairs, dimension] each."""
         lengths = np.array([len(one) + len(other) for one, other in zip(titles, descriptions, strict=True)])
         order = np.argsort(-lengths, kind="stable")
-        found = np.zeros((2, len(titles), self.upper.config.hidden_size), dtype=np.float32)  # type: ignore[union-attr]
+        found = np.zeros((2, len(titles), self.upper.config.hidden_size), dtype=np.float32)
 
         def read(span: slice) -> tuple[Tensor, Tensor, Tensor]:
             places = order[span]
@@ -182,7 +185,8 @@ def text_pairs_plan(
         return [(drawn[places], places) for places in np.split(order, range(size, pairs, size))]
 
     def loss(batch: Batch) -> Tensor:
-        titles, descriptions = zip(*(texts.masked_pair(*one) for one in zip(*batch, strict=True)), strict=True)
+        read = [texts.masked_pair(int(copy), int(pair)) for copy, pair in zip(*batch, strict=True)]
+        titles, descriptions = zip(*read, strict=True)
         own = described[batch[1]]
         same = torch.from_numpy(own == np.roll(own, 1)).to(model.device)
         return model.loss(titles, descriptions, same, masked_weight)
