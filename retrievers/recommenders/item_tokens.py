@@ -96,5 +96,5 @@ def item_tokens(items: Sequence[Described], tokenizer: Any, most: int) -> tuple[
                 types += [KEY] * len(key) + [VALUE] * len(value)
         ends.append(len(tokens))
     special = [tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.mask_token_id]
-    arrays = (np.array(part, dtype=np.int64) for part in (tokens, types, ends))
-    return ItemTokens(*arrays, MASK + 1 + len(numbers)), [*special, *numbers]
+    read, kinds, offsets = (np.array(part, dtype=np.int64) for part in (tokens, types, ends))
+    return ItemTokens(read, kinds, offsets, MASK + 1 + len(numbers)), [*special, *numbers]

@@ -29,7 +29,8 @@ class StageOptions(NextItemTrainingOptions):
     """How one of the three stages is trained."""
 
     epochs: int = Field(10, ge=0, description="passes over the training sequences, at most")
-    training_batch: int = Field(64, ge=2, description="sequences in a training step")
+    learning_rate: float = Field(5e-4, gt=0, description="of Adam")
+    training_batch: int = Field(32, ge=2, description="sequences in a training step")
     patience: int = Field(3, ge=1, description="epochs without a better validation figure, after which it stops")
     valid_users: int = Field(1000, ge=1, description="users of that split whom it is measured on, at most")
 
@@ -57,7 +58,7 @@ class Recformer(Recommender):
     dimension: int = Field(64, ge=2, description="size of the vectors")
     layers: int = Field(2, ge=1, description="blocks of self-attention")
     heads: int = Field(2, ge=1, description="heads of each block")
-    dropout: float = Field(0.1, ge=0, lt=1, description="while training")
+    dropout: float = Field(0.0, ge=0, lt=1, description="while training")
     value_tokens: int = Field(8, ge=1, description="tokens of an attribute's value that are read")
     longest: int = Field(10, ge=1, description="latest items of a history that are read")
     window: int = Field(64, ge=2, description="tokens around itself that a token sees")
@@ -65,7 +66,8 @@ class Recformer(Recommender):
     temperature: float = Field(0.05, gt=0, le=1, description="cosines are divided by it in the losses")
     masked_weight: float = Field(0.1, ge=0, description="of the loss of hidden words; 0: none")
     pretraining: StageOptions = Field(
-        default_factory=lambda: StageOptions(epochs=5), description="how hidden words and next items are learned"
+        default_factory=lambda: StageOptions(epochs=3, learning_rate=1e-3),
+        description="how hidden words and next items are learned",
     )
     training: StageOptions = Field(
         default_factory=StageOptions, description="how next items are learned, with items encoded in each epoch"
@@ -195,8 +197,8 @@ class Recformer(Recommender):
 
         super().load(folder)
         facts = json.loads((folder / "facts.json").read_text())
-        arrays = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in _TOKENS)
-        self._catalogue = ItemTokens(*arrays, facts["vocabulary"])
+        tokens, types, offsets = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in _TOKENS)
+        self._catalogue = ItemTokens(tokens, types, offsets, facts["vocabulary"])
         self._told, self._training = self._catalogue.told, facts["training"]
         self._model = self._untrained().eval()
         self._model.load_state_dict(load_file(folder / "model.safetensors"))

@@ -29,10 +29,10 @@ _ARRAYS = ("rows", "titles", "descriptions")
 class PairTrainingOptions(NextItemTrainingOptions):
     """How a network is trained on pairs of titles and descriptions."""
 
-    epochs: int = Field(10, ge=1, description="passes over the items, at most")
+    epochs: int = Field(5, ge=1, description="passes over the items, at most")
     learning_rate: float = Field(1e-4, gt=0, description="of Adam")
     training_batch: int = Field(32, ge=2, description="pairs in a training step, each with a shuffled one")
-    patience: int = Field(3, ge=1, description="epochs without a better validation figure, after which it stops")
+    patience: int = Field(2, ge=1, description="epochs without a better validation figure, after which it stops")
 
 
 class RecoBERT(Recommender):
