@@ -28,7 +28,7 @@ _TOKENS = ("tokens", "types", "offsets")
 class StageOptions(NextItemTrainingOptions):
     """How one of the three stages is trained."""
 
-    epochs: int = Field(10, ge=0, description="passes over the training sequences, at most")
+    epochs: int = Field(8, ge=0, description="passes over the training sequences, at most")
     learning_rate: float = Field(5e-4, gt=0, description="of Adam")
     training_batch: int = Field(32, ge=2, description="sequences in a training step")
     patience: int = Field(3, ge=1, description="epochs without a better validation figure, after which it stops")

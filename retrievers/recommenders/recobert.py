@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from retrievers.recommenders.text_pairs import TextPairs
 
 _ARRAYS = ("rows", "titles", "descriptions")
+_AT_ONCE = 2048
+"""Pairs whose states are in memory, some 200 MB."""
 
 
 class PairTrainingOptions(NextItemTrainingOptions):
@@ -117,7 +119,7 @@ class RecoBERT(Recommender):
         from scipy.sparse import csr_array
 
         pairs, place = np.unique(texts.plain, axis=1, return_inverse=True)
-        titles, descriptions = model.vectors(*([texts.states.of(one) for one in part] for part in pairs.tolist()))
+        titles, descriptions = _vectors(model, texts, pairs)
         place = place.reshape(-1)
         self._arrays = {"rows": texts.rows, "titles": titles[place], "descriptions": descriptions[place]}
         self._corrections = csr_array((len(place), len(place)), dtype=np.float32)
@@ -131,13 +133,9 @@ class RecoBERT(Recommender):
         titles, descriptions = self._arrays["titles"], self._arrays["descriptions"]
         pairs = nearest_pairs(self._alike(titles, descriptions), self.candidates)
         both = np.concatenate([pairs, pairs[:, ::-1]])
-        states = [
-            [texts.states.of(number) for number in texts.plain[part, both[:, part]].tolist()] for part in (0, 1)
-        ]
-        read = model.vectors(*states)
-        change = (
-            np.einsum("pd,pd->p", *read) - np.einsum("pd,pd->p", titles[both[:, 0]], descriptions[both[:, 1]])
-        ) / 2
+        first, second = both.T
+        read = _vectors(model, texts, np.stack([texts.plain[0, first], texts.plain[1, second]]))
+        change = ((read[0] * read[1]).sum(axis=1) - (titles[first] * descriptions[second]).sum(axis=1)) / 2
         of_pair = change[: len(pairs)] + change[len(pairs) :]
         shape = (len(titles), len(titles))
         self._corrections = coo_array((np.tile(of_pair, 2), both.T), shape=shape, dtype=np.float32).tocsr()
@@ -166,7 +164,7 @@ class RecoBERT(Recommender):
         place[self._arrays["rows"]] = np.arange(len(self._arrays["rows"]))
         read = [place[history][place[history] >= 0][-self.longest :] for history in histories]
         weights = [self.decay ** np.arange(len(items) - 1, -1, -1, dtype=np.float64) for items in read]
-        shares = np.concatenate([np.zeros(0), *(of_one / max(of_one.sum(), 1) for of_one in weights if len(of_one))])
+        shares = np.concatenate([np.zeros(0), *(of_one / of_one.sum() for of_one in weights if len(of_one))])
         owners = np.repeat(np.arange(len(read)), list(map(len, read)))
         places = (owners, np.concatenate([np.zeros(0, dtype=np.int64), *read]))
         return coo_array((shares.astype(np.float32), places), shape=(len(read), len(self._arrays["rows"]))).tocsr()
@@ -193,6 +191,15 @@ class RecoBERT(Recommender):
 
     def facts(self) -> dict[str, Any]:
         return self._facts
+
+
+def _vectors(model: "TextPairs", texts: "CatalogueTexts", pairs: np.ndarray) -> np.ndarray:
+    """Shape [2, pairs, dimension], of the texts whose numbers `pairs` has, of shape [2, pairs]."""
+    parts = []
+    for start in range(0, pairs.shape[1], _AT_ONCE):
+        numbers = pairs[:, start : start + _AT_ONCE].tolist()
+        parts.append(np.stack(model.vectors(*([texts.states.of(one) for one in part] for part in numbers))))
+    return np.concatenate(parts, axis=1)
 
 
 def nearest_pairs(scores: np.ndarray, most: int) -> np.ndarray:
