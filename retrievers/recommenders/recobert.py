@@ -49,7 +49,7 @@ class RecoBERT(Recommender):
     language; its lower layers stay as they are and read a title and a description apart, so that each counts its own
     positions; hidden tokens are drawn in a few copies; and marks count in means. With `reading=apart` no layer reads
     both, so that all four terms are products of vectors. With `reading=together`, the paper's, a T_i beside D_j has
-    to be read for that pair: this is done for each item's nearest `candidates`, and the vectors of T_i beside D_i
+    to be read for that pair: this is done for each item's nearest `partners`, and the vectors of T_i beside D_i
     stand for the others. Where an item has no description, its title stands for it; one without text is no answer.
     """
 
@@ -62,7 +62,7 @@ class RecoBERT(Recommender):
     description_tokens: int = Field(48, ge=1, le=250, description="descriptions are cut after so many")
     copies: int = Field(2, ge=1, description="times that the hidden tokens of a text are drawn")
     masked_weight: float = Field(1.0, ge=0, description="of the loss of hidden tokens; 0: none")
-    candidates: int = Field(
+    partners: int = Field(
         20, ge=0, description="reading=together: nearest items of each with which its texts are read in pairs"
     )
     decay: float = Field(1.0, gt=0, le=1, description="weight of an item in the history's mean, to the one after it")
@@ -128,10 +128,10 @@ class RecoBERT(Recommender):
         """What reading an item's title and another's description together adds to their score, both ways."""
         from scipy.sparse import coo_array
 
-        if self.reading == "apart" or not self.candidates:
+        if self.reading == "apart" or not self.partners:
             return
         titles, descriptions = self._arrays["titles"], self._arrays["descriptions"]
-        pairs = nearest_pairs(self._alike(titles, descriptions), self.candidates)
+        pairs = nearest_pairs(self._alike(titles, descriptions), self.partners)
         both = np.concatenate([pairs, pairs[:, ::-1]])
         first, second = both.T
         read = _vectors(model, texts, np.stack([texts.plain[0, first], texts.plain[1, second]]))

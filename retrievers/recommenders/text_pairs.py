@@ -177,8 +177,8 @@ def text_pairs_plan(
     seed: int,
 ) -> Plan:
     """How the upper part is learned, in each epoch from one of the masked copies of every real pair."""
-    size, (_, copies, pairs) = options.training_batch, texts.masked.shape
-    described: np.ndarray = texts.plain[1][texts.pairs]
+    size, copies, pairs = options.training_batch, texts.masked.shape[1], len(texts.pairs)
+    described = texts.plain[1, texts.pairs]
 
     def batches(generator: np.random.Generator) -> list[Batch]:
         order, drawn = generator.permutation(pairs), generator.integers(copies, size=pairs)

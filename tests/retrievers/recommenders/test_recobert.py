@@ -158,23 +158,23 @@ def test_a_history_is_the_mean_of_what_its_items_score(catalogue: Collection, op
     np.testing.assert_allclose(scores, by_hand(system, [3, 5], [1 / 3, 2 / 3]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("candidates", [0, 3, 100])
-def test_candidates_are_read_in_pairs(catalogue: Collection, options: dict[str, Any], candidates: int) -> None:
-    chosen = merged(options, {"reading": "together", "candidates": candidates, "training": {"epochs": 1}})
+@pytest.mark.parametrize("most", [0, 3, 100])
+def test_the_nearest_items_are_read_in_pairs(catalogue: Collection, options: dict[str, Any], most: int) -> None:
+    chosen = merged(options, {"reading": "together", "partners": most, "training": {"epochs": 1}})
     system = RecoBERT(**chosen).fit(catalogue.training_view())
     titles, descriptions = (system._arrays[name] for name in ("titles", "descriptions"))
-    pairs = nearest_pairs(system._alike(titles, descriptions), candidates)
+    pairs = nearest_pairs(system._alike(titles, descriptions), most)
     (scores,) = system.scores([np.array([4])])
     differs = np.abs(scores - by_hand(system, [4], [1.0])) > 1e-5
     partners = {other for one, other in [*pairs.tolist(), *pairs[:, ::-1].tolist()] if one == 4}
     assert set(np.flatnonzero(differs).tolist()) <= partners
     assert differs.sum() >= 0.9 * len(partners)
-    assert len(partners) >= min(candidates, len(titles) - 1)
+    assert len(partners) >= min(most, len(titles) - 1)
 
 
 def test_what_is_read_in_pairs_is_exact(tiny: str) -> None:
     model, texts = read(tiny, 2, together=True)
-    system = RecoBERT(model=tiny, reading="together", candidates=10)
+    system = RecoBERT(model=tiny, reading="together", partners=10)
     with system._inside():
         system._rows = dict.fromkeys("abcde")
         system._hold(model, texts)
@@ -213,7 +213,7 @@ def test_the_seed_decides(catalogue: Collection, options: dict[str, Any]) -> Non
 
 
 def test_a_saved_system_answers_as_before(catalogue: Collection, options: dict[str, Any], tmp_path: Path) -> None:
-    chosen = {**options, "reading": "together", "candidates": 2}
+    chosen = {**options, "reading": "together", "partners": 2}
     system = RecoBERT(**chosen).fit(catalogue.training_view())
     check_saved(system, RecoBERT(**chosen), catalogue.queries(), tmp_path)
 
