@@ -28,8 +28,8 @@ _TOKENS = ("tokens", "types", "offsets")
 class StageOptions(NextItemTrainingOptions):
     """How one of the three stages is trained."""
 
-    epochs: int = Field(8, ge=0, description="passes over the training sequences, at most")
-    learning_rate: float = Field(5e-4, gt=0, description="of Adam")
+    epochs: int = Field(9, ge=0, description="passes over the training sequences, at most")
+    learning_rate: float = Field(2e-3, gt=0, description="of Adam")
     training_batch: int = Field(32, ge=2, description="sequences in a training step")
     patience: int = Field(3, ge=1, description="epochs without a better validation figure, after which it stops")
     valid_users: int = Field(1000, ge=1, description="users of that split whom it is measured on, at most")
@@ -66,14 +66,14 @@ class Recformer(Recommender):
     temperature: float = Field(0.05, gt=0, le=1, description="cosines are divided by it in the losses")
     masked_weight: float = Field(0.1, ge=0, description="of the loss of hidden words; 0: none")
     pretraining: StageOptions = Field(
-        default_factory=lambda: StageOptions(epochs=3, learning_rate=1e-3),
+        default_factory=lambda: StageOptions(epochs=3),
         description="how hidden words and next items are learned",
     )
     training: StageOptions = Field(
         default_factory=StageOptions, description="how next items are learned, with items encoded in each epoch"
     )
     last_training: StageOptions = Field(
-        default_factory=lambda: StageOptions(epochs=3),
+        default_factory=lambda: StageOptions(epochs=2, learning_rate=5e-4),
         description="how they are learned with items as they were best",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
