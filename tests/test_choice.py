@@ -33,8 +33,8 @@ def test_a_system_of_the_suite_is_selected_and_another_is_added(wanted: list[str
 
 def test_a_retriever_selects_all_its_systems_and_a_label_one() -> None:
     dsi = read_suite("dsi")
-    assert list(_systems(with_retrievers(dsi, ["dsi"]))) == ["dsi atomic", "dsi semantic", "dsi naive"]
-    assert list(_systems(with_retrievers(dsi, ["dsi naive"]))) == ["dsi naive"]
+    assert list(_systems(with_retrievers(dsi, ["dsi"]))) == ["dsi atomic", "dsi semantic"]
+    assert list(_systems(with_retrievers(dsi, ["dsi semantic"]))) == ["dsi semantic"]
 
 
 @pytest.mark.parametrize(

@@ -146,10 +146,10 @@ def _fits(suite: Suite, collections: Sequence[str], fingerprints: Sequence[str])
         if identity.imported:
             return True
         retriever, options = expected.get(identity.system, ("", {}))
-        own = _unplaced(identity.options)
-        return identity.retriever == retriever and all(
-            own.get(name, value) == value for name, value in options.items()
-        )
+        if identity.retriever != retriever:
+            return False
+        own = _completed(retriever, _unplaced(identity.options))
+        return all(own.get(name, value) == value for name, value in options.items())
 
     return fits
 
@@ -161,6 +161,14 @@ def _options(entry: SystemEntry) -> dict[str, Any]:
     except UnknownName:
         return _unplaced(without_paths(entry.options))
     return _unplaced(without_paths(retriever.options(), [*retriever.weights(), *map(str, retriever.files())]))
+
+
+def _completed(retriever: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of an older cell with those that its system, or a part of it, has got since, by their defaults."""
+    try:
+        return _options(SystemEntry(retriever=retriever, options=options))
+    except BenchError:
+        return options
 
 
 def _unplaced(options: Mapping[str, Any]) -> dict[str, Any]:

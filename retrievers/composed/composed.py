@@ -5,6 +5,7 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -13,12 +14,13 @@ import numpy as np
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from bench.collections.collection import Collection, Query
+from bench.errors import CannotAdd
 from bench.parts import named_parts, part_options, with_default
-from bench.protocols import Saves
+from bench.protocols import Saves, TakesDocuments
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 from bench.workplace import FittedPart
-from retrievers.known_ids import load_ids, save_ids
+from retrievers.known_ids import known_by_id, load_ids, save_ids
 
 
 class Composed(Retriever):
@@ -71,6 +73,18 @@ class Composed(Retriever):
             self._fits[name] = self.workplace.fit_part(name, part, collection)
         return self
 
+    def add(self, documents: Collection) -> None:
+        """Hand the documents to every part. Raises CannotAdd, before any has them, where one has no `add`."""
+        parts: list[TakesDocuments] = []
+        for name, part in self.named().items():
+            if not isinstance(part, TakesDocuments):
+                raise CannotAdd(f"{name}: {type(part).__name__} takes no documents after its fit")
+            parts.append(part)
+        for taker in parts:
+            taker.add(documents)
+        self._documents = known_by_id(self._documents, documents.documents)
+        self._fits = {name: replace(fit, index=None) for name, fit in self._fits.items()}
+
     def asked(self, name: str, queries: Sequence[Query], k: int) -> Rankings:
         """The k best documents of a part for each query, in the canonical order."""
         with self.timed(name):
@@ -98,15 +112,15 @@ class Composed(Retriever):
     def save(self, folder: Path) -> None:
         save_ids(folder, self._documents)
         for name, part in self.named().items():
-            index = self._fits[name].index
-            if index:
-                shutil.copytree(index, folder / name, copy_function=_link)
+            fit = self._fits.get(name)
+            if fit and fit.index:
+                shutil.copytree(fit.index, folder / name, copy_function=_link)
             elif isinstance(part, Saves):
                 (folder / name).mkdir()
                 part.save(folder / name)
 
     def load(self, folder: Path) -> None:
-        self._documents = load_ids(folder)
+        self._documents, self._fits = load_ids(folder), {}
         for name, part in self.named().items():
             if isinstance(part, Saves):
                 part.load(folder / name)

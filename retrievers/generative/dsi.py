@@ -1,5 +1,7 @@
 """Differentiable search index: a model whose parameters are the index (Tay et al. 2022, arXiv 2202.06991)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,8 +10,11 @@ from pydantic import Field
 from bench.collections.collection import Collection
 from bench.errors import CannotAdd
 from retrievers.generative.docids import atomic, naive, semantic
+from retrievers.generative.examples import Example, Examples, gathered
 from retrievers.generative.naming import Named
+from retrievers.generative.options import GrowthOptions
 from retrievers.generative.retriever import GenerativeRetriever
+from retrievers.generative.teacher import Distribution
 
 
 class DSI(GenerativeRetriever):
@@ -23,6 +28,7 @@ class DSI(GenerativeRetriever):
     branch: int = Field(10, ge=2, le=10_000, description="semantic: clusters that a cluster is divided into")
     leaf_size: int = Field(100, ge=1, description="semantic: documents of a cluster that is not divided")
     max_levels: int = Field(8, ge=1, le=64, description="semantic: longest identifier")
+    growth: GrowthOptions = Field(default_factory=GrowthOptions, description="what is learned of added documents")
 
     def name_documents(self, collection: Collection, vectors: np.ndarray) -> Named:
         if self.docid == "atomic":
@@ -32,8 +38,10 @@ class DSI(GenerativeRetriever):
         return Named(semantic(vectors, self.branch, self.leaf_size, self.max_levels, self.seed))
 
     def add(self, documents: Collection) -> None:
-        """Name the documents by what was learned, without training: the clusters stay, and each gets an output row.
+        """Name the documents by what was learned: the clusters stay, and each document gets an output row.
 
+        With `growth.epochs` their texts are learned then, beside some of what was learned before (Mehta et al. 2023,
+        DSI++, section 4; the memory is what was read, and no model that writes it anew).
         Raises CannotAdd for naive identifiers, and where the documents' vectors are not known (an index was loaded).
         """
         from retrievers.generative.encoders import mean_vectors
@@ -49,3 +57,26 @@ class DSI(GenerativeRetriever):
         self._hold(Named(more), np.concatenate([self._vectors, new]), self._turn)
         take_over(self._model.learned(), learned, same_states(before, more))
         self._model.eval()
+        if self.growth.epochs:
+            self._learn_added(documents, len(before))
+
+    def _train(self, examples: Examples, kept: Sequence[Example], teacher: Distribution | None) -> None:
+        super()._train(examples, kept, teacher)
+        self._memory = examples
+
+    def _learn_added(self, documents: Collection, first: int) -> None:
+        """Learn the texts of documents whose rows begin with `first`."""
+        from retrievers.generative.fitting import Lesson
+
+        parts = self.read_parts(documents)
+        added = gathered([], parts, self.reading, lambda: self.encoder.beginnings(documents))
+        added = replace(added, rows=added.rows + first)
+        both = added.behind(self._memory, np.random.default_rng([self.seed, first]))
+        share = self.growth.replayed
+        read, ratio = (both, (1 - share) / share) if share else (added, 0.0)
+        lesson = Lesson(self._prompted(read), self._named.identifiers.tokens, ratio, None, self.teacher, None)
+        chosen = {"epochs": self.growth.epochs, "learning_rate": self.growth.learning_rate}
+        options = self.training.model_copy(update=chosen)
+        course = self._learn(lesson, options, self.workplace.below(f"documents from {first}"))
+        self._counts.setdefault("training_on_added_documents", []).append(course)
+        self._memory = both

@@ -130,6 +130,13 @@ class Examples:
         every = Drawn(*(np.concatenate(pair) for pair in zip(read, spans, strict=True)))
         return every.of(generator.permutation(len(every.texts)))
 
+    def behind(self, memory: "Examples", generator: np.random.Generator) -> "Examples":
+        """These, which have no queries, with what an epoch of earlier ones reads in the place of queries."""
+        drawn = memory.epoch(0, generator)
+        texts = [memory.tokens[text][start:stop] for text, start, stop in zip(*drawn[:3], strict=True)]
+        rows = np.concatenate([drawn.rows, self.rows])
+        return Examples([*texts, *self.tokens], rows, len(texts), len(texts) + self.whole, self.spans)
+
     def _cut(self, lengths: np.ndarray, generator: np.random.Generator) -> Drawn:
         texts = np.arange(self.whole, len(self)).repeat(self.spans.number if self.spans else 0)
         texts = texts[lengths[texts] > 0]

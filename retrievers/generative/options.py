@@ -56,3 +56,18 @@ class DocumentTrainingOptions(TrainingOptions):
         description="sharpness-aware minimisation (DSI++): length of a step along the gradient, at whose end the "
         "gradient is taken again, so that each update costs two; 0: none",
     )
+
+
+class GrowthOptions(Options):
+    """What a fitted model learns of documents that are added (Mehta et al. 2023, DSI++)."""
+
+    epochs: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="passes over what is read of added documents; 0: they are only named",
+    )
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="highest, as in training")
+    replayed: float = Field(
+        0.5, ge=0, lt=1, description="share of what is then read that is of earlier documents and their queries"
+    )

@@ -19,6 +19,7 @@ from bench.models import MINILM, ModelOptions, Precision, pick_dtype
 from bench.protocols import Scored, Trace
 from bench.rankings import Rankings
 from bench.retriever import Retriever
+from bench.workplace import Workplace
 from retrievers.encoding import refuse_textless
 from retrievers.generative.examples import (
     Example,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from retrievers.generative.decoder import Encoded
     from retrievers.generative.encoders import TextEncoder
+    from retrievers.generative.fitting import Lesson
     from retrievers.generative.heads import Codebooks, Start
     from retrievers.generative.projection import Projection
     from retrievers.generative.trie import Trie
@@ -232,9 +234,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         return None
 
     def _train(self, examples: Examples, kept: Sequence[Example], teacher: Distribution | None) -> None:
-        import torch
-
-        from retrievers.generative.fitting import Lesson, evaluation, learn
+        from retrievers.generative.fitting import Lesson, evaluation
 
         lesson = Lesson(
             self._prompted(examples),
@@ -244,16 +244,24 @@ class GenerativeRetriever(ModelOptions, Retriever):
             self.teacher,
             evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
         )
+        self._counts["training"] = self._learn(lesson, self.training, self.workplace)
+
+    def _learn(self, lesson: "Lesson", options: DocumentTrainingOptions, workplace: Workplace) -> dict[str, Any]:
+        """Train the model. Returns how that went, as data."""
+        import torch
+
+        from retrievers.generative.fitting import learn
+
         course = learn(
             self._model,
             lesson,
-            self.training,
+            options,
             seed=self.seed,
             bfloat16=self._model.tuned and pick_dtype(self.precision, self.encoder.device.type) == torch.bfloat16,
-            workplace=self.workplace,
+            workplace=workplace,
             progress=self.progress,
         )
-        self._counts["training"] = course.as_data()
+        return course.as_data()
 
     def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[Scored]:
         """Document rows and log-probabilities for each query, best first; at least k where there are as many."""

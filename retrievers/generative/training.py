@@ -50,6 +50,7 @@ def identifier_plan(
         seed=seed,
         reseeds=True,
         evaluate=evaluate,
+        patience=options.patience or None,
         uphill=uphill,
         bfloat16=bfloat16,
     )

@@ -17,6 +17,9 @@ class TrainingOptions(Options):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's; not of output vectors")
     training_batch: int = Field(64, ge=1, description="examples that the model learns from at once")
     label_smoothing: float = Field(0, ge=0, lt=1, description="part of each target spread over all tokens")
+    patience: int = Field(
+        0, ge=0, description="epochs without a better held-out MRR@10 after which training stops; 0: it does not"
+    )
 
 
 class FineTuningOptions(Options):

@@ -153,7 +153,6 @@ class SID(ItemCoder):
                 evaluate=self._evaluation(collection),
                 bfloat16=pick_dtype(self.precision, kind) == torch.bfloat16,
             )
-            plan = replace(plan, patience=training.patience or None)
             course = train(self._model, plan, self.workplace, self.progress)
         done = (len(course.epochs) - 1) * plan.steps
         self._counts |= {"training_windows": len(examples), "updates": done, "training": course.as_data()}

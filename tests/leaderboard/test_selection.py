@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,36 @@ def test_the_suite_decides_the_order_of_collections(finished: Finished, tmp_path
         suite = finished.suite.model_copy(update={"datasets": datasets})
         found = select(suite, [read_all([finished.out]), read_all([other])]).collections
         assert ["earlier" in name for name in found] == ["earlier" in name for name in datasets]
+
+
+def test_a_cell_from_before_an_option_was_there_is_the_suites_with_its_default(
+    beir_folder: Path, tmp_path: Path
+) -> None:
+    """Also within a part or a group. One whose default the suite changes, or without a part, is another's."""
+    suite = Suite(
+        name="grown",
+        datasets=[f"beir:{beir_folder}"],
+        seeds=[3],
+        systems=[
+            SystemEntry(retriever="bm25", name="words", options={"k1": 0.9}),
+            SystemEntry(retriever="bm25", name="stems"),
+            SystemEntry(retriever="hybrid", name="both", options={"parts": ["words", "stems"]}),
+        ],
+        tasks=[TaskEntry(task="search")],
+    )
+    run_cells(make_plan(suite, [open_dataset(suite.datasets[0])], tmp_path), Silent())
+
+    def chosen_without(*path: str) -> set[str]:
+        cells = [cell for cell in read_all([tmp_path]) if cell.system == "both"]
+        (both,) = [replace(cell, identity=cell.identity.model_copy(deep=True)) for cell in cells]
+        inside = both.identity.options
+        for name in path[:-1]:
+            inside = inside[name]
+        del inside[path[-1]]
+        others = [cell for cell in read_all([tmp_path]) if cell.system != "both"]
+        return {cell.system for cell in select(suite, [[both, *others]]).cells}
+
+    assert "both" in chosen_without("depth")
+    assert "both" in chosen_without("parts", "words", "b")
+    assert "both" not in chosen_without("parts", "words", "k1")
+    assert "both" not in chosen_without("parts", "stems")

@@ -1,6 +1,7 @@
 """The dynamic task: its averages by hand, what a system is given when, and systems that grow exactly."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bench.retriever import Retriever, construct
 from bench.runner.fitting import grow
 from bench.tasks.dynamic import Dynamic
 from bench.workplace import Workplace
+from retrievers.composed.hybrid import Hybrid
 from retrievers.generative.dsi import DSI
 
 MakeCollection = Callable[..., Collection]
@@ -26,6 +28,16 @@ def numbers(make_collection: MakeCollection) -> Collection:
         {f"q{i}": f"bottles {i}" for i in range(10)},
         {f"q{i}": {f"d{i}": 1} for i in range(10)},
     )
+
+
+class Finds(Retriever):
+    """Takes no documents after its fit."""
+
+    def fit(self, collection: Collection) -> "Finds":
+        return self
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        return Rankings.from_hits(queries, [([0], [1.0]) for _ in queries])
 
 
 class Remembers(Retriever):
@@ -113,7 +125,16 @@ def manuals() -> Collection:
 
 @pytest.mark.parametrize(
     "name",
-    ["bm25", "splade", "sbert", "colbert", "bm25?variant=bm25l", "sbert?index.kind=hnsw", "colbert?storage=float16"],
+    [
+        "bm25",
+        "splade",
+        "sbert",
+        "colbert",
+        "hybrid",
+        "bm25?variant=bm25l",
+        "sbert?index.kind=hnsw",
+        "colbert?storage=float16",
+    ],
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_adding_bit_by_bit_equals_a_fit_on_all(name: str, seed: int, manuals: Collection) -> None:
@@ -149,6 +170,62 @@ def test_dsi_names_new_documents_and_finds_some_of_them(docid: str, manuals: Col
     found = {figure.measure: figure.value for figure in exam.evaluate(before.rankings).figures}
     assert found["GA@2"] > 0.5
     assert before.seconds_per_document > 0
+
+
+def test_what_dsi_learns_of_added_documents_it_forgets_less_for_with_a_memory(manuals: Collection) -> None:
+    """Each earlier document is asked for by its own beginning, before and after others were learned for long."""
+    exam = Dynamic(first=0.5, parts=1).on(manuals)
+    first, added = (stage.given for stage in exam.stages)
+    options = {
+        "docid": "atomic",
+        "start": "random",
+        "decoder.head": "shared",
+        "training.epochs": 40,
+        "training.learning_rate": 3e-3,
+        "training.held_out": 0,
+        "growth.epochs": 20,
+        "growth.learning_rate": 3e-3,
+    }
+
+    def found(system: Retriever, documents: Collection, at: int) -> float:
+        asked = [Query(str(row), text) for row, text in enumerate(documents.texts())]
+        hits = system.retrieve(asked, 1).canonical(asked, exam.stages[-1].documents, 1)
+        return float(np.mean([list(rows[:1]) == [at + row] for row, (_, rows, _) in enumerate(hits)]))
+
+    shares = {}
+    for replayed in (0.0, 0.5):
+        system = construct("dsi", {**options, "growth.replayed": replayed})
+        system.fit(first)
+        system.add(added)  # type: ignore[attr-defined]
+        assert len(system.facts()["training_on_added_documents"]) == 1
+        shares[replayed] = found(system, first, 0), found(system, added, len(first))
+    (forgot, learned), (kept, learned_too) = shares[0.0], shares[0.5]
+    assert min(learned, learned_too) > 0.5
+    assert kept > forgot + 0.2
+
+
+def test_a_plan_grows_with_its_writer_and_its_planner(manuals: Collection, tmp_path: Path) -> None:
+    """What it saves then is what it answers with."""
+    exam = Dynamic(first=0.5, parts=2).on(manuals)
+    writer = {"retriever": "dsi", "docid": "atomic", "training.epochs": 1, "reading.chunks": 1}
+    options = {"writer": writer, "planner": "bm25", "weight": [5]}
+    system = construct("pag", options)
+    grown = grow(system, exam, Workplace.temporary())
+    found = {figure.measure: figure.value for figure in exam.evaluate(grown.rankings).figures}
+    assert found["GA@2"] > 0.5
+    system.save(tmp_path)  # type: ignore[attr-defined]
+    again = construct("pag", options)
+    again.load(tmp_path)  # type: ignore[attr-defined]
+    queries, documents = manuals.queries(), exam.stages[-1].documents
+    first, second = (one.retrieve(queries, 60).canonical(queries, documents, 60) for one in (system, again))
+    assert np.array_equal(first.rows, second.rows)
+
+
+def test_a_combination_with_a_part_that_takes_no_documents_names_it(numbers: Collection) -> None:
+    exam = Dynamic(first=0.4, parts=3).on(numbers)
+    system = Hybrid(parts={"words": construct("bm25", {}), "other": Finds()})
+    with pytest.raises(CannotAdd, match="other: Finds takes no documents"):
+        grow(system, exam, Workplace.temporary())
 
 
 def test_dsi_keeps_what_it_has_learned(manuals: Collection) -> None:

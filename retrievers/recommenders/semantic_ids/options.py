@@ -108,9 +108,6 @@ class SequenceTrainingOptions(TrainingOptions):
         ge=0,
         description="in place of `epochs`: as many passes as make so many training steps; 0: none",
     )
-    patience: int = Field(
-        0, ge=0, description="passes without a better validation MRR@10 after which training stops; 0: it does not"
-    )
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest; it rises at first, then falls to nothing")
     vector_rate: float = Field(1.0, ge=0, description="head=prefix: of the output vectors, times the learning rate")
     valid_users: int = Field(500, ge=1, description="users of the split `valid` by whom the epoch is chosen")

@@ -68,6 +68,11 @@ def test_it_finds_the_documents_whose_beginnings_it_has_learned(fit: Any, learna
     assert np.mean([len(rows) and rows[0] == row for row, (_, rows, _) in enumerate(found)]) > 0.6
 
 
+def test_training_stops_when_held_out_queries_gain_nothing(fit: Any) -> None:
+    training = fit(training={"epochs": 60, "patience": 2, "learning_rate": 0.02}).facts()["training"]
+    assert training["epochs"][-1]["epoch"] == training["chosen_epoch"] + 2 < 60
+
+
 def test_started_from_the_documents_vectors_it_answers_before_it_is_trained(fit: Any, learnable: Collection) -> None:
     found = answer(fit(docid="atomic", training={"epochs": 0}), learnable)
     relevant = [learnable.qrels("test").of(position)[0][0] for position in range(10)]

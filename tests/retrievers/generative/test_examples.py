@@ -136,3 +136,28 @@ def test_spans_count_among_the_parts_that_the_ratio_speaks_of() -> None:
     examples = Examples.of([Example([7], 0)] * 4, [], documents, Spans(2, 12))
     drawn = examples.epoch(2, np.random.default_rng(0))
     assert (drawn.texts < 4).sum() == 10
+
+
+def numbered(start: int, stop: int) -> list[Example]:
+    return [Example([number], number) for number in range(start, stop)]
+
+
+@pytest.mark.parametrize("replayed", [0.25, 0.5, 0.8])
+def test_behind_a_memory_an_epoch_has_that_share_of_earlier_texts_and_every_new_one(replayed: float) -> None:
+    earlier = Examples.of(numbered(0, 7), numbered(7, 20), numbered(20, 30), Spans(2, 3))
+    new = Examples.of([], numbered(30, 40), numbered(40, 45), Spans(2, 3))
+    both = new.behind(earlier, np.random.default_rng(0))
+    assert both.queries == 7 + 13 + 2 * 10
+    assert set(both.rows[: both.queries].tolist()) == set(range(30))
+    _, _, _, rows = both.epoch((1 - replayed) / replayed, np.random.default_rng(1))
+    read_anew = sorted(rows[rows >= 30].tolist())
+    assert read_anew == sorted([*range(30, 40), *range(40, 45), *range(40, 45)])
+    assert np.mean(rows < 30) == pytest.approx(replayed, abs=0.03)
+
+
+def test_a_memory_has_pieces_of_the_documents_that_spans_were_cut_from() -> None:
+    earlier = Examples.of([], [], [Example(list(range(10, 30)), 0)], Spans(3, 5))
+    new = Examples.of([], [Example([1, 2], 1)])
+    texts = new.behind(earlier, np.random.default_rng(0)).tokens[:3]
+    assert all(text == list(range(text[0], text[0] + len(text))) for text in texts)
+    assert all(4 <= len(text) <= 5 for text in texts)
