@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -17,6 +17,29 @@ from retrievers.encoding import refuse_textless
 
 if TYPE_CHECKING:
     from retrievers.dense.sbert import SBERT
+
+
+class Described(NamedTuple):
+    """The two parts of an item's text; either may be empty."""
+
+    title: str
+    description: str
+
+
+def described(collection: Collection) -> list[Described]:
+    """What the collection's rules give to read of each item, in two parts.
+
+    Where a text has no title, its first line is one. A description does not repeat the title that it begins with.
+    """
+    read = collection.rules.text
+    parts = []
+    for document in collection.documents:
+        title = document.title.strip() if "{title}" in read else ""
+        body = document.body.strip() if "{text}" in read else ""
+        if not title:
+            title, _, body = body.partition("\n")
+        parts.append(Described(title.strip(), body.strip().removeprefix(title.strip()).strip()))
+    return parts
 
 
 class ItemReader(ModelOptions, Retriever):

@@ -1,7 +1,7 @@
 """What networks share that read a sequence of items and expect the next, and how they are trained."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from retrievers.learning.trainer import Learner, Plan
 from retrievers.recommenders.options import NextItemTrainingOptions
-from retrievers.recommenders.plans import Validate, validated_plan
+from retrievers.recommenders.plans import Validate, of_like_length, validated_plan
 
 NextItemLoss = Callable[[Tensor, Tensor], Tensor]
 """The mean loss of states [positions, dimension] whose next items are targets [positions]."""
@@ -124,7 +124,7 @@ def next_item_plan(
 
     As Kang and McAuley 2018, section IV-D.
     """
-    size = options.training_batch
+    size, lengths = options.training_batch, np.array([len(sequence) for sequence in sequences])
     usual = float(np.mean([min(len(sequence) - 1, model.longest) for sequence in sequences]))
     return validated_plan(
         model,
@@ -132,7 +132,7 @@ def next_item_plan(
         seed,
         validate,
         examples=len(sequences),
-        batches=lambda generator: [(places,) for places in _batches(sequences, size, generator)],
+        batches=lambda generator: [(places,) for places in of_like_length(lengths, size, generator)],
         loss=lambda batch: _loss(model, loss, [sequences[place] for place in batch[0]], usual),
         betas=_BETAS,
     )
@@ -150,12 +150,3 @@ def _loss(model: NextItemModel, loss: NextItemLoss, sequences: Sequence[np.ndarr
     states = model(model.padded([window[:-1] for window in windows]))
     share = real.sum() / (usual * len(sequences))
     return loss(states[real], targets[real]) * share
-
-
-def _batches(sequences: Sequence[np.ndarray], size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Positions in batches of sequences of like length, in random order."""
-    shuffled = generator.permutation(len(sequences))
-    by_length = shuffled[np.argsort([len(sequences[place]) for place in shuffled], kind="stable")]
-    starts = range(0, len(by_length), size)
-    for start in generator.permutation(starts):
-        yield by_length[start : start + size]

@@ -7,6 +7,7 @@ from pydantic import Field
 from bench.options import Options
 
 BlockKind = Literal["transformer", "ligr"]
+Pooling = Literal["mean", "first"]
 
 
 class NextItemTrainingOptions(Options):

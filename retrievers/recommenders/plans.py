@@ -1,6 +1,6 @@
 """How every recommender that learns by gradients is trained, but for what it learns from and what it loses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -42,3 +42,12 @@ def validated_plan(
         patience=options.patience,
         largest_gradient=None,
     )
+
+
+def of_like_length(lengths: np.ndarray, size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Positions in batches of sequences of like length, in random order."""
+    shuffled = generator.permutation(len(lengths))
+    by_length = shuffled[np.argsort(lengths[shuffled], kind="stable")]
+    starts = range(0, len(by_length), size)
+    for start in generator.permutation(starts):
+        yield by_length[start : start + size]
