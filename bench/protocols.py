@@ -212,3 +212,13 @@ def traces(
 def identifier_groups(retriever: object) -> "np.ndarray | None":
     """The groups of documents that share an identifier; None for a system that has no identifiers to share."""
     return retriever.identifier_groups() if isinstance(retriever, SharesIdentifiers) else None
+
+
+METHODS: Mapping[str, str] = {
+    name: kind.__name__
+    for kind in tuple(globals().values())
+    if getattr(kind, "_is_protocol", False) and kind is not Protocol
+    for name in vars(kind)
+    if not name.startswith("_")
+}
+"""The protocol of each method by which a system shows what it can do."""

@@ -17,7 +17,7 @@ from bench.errors import BenchError, NotFittedError, UnknownName
 from bench.hits import Hits
 from bench.options import Options
 from bench.progress import Progress, no_progress
-from bench.protocols import evidence_of
+from bench.protocols import METHODS, evidence_of
 from bench.rankings import Rankings, as_rankings
 from bench.workplace import Workplace
 
@@ -56,6 +56,11 @@ class Retriever(Options, ABC):
     @classmethod
     def __pydantic_init_subclass__(cls, **named: Any) -> None:
         super().__pydantic_init_subclass__(**named)
+        for name in cls.model_fields.keys() & METHODS.keys():
+            raise BenchError(
+                f"{cls.__name__}: the option '{name}' would pass for the method of bench.protocols.{METHODS[name]}; "
+                "give it another name"
+            )
         for name, guard in _GUARDS.items():
             method = getattr(cls, name, None)
             if method is None or getattr(method, "__isabstractmethod__", False):

@@ -146,6 +146,13 @@ def test_a_class_that_cannot_work_is_told_in_one_sentence() -> None:
             cls.from_options("mine", {})
 
 
+def test_an_option_that_would_pass_for_what_a_system_can_do_is_refused() -> None:
+    with pytest.raises(BenchError, match="Hides: the option 'candidates' .* ChoosesCandidates; give it another name"):
+
+        class Hides(Retriever):
+            candidates: int = 20
+
+
 def test_methods_of_a_mixin_are_guarded_as_those_of_the_class(port: Collection) -> None:
     class Everything:
         def fit(self, collection: Collection) -> None:

@@ -36,7 +36,7 @@ class HTTP(Kept):
 
     url: str = Field(pattern=r"^https?://", description="address of the server, as http://localhost:9200")
     preset: Literal["opensearch", "elasticsearch", "qdrant", "typesense", "own"] = Field(
-        "own", description="wire format; own: as request, hits, id and score say"
+        "own", description="wire format; own: as request and the paths say"
     )
     index: str = Field("", description="name of the index or collection on the server")
     fields: list[str] = Field(["title", "text"], description="fields that are searched, where the server takes them")
@@ -44,9 +44,9 @@ class HTTP(Kept):
         default_factory=dict,
         description="body of one question in place of the preset's; {query}, {k}, {vector}, {index} are filled in",
     )
-    hits: str = Field("", description="dotted path to the hits of an answer; empty: the preset's")
-    id: str = Field("", description="dotted path to the document's id in a hit; empty: the preset's")
-    score: str = Field("", description="dotted path to the score in a hit; empty: the preset's")
+    hits_path: str = Field("", description="dotted path to the hits of an answer; empty: the preset's")
+    id_path: str = Field("", description="dotted path to the document's id in a hit; empty: the preset's")
+    score_path: str = Field("", description="dotted path to the score in a hit; empty: the preset's")
     header_variables: dict[str, str] = Field(
         default_factory=dict, description="headers, by the environment variable that holds each one's value"
     )
@@ -74,9 +74,9 @@ class HTTP(Kept):
             frame=preset.frame,
             questions=preset.questions,
             answers=preset.answers,
-            hits=self.hits or preset.hits,
-            id=self.id or preset.id,
-            score=self.score or preset.score,
+            hits=self.hits_path or preset.hits,
+            id=self.id_path or preset.id,
+            score=self.score_path or preset.score,
             failed=preset.failed,
         )
 

@@ -55,7 +55,7 @@ class M6Rec(ItemReader, Recommender):
     split_layer: int = Field(5, ge=1, description="layers that read each segment alone; those behind them join them")
     segment_tokens: int = Field(10, ge=3, le=512, description="tokens of a segment, marks included, at most")
     longest: int = Field(10, ge=1, description="latest items of a history that are read")
-    candidates: int = Field(20, ge=1, description="items of the highest likeness that are read behind the history")
+    shortlist: int = Field(20, ge=1, description="items of the highest likeness that are read behind the history")
     cached: bool = Field(True, description="keep the lower layers' states, or compute them again for every answer")
     loss: LossKind = Field(
         "cross-entropy", description="of likeness: over all items or over some, or of the next and one other (bce)"
@@ -87,7 +87,7 @@ class M6Rec(ItemReader, Recommender):
                 self._model,
                 sequences,
                 loss_of(self.loss, self.negatives),
-                self.candidates,
+                self.shortlist,
                 self.hard_negatives,
                 self.training,
                 lambda: users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate),
@@ -142,7 +142,7 @@ class M6Rec(ItemReader, Recommender):
         lengths = torch.tensor([len(history) for history in histories], device=rows.device)
         asked = model.directions(rows)[torch.arange(len(rows), device=rows.device), lengths - 1]
         likeness = asked @ model.items.T
-        candidates = likeness.topk(min(self.candidates, model.none), dim=1).indices
+        candidates = likeness.topk(min(self.shortlist, model.none), dim=1).indices
         gained = likeness.gather(1, candidates) + model.plausibility(rows, lengths, candidates)
         below = gained.amin(dim=1, keepdim=True) - 1 - likeness.amax(dim=1, keepdim=True)
         return (likeness + below).scatter(1, candidates, gained)
@@ -189,8 +189,8 @@ class M6Rec(ItemReader, Recommender):
         from retrievers.recommenders.segment_reader import operations
 
         model = self._model
-        rows = torch.arange(self.longest + self.candidates, device=model.items.device)[None] % model.none
-        history, candidates = rows.split([self.longest, self.candidates], dim=1)
+        rows = torch.arange(self.longest + self.shortlist, device=model.items.device)[None] % model.none
+        history, candidates = rows.split([self.longest, self.shortlist], dim=1)
         length = torch.tensor([self.longest], device=rows.device)
         upper = operations(lambda: (model.directions(history), model.plausibility(history, length, candidates)))
         lower = operations(lambda: self._texts.read(rows))

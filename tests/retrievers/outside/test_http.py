@@ -84,9 +84,9 @@ def test_a_server_of_ones_own_is_told_by_options(small: Collection, monkeypatch:
         system = HTTP(
             url=f"{server.url}/find/",
             request={"text": "ask: {query}", "top": "{k}"},
-            hits="data.docs",
-            id="key",
-            score="how.good",
+            hits_path="data.docs",
+            id_path="key",
+            score_path="how.good",
             header_variables={"Authorization": "MY_KEY"},
         )
         assert found(system, small, QUERIES[:2]) == [[("7", 2.0)]] * 2

@@ -25,7 +25,7 @@ from retrievers.recommenders.segment_reader import SegmentReader
 MakeSequences = Callable[..., Collection]
 
 TINY: dict[str, Any] = {
-    "candidates": 5,
+    "shortlist": 5,
     "hard_negatives": 3,
     "training": {"training_batch": 12, "epochs": 8, "learning_rate": 1e-3},
 }
