@@ -147,7 +147,7 @@ def test_a_class_that_cannot_work_is_told_in_one_sentence() -> None:
 
 
 def test_an_option_that_would_pass_for_what_a_system_can_do_is_refused() -> None:
-    with pytest.raises(BenchError, match="Hides: the option 'candidates' .* ChoosesCandidates; give it another name"):
+    with pytest.raises(BenchError, match="Hides: the option 'candidates' .*ChoosesCandidates; give it another name"):
 
         class Hides(Retriever):
             candidates: int = 20
