@@ -64,10 +64,11 @@ def select(
 ) -> Selection:
     """The cells of the suite's systems and all imported runs, from one list for each folder.
 
-    In a folder the newest of equal cells counts, and of several folders the first that has the cell. `collections`
-    are the ones to publish, by the name or the specification that they were run with; by default the suite's. Raises
-    BenchError when a collection has two fingerprints, unless `fingerprints` (or their beginnings) choose one. Of the
-    `reported` figures of others, those of a chosen collection's fingerprint are shown.
+    In a folder the newest of equal cells counts, one that has no answer only where none has, and of several folders
+    the first that has the cell. `collections` are the ones to publish, by the name or the specification that they
+    were run with; by default the suite's. Raises BenchError when a collection has two fingerprints, unless
+    `fingerprints` (or their beginnings) choose one. Of the `reported` figures of others, those of a chosen
+    collection's fingerprint are shown.
     """
     wanted = list(dict.fromkeys(map(collection_name, collections or suite.datasets)))
     fits = _fits(suite, wanted, fingerprints)
@@ -79,7 +80,7 @@ def select(
         own = [_of_tasks(cell, request) for cell in map(without_paths_of, folder) if fits(cell)]
         own = [cell for cell in own if cell.tasks or cell.failure]
         passed_over[_UNFITTING] += len(folder) - len(own)
-        newest = {_place(cell): cell for cell in sorted(own, key=lambda cell: cell.changed)}
+        newest = {_place(cell): cell for cell in sorted(own, key=lambda cell: (bool(cell.tasks), cell.changed))}
         passed_over[_OLDER] += len(own) - len(newest)
         fitting += newest.values()
     if not fitting:

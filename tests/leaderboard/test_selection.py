@@ -11,6 +11,7 @@ from copied_cells import copied, selected
 from finished_cells import Finished, Silent
 
 from bench.cells.folder import read_all
+from bench.cells.record import Failure
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
 from bench.leaderboard.selection import select
@@ -65,6 +66,18 @@ def test_of_equal_cells_the_newest_counts(finished: Finished, tmp_path: Path) ->
     expected = len([cell for cell in finished.cells if cell.system == "bm25"])
     assert len(selection.cells) == selection.passed_over["older than an equal cell"] == expected
     assert {cell.manifest.cost.seconds for cell in selection.cells if cell.manifest} == {1234.0}
+
+
+def test_a_later_cell_that_failed_does_not_stand_for_one_that_answered(finished: Finished) -> None:
+    answered = [cell for cell in finished.records() if cell.system == "bm25"]
+    failed = [
+        replace(cell, tasks=[], failure=Failure(cell=cell.identity, reason=reason, seconds=0.0), changed=when)
+        for cell in answered
+        for reason, when in (("early", 1.0), ("late", 2e9))
+    ]
+    assert all(cell.tasks for cell in select(finished.suite, [[*failed, *answered]]).cells)
+    reasons = {cell.failure.reason for cell in select(finished.suite, [failed]).cells if cell.failure}
+    assert reasons == {"late"}
 
 
 def test_a_collection_is_named_as_it_was_run_or_as_it_is_published(finished: Finished) -> None:
