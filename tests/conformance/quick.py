@@ -10,6 +10,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "alpharec": {"training.epochs": 1},
     "sgns": {"training.epochs": 1},
     "two-tower": {"training.epochs": 1, "features.digits": 4, "features.components": 8},
+    "ilm": {"training.epochs": 1},
     "recobert": {"training.epochs": 1},
     "recformer-small": {f"{stage}.epochs": 1 for stage in ("pretraining", "training", "last_training")},
     "sid-features": {"training.epochs": 1},
