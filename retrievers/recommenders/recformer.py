@@ -211,5 +211,5 @@ class Recformer(Recommender):
             "parameters_learned": sum(weight.numel() for weight in self._model.parameters()),
             "vocabulary": self._catalogue.vocabulary,
             "tokens_of_an_item": float(sizes[sizes > 0].mean()),
-            "training": self._training,
+            "stages": self._training,
         }

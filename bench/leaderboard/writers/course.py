@@ -1,9 +1,12 @@
 """The course of a training as a chart: what the epoch was chosen by, over the epochs."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.writers.charts import HEIGHT, PALETTE, WIDTH, Chart, axis, drawn
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 def courses(collection: str, by_seed: Mapping[int, Mapping[str, Any]]) -> Chart | None:
@@ -35,6 +38,12 @@ def courses(collection: str, by_seed: Mapping[int, Mapping[str, Any]]) -> Chart 
     ]
     chosen = [f"epoch {_chosen(course)} (seed {seed})" for seed, course in sorted(by_seed.items())]
     return Chart(f"{collection}: {measure} by epoch", drawn(layers, WIDTH, HEIGHT), [f"chosen: {', '.join(chosen)}"])
+
+
+def is_course(told: object) -> "TypeIs[Mapping[str, Any]]":
+    """Whether what a system tells of its training is a course of epochs; it may tell something else, or nothing."""
+    epochs = told.get("epochs") if isinstance(told, Mapping) else None
+    return isinstance(epochs, list) and all(isinstance(one, Mapping) and "epoch" in one for one in epochs)
 
 
 def _chosen(course: Mapping[str, Any]) -> Any:

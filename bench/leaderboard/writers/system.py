@@ -13,7 +13,7 @@ from bench.leaderboard.published import PublishedCell
 from bench.leaderboard.systems import About, Systems, page_name, with_page
 from bench.leaderboard.text import fraction
 from bench.leaderboard.writers.charts import Chart
-from bench.leaderboard.writers.course import courses
+from bench.leaderboard.writers.course import courses, is_course
 from bench.leaderboard.writers.templating import template
 
 _LINK = re.compile(r"https?://[^\s)\]>\"'`,]+[^\s)\]>\"'`,.;:]|(?<![\d.])\d{4}\.\d{5}(?![\d.])")
@@ -109,7 +109,7 @@ def _charts(cells: Sequence[PublishedCell]) -> list[Chart]:
     by_collection: dict[str, dict[int, Mapping[str, Any]]] = {}
     for cell in cells:
         course = cell.facts.get("training")
-        if isinstance(course, Mapping):
+        if is_course(course):
             by_collection.setdefault(cell.cell.collection, {})[cell.cell.seed] = course
     return [chart for name, found in by_collection.items() if (chart := courses(name, found))]
 

@@ -1,6 +1,8 @@
 """The parts of a system's page that are made of words and of the course of its training."""
 
-from bench.leaderboard.writers.course import courses
+import pytest
+
+from bench.leaderboard.writers.course import courses, is_course
 from bench.leaderboard.writers.system import paragraphs, pieces
 
 
@@ -39,3 +41,11 @@ def test_a_course_is_drawn_for_each_seed_with_the_epoch_that_was_chosen() -> Non
 
 def test_a_single_epoch_is_no_course() -> None:
     assert courses("pydoc-1k", {0: {"decided_by": "MRR@10", "chosen_epoch": 0, "epochs": epochs(0.1)}}) is None
+
+
+@pytest.mark.parametrize(
+    "told", [None, {}, "an hour", {"epochs": 5}, {"epochs": [1, 2]}, {"first": {"epochs": epochs(0.1, 0.2)}}]
+)
+def test_what_a_system_tells_of_its_training_need_not_be_a_course(told: object) -> None:
+    assert not is_course(told)
+    assert is_course({"decided_by": "MRR@10", "chosen_epoch": 0, "epochs": epochs(0.1, 0.2)})

@@ -214,11 +214,11 @@ def test_words_begin_as_the_models_principal_components(tokenizer: Any) -> None:
 def test_it_learns_what_comes_next(months: Collection) -> None:
     system = fitted(months)
     assert next_item_figures(system, months)["MRR@10"] > 0.7
-    assert list(system.facts()["training"]) == ["pretraining", "training", "last_training"]
+    assert list(system.facts()["stages"]) == ["pretraining", "training", "last_training"]
 
 
 def test_a_stage_goes_on_from_the_best_of_the_one_before(months: Collection) -> None:
-    stages = fitted(months).facts()["training"]
+    stages = fitted(months).facts()["stages"]
     for before, after in (("pretraining", "training"), ("training", "last_training")):
         best, start = stages[before], stages[after]["epochs"][0]
         assert start["nDCG@10"] == best["epochs"][best["chosen_epoch"]]["nDCG@10"]
