@@ -15,7 +15,7 @@ from bench.models import ModelOptions, pick_device
 from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.losses import LossKind, loss_of
 from retrievers.recommenders.options import NextItemTrainingOptions
-from retrievers.recommenders.sequences import Recommender
+from retrievers.recommenders.sequences import Recommender, in_batches
 from retrievers.recommenders.validation import Validation
 from retrievers.unit_vectors import unit
 
@@ -124,14 +124,12 @@ class M6Rec(ItemReader, Recommender):
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 
-        scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
-        some = [place for place, history in enumerate(histories) if len(history)]
+        def score(part: list[np.ndarray]) -> np.ndarray:
+            return self._scored([history[-self.longest :] for history in part]).cpu().numpy()
+
         self._model.eval()
         with torch.inference_mode():
-            for start in range(0, len(some), _BATCH):
-                part = some[start : start + _BATCH]
-                scores[part] = self._scored([histories[place][-self.longest :] for place in part]).cpu().numpy()
-        return scores
+            return in_batches(histories, len(self._rows), _BATCH, score)
 
     def _scored(self, histories: Sequence[np.ndarray]) -> "Tensor":
         """Shape [histories, items]: candidates by likeness and plausibility, below them the others by likeness."""

@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -24,6 +24,18 @@ def ownership(sequences: Sequence[np.ndarray], items: int) -> "csr_array":
     owners = np.repeat(np.arange(len(owned)), [len(rows) for rows in owned])
     pairs = (owners, np.concatenate([*owned, np.arange(0)]))
     return coo_array((np.ones(len(owners)), pairs), shape=(len(owned), items)).tocsr()
+
+
+def in_batches(
+    histories: Sequence[np.ndarray], items: int, size: int, score: Callable[[list[np.ndarray]], np.ndarray]
+) -> np.ndarray:
+    """Float32 of shape [histories, items]: what `score` gives for so many at a time, -inf for empty ones."""
+    scores = np.full((len(histories), items), -np.inf, dtype=np.float32)
+    some = [place for place, history in enumerate(histories) if len(history)]
+    for start in range(0, len(some), size):
+        part = some[start : start + size]
+        scores[part] = score([histories[place] for place in part])
+    return scores
 
 
 class Recommender(Scoring):

@@ -14,7 +14,7 @@ from bench.collections.histories import training_sequences
 from bench.models import pick_device
 from retrievers.recommenders.losses import LossKind
 from retrievers.recommenders.options import NextItemTrainingOptions
-from retrievers.recommenders.sequences import Recommender
+from retrievers.recommenders.sequences import Recommender, in_batches
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
@@ -79,15 +79,12 @@ class NextItemRecommender(Recommender):
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 
-        scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
-        some = [place for place, history in enumerate(histories) if len(history)]
+        def score(part: list[np.ndarray]) -> np.ndarray:
+            return self._model.item_scores(self._model.last_states(part)).cpu().numpy()
+
         self._model.eval()
         with torch.inference_mode():
-            for start in range(0, len(some), _BATCH):
-                part = some[start : start + _BATCH]
-                states = self._model.last_states([histories[place] for place in part])
-                scores[part] = self._model.item_scores(states).cpu().numpy()
-        return scores
+            return in_batches(histories, len(self._rows), _BATCH, score)
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file

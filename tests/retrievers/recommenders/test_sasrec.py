@@ -132,13 +132,6 @@ def test_places_are_counted_from_the_end() -> None:
     assert model.places(torch.tensor([[3, 4, 5], [6, 12, 12]])).tolist() == [[5, 6, 7], [7, 7, 7]]
 
 
-def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:
-    sequences = [np.arange(length) for length in (2, 9, 3, 3, 7, 2, 5)]
-    batches = list(next_item._batches(sequences, 3, np.random.default_rng(0)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
-    assert max(map(len, batches)) == 3
-
-
 def test_the_weights_of_the_best_epoch_are_kept() -> None:
     model = network()
     values, weights = iter([0.0, 0.1, 0.5, 0.4, 0.3, 0.2, 0.9]), []
