@@ -82,7 +82,7 @@ def select(
         passed_over[_UNFITTING] += len(folder) - len(own)
         newest = {_place(cell): cell for cell in sorted(own, key=lambda cell: (bool(cell.tasks), cell.changed))}
         passed_over[_OLDER] += len(own) - len(newest)
-        fitting += newest.values()
+        fitting += sorted(newest.values(), key=lambda cell: cell.changed)
     if not fitting:
         raise BenchError(_nothing_found(suite, cells, wanted))
     chosen: dict[tuple[str, str, int], CellRecord] = {}
