@@ -71,12 +71,13 @@ class DSI(GenerativeRetriever):
         parts = self.read_parts(documents)
         added = gathered([], parts, self.reading, lambda: self.encoder.beginnings(documents))
         added = replace(added, rows=added.rows + first)
-        both = added.behind(self._memory, np.random.default_rng([self.seed, first]))
-        share = self.growth.replayed
-        read, ratio = (both, (1 - share) / share) if share else (added, 0.0)
+        read, ratio, share = added, 0.0, self.growth.replayed
+        if share:
+            read = added.behind(self._memory, np.random.default_rng([self.seed, first]))
+            ratio = (1 - share) / share
         lesson = Lesson(self._prompted(read), self._named.identifiers.tokens, ratio, None, self.teacher, None)
         chosen = {"epochs": self.growth.epochs, "learning_rate": self.growth.learning_rate}
         options = self.training.model_copy(update=chosen)
         course = self._learn(lesson, options, self.workplace.below(f"documents from {first}"))
         self._counts.setdefault("training_on_added_documents", []).append(course)
-        self._memory = both
+        self._memory = read

@@ -13,7 +13,7 @@ from bench.collections.histories import training_sequences
 from bench.models import pick_device
 from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.options import InteractionTrainingOptions
-from retrievers.recommenders.sequences import Recommender, ownership
+from retrievers.recommenders.sequences import Recommender, in_batches, ownership
 from retrievers.recommenders.validation import Validation
 from retrievers.unit_vectors import unit
 
@@ -87,12 +87,8 @@ class AlphaRec(ItemReader, Recommender):
         return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
-        known = np.array([len(history) > 0 for history in histories])
-        if known.any():
-            users = self._users([history for history in histories if len(history)])
-            scores[known] = users @ self._arrays["items"].T
-        return scores
+        items = self._arrays["items"]
+        return in_batches(histories, len(self._rows), None, lambda known: self._users(known) @ items.T)
 
     def _users(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Vectors of length 1, shape [histories, dimension]: as if each history were a user of the graph."""

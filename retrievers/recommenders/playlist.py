@@ -13,7 +13,7 @@ from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from bench.models import pick_device
 from retrievers.recommenders.options import NextItemTrainingOptions
-from retrievers.recommenders.sequences import Recommender, ownership
+from retrievers.recommenders.sequences import Recommender, in_batches, ownership
 from retrievers.recommenders.validation import Validation
 from retrievers.unit_vectors import unit
 
@@ -119,12 +119,11 @@ class Playlist(Recommender):
         return csr_array((weights.ravel(), nearest.ravel(), starts), shape=cosines.shape) @ self._owned
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
-        known = np.array([len(history) > 0 for history in histories])
-        if known.any():
-            found = self._nearest([history for history in histories if len(history)]).toarray()
-            scores[known] = np.where(found > 0, found, -np.inf)
-        return scores
+        def score(known: list[np.ndarray]) -> np.ndarray:
+            found = self._nearest(known).toarray()
+            return np.where(found > 0, found, -np.inf)
+
+        return in_batches(histories, len(self._rows), None, score)
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file

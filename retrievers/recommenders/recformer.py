@@ -15,7 +15,7 @@ from bench.models import MINILM, ModelOptions, pick_device
 from retrievers.encoding import refuse_textless
 from retrievers.recommenders.item_texts import described
 from retrievers.recommenders.options import NextItemTrainingOptions, Pooling
-from retrievers.recommenders.sequences import Recommender
+from retrievers.recommenders.sequences import Recommender, in_batches
 from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
@@ -168,12 +168,12 @@ class Recformer(Recommender):
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         read = [history[self._told[history]] for history in histories]
-        scores = np.full((len(histories), len(self._rows)), -np.inf, dtype=np.float32)
-        known = [place for place, history in enumerate(read) if len(history)]
-        if known:
-            cosines = self._model.read([read[place] for place in known]) @ self._model.items.T
-            scores[known] = np.where(self._told, cosines.cpu().numpy(), -np.inf)
-        return scores
+
+        def score(known: list[np.ndarray]) -> np.ndarray:
+            cosines = self._model.read(known) @ self._model.items.T
+            return np.where(self._told, cosines.cpu().numpy(), -np.inf)
+
+        return in_batches(read, len(self._rows), None, score)
 
     def weights(self) -> list[str]:
         return [self.model]

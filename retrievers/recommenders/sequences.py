@@ -27,13 +27,14 @@ def ownership(sequences: Sequence[np.ndarray], items: int) -> "csr_array":
 
 
 def in_batches(
-    histories: Sequence[np.ndarray], items: int, size: int, score: Callable[[list[np.ndarray]], np.ndarray]
+    histories: Sequence[np.ndarray], items: int, size: int | None, score: Callable[[list[np.ndarray]], np.ndarray]
 ) -> np.ndarray:
-    """Float32 of shape [histories, items]: what `score` gives for so many at a time, -inf for empty ones."""
+    """Float32 of shape [histories, items]: what `score` gives for so many, or all, at a time; -inf for empty ones."""
     scores = np.full((len(histories), items), -np.inf, dtype=np.float32)
     some = [place for place, history in enumerate(histories) if len(history)]
-    for start in range(0, len(some), size):
-        part = some[start : start + size]
+    at_once = size or max(1, len(some))
+    for start in range(0, len(some), at_once):
+        part = some[start : start + at_once]
         scores[part] = score([histories[place] for place in part])
     return scores
 

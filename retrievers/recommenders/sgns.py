@@ -15,7 +15,7 @@ from retrievers.recommenders.item_pairs import Pairs, PairSource, WithSynthetic,
 from retrievers.recommenders.item_texts import ItemReader
 from retrievers.recommenders.options import SkipGramTrainingOptions, SyntheticOptions
 from retrievers.recommenders.popularity import popularity
-from retrievers.recommenders.sequences import Recommender
+from retrievers.recommenders.sequences import Recommender, in_batches
 from retrievers.recommenders.validation import Validation
 from retrievers.unit_vectors import unit
 
@@ -96,12 +96,11 @@ class SGNS(ItemReader, Recommender):
         asking, against = self._vectors["input"], self._vectors["output"]
         if self.scored_by == "substitutes":
             asking = against = unit(asking)
-        scores = np.full((len(histories), len(asking)), -np.inf, dtype=np.float32)
-        known = np.array([len(history) > 0 for history in histories])
-        if known.any():
-            means = [asking[history[-self.latest :]].mean(axis=0) for history in histories if len(history)]
-            scores[known] = np.stack(means) @ against.T
-        return scores
+
+        def score(known: list[np.ndarray]) -> np.ndarray:
+            return np.stack([asking[history[-self.latest :]].mean(axis=0) for history in known]) @ against.T
+
+        return in_batches(histories, len(asking), None, score)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
