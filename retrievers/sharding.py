@@ -107,6 +107,13 @@ class Sharded(Batched):
         -inf in a dense matrix, or what a SciPy sparse one does not store, is a text that did not match.
         """
 
+    def best_scores(self, read: Any, number: int, _k: int) -> "np.ndarray | csr_array":
+        """As `block_scores`, but a text that is not among the block's first k may be one that did not match.
+
+        Overridden where it is quicker not to score every text in full.
+        """
+        return self.block_scores(read, number)
+
     def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
         """The documents that hold the texts, with their scores."""
         return texts, scores
@@ -136,7 +143,7 @@ class Sharded(Batched):
     def _search(self, read: Any, queries: int, k: int, blocks: Iterable[int]) -> Best:
         found = Best(queries, k)
         for number in blocks:
-            found.add(self.block_scores(read, number), self.blocks[number].start)
+            found.add(self.best_scores(read, number, k), self.blocks[number].start)
         return found
 
 

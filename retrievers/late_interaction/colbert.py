@@ -39,6 +39,7 @@ from retrievers.late_interaction.checkpoints import (
     set_lengths,
 )
 from retrievers.late_interaction.maxsim import even_blocks, maxsim
+from retrievers.late_interaction.pruning import maxsim_of_likely, pays
 from retrievers.learning.finetuning import FineTuned
 from retrievers.sharding import Hits, Sharded, whole_unless_exact
 
@@ -226,8 +227,17 @@ class ColBERT(Sharded, FineTuned):
         return self._blocks
 
     def block_scores(self, queries: Sequence[np.ndarray], number: int) -> np.ndarray:
+        return self._similarities(queries, self._vectors, self._offsets_of(number))
+
+    def best_scores(self, queries: Sequence[np.ndarray], number: int, k: int) -> np.ndarray:
+        offsets = self._offsets_of(number)
+        if not pays(queries, offsets, k, str(self.encoder.device)):
+            return self.block_scores(queries, number)
+        return self._averaged(queries, maxsim_of_likely(queries, self._vectors, offsets, k))
+
+    def _offsets_of(self, number: int) -> np.ndarray:
         block = self._blocks[number]
-        return self._similarities(queries, self._vectors, self._offsets[block.start : block.stop + 1])
+        return self._offsets[block.start : block.stop + 1]
 
     def holders_of(self, texts: np.ndarray, scores: np.ndarray) -> Hits:
         return self._holders.hits(texts, scores)
@@ -296,7 +306,10 @@ class ColBERT(Sharded, FineTuned):
         return self._similarities([query], self._vectors[rows], offsets)[0]
 
     def _similarities(self, queries: Sequence[np.ndarray], vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        scores = maxsim(queries, vectors, offsets, self.encoder.device)
+        return self._averaged(queries, maxsim(queries, vectors, offsets, self.encoder.device))
+
+    def _averaged(self, queries: Sequence[np.ndarray], scores: np.ndarray) -> np.ndarray:
+        """Sums over tokens, or their means where the checkpoint takes these."""
         if self.encoder.similarity_fn_name == "meanmaxsim":
             scores /= np.array([[max(len(query), 1)] for query in queries], dtype=np.float32)
         return scores

@@ -35,7 +35,7 @@ def even_blocks(offsets: np.ndarray, wanted: int) -> list[slice]:
 
     They begin where `maxsim` begins a product, so that it scores them to the bit as it does all documents together.
     """
-    starts = np.array([0, *(first for first, _ in _runs(np.diff(offsets)))])
+    starts = np.array([0, *(first for first, _ in one_length(np.diff(offsets)))])
     even = np.searchsorted(offsets, offsets[-1] * np.arange(wanted) / wanted)
     chosen = starts[np.searchsorted(starts, even, side="right") - 1]
     return [slice(start, stop) for start, stop in pairwise([*np.unique(chosen).tolist(), len(offsets) - 1])]
@@ -54,7 +54,7 @@ def _score(
     tokens = torch.from_numpy(np.concatenate(queries)).to(device, torch.float32)
     owners = torch.arange(len(queries)).repeat_interleave(torch.tensor(lengths))
     belongs = torch.nn.functional.one_hot(owners, len(queries)).T.to(device, torch.float32)
-    for first, last in _runs(np.diff(offsets)):
+    for first, last in one_length(np.diff(offsets)):
         block = torch.from_numpy(vectors[offsets[first] : offsets[last]]).to(device, torch.float32)
         similarities = (tokens @ block.T).view(len(tokens), last - first, -1)
         scores[:, first:last] = (belongs @ similarities.amax(dim=2)).cpu().numpy()
@@ -73,7 +73,7 @@ def _query_spans(queries: Sequence[np.ndarray]) -> Iterator[slice]:
         yield slice(start, len(queries))
 
 
-def _runs(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
+def one_length(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
     """First and last + 1 of consecutive documents of one length, not 0, and not too many tokens together."""
     changes = np.flatnonzero(np.diff(lengths, prepend=0)).tolist()
     for start, stop in pairwise([*changes, len(lengths)]):
