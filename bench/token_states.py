@@ -1,9 +1,10 @@
 """The states of texts' tokens in a transformer, computed once on a machine for all that have the same texts read."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -39,21 +40,27 @@ class Texts(Protocol):
 
 
 class TokenStates:
-    """The states of token sequences in float32, read from a file so that only what is asked for is in memory."""
+    """The states of token sequences in float32, read from files so that only what is asked for is in memory."""
 
-    def __init__(self, folder: Path, sequences: Sequence[Sequence[int]]) -> None:
-        self._path = folder / "states"
+    def __init__(self) -> None:
+        self._dimension = 0
+        self._places: dict[bytes, tuple[Path, int]] = {}
+
+    def take(self, path: Path, sequences: Sequence[Sequence[int]]) -> None:
+        """Those in a file, one after the other."""
         offsets = np.cumsum([0, *map(len, sequences)])
-        self._dimension = self._path.stat().st_size // (int(offsets[-1]) * np.dtype(np.float32).itemsize)
-        self._places = {_key(one): place for one, place in zip(sequences, offsets[:-1].tolist(), strict=True)}
+        self._dimension = path.stat().st_size // (int(offsets[-1]) * np.dtype(np.float32).itemsize)
+        self._places |= {
+            _key(one): (path, place) for one, place in zip(sequences, offsets[:-1].tolist(), strict=True)
+        }
 
     def of(self, sequence: Sequence[int]) -> np.ndarray | None:
         """Shape [tokens, dimension]; None for a sequence that is not kept."""
-        place = self._places.get(_key(sequence))
-        if place is None:
+        path, place = self._places.get(_key(sequence), (None, 0))
+        if path is None:
             return None
         start, size = place * self._dimension, len(sequence) * self._dimension
-        found = np.fromfile(self._path, np.float32, count=size, offset=start * np.dtype(np.float32).itemsize)
+        found = np.fromfile(path, np.float32, count=size, offset=start * np.dtype(np.float32).itemsize)
         return found.reshape(len(sequence), self._dimension)
 
 
@@ -72,15 +79,28 @@ def keep_states(
     """The states of the sequences, which `compute` gives on the device where no system has asked for them yet.
 
     What is computed does not depend on the order of the sequences. `made_by` names all that the states depend on
-    apart from them. None for more than MOST_TOKENS.
+    apart from them. None for more than MOST_TOKENS. Sequences of like length are kept together: systems that cut a
+    long one elsewhere share the others.
     """
     distinct = sorted({tuple(one) for one in sequences}, key=lambda one: (-len(one), one))
     if not 0 < sum(map(len, distinct)) <= MOST_TOKENS:
         return None
-    key = {"states": made_by, "of": digest_data(distinct), "code": digest_code(__name__)}
+    states, done = TokenStates(), 0
+    for alike in _of_like_length(distinct):
 
-    folder = workplace.shared(key, lambda folder: _write(folder, distinct, compute, device, progress))
-    return TokenStates(folder, distinct)
+        def write(folder: Path, alike: Sequence[Sequence[int]] = alike, done: int = done) -> None:
+            _write(folder, alike, compute, device, lambda doing, n, _: progress(doing, done + n, len(distinct)))
+
+        key = {"states": made_by, "of": digest_data(alike), "code": digest_code(__name__)}
+        states.take(workplace.shared(key, write) / "states", alike)
+        done += len(alike)
+    return states
+
+
+def _of_like_length(sequences: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Consecutive ones whose lengths lie between two powers of two, the upper one included."""
+    for _, alike in groupby(filter(None, sequences), lambda one: (len(one) - 1).bit_length()):
+        yield list(alike)
 
 
 def _write(
@@ -96,15 +116,20 @@ def _write(
         return compute(ids, mask.long()).float().cpu()[mask]
 
     with (folder / "states").open("wb") as file:
-        for span, states in read_in_batches([len(one) for one in sequences if one], states_of, device):
+        for span, states in read_in_batches(list(map(len, sequences)), states_of, device):
             file.write(states.numpy().tobytes())
             progress("encoding", span.stop, len(sequences))
 
 
 def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:
-    """What `read` gives for each of the `batches`, in their order and without gradients.
+    """What `read` gives for each of the `batches`, in their order and without gradients."""
+    return read_on_cores(batches(lengths), read, device)
 
-    On a processor each core reads a batch of its own, which is a third faster than all of them on one.
+
+def read_on_cores(spans: Iterable[slice], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:
+    """What `read` gives for each span of texts, in their order and without gradients.
+
+    On a processor each core reads a span of its own, which is a third faster than all of them on one.
     """
     import torch
 
@@ -112,7 +137,7 @@ def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: 
     reading = torch.inference_mode()(read)
     begun = deque[tuple[slice, Future[R]]]()
     with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for span in batches(lengths):
+        for span in spans:
             begun.append((span, pool.submit(reading, span)))
             if len(begun) > 2 * cores:
                 first, result = begun.popleft()

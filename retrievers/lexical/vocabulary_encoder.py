@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.models import ModelOptions, open_model
+from bench.token_states import read_on_cores
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -55,16 +56,21 @@ class VocabularyEncoder:
         return vstack(parts, format="csr") if parts else csr_array((0, self.size), dtype=np.float32)
 
     def _dense(self, texts: list[str], role: str) -> Iterator[np.ndarray]:
-        """Batches of texts of like length, in the order given."""
-        for start in range(0, len(texts), self._batch):
-            batch = texts[start : start + self._batch]
-            if self._head is None:
-                read = self._encoder.encode_query if role == "query" else self._encoder.encode_document
-                yield read(batch, convert_to_sparse_tensor=False, show_progress_bar=False).float().cpu().numpy()
-            else:
-                yield self._largest(batch).float().cpu().numpy()
+        """Batches of texts, in the order given."""
+        spans = [slice(start, start + self._batch) for start in range(0, len(texts), self._batch)]
+        if self._head is None:
+            read = self._encoder.encode_query if role == "query" else self._encoder.encode_document
+            for span in spans:
+                found = read(texts[span], convert_to_sparse_tensor=False, show_progress_bar=False)
+                yield found.float().cpu().numpy()
+        elif len(spans) == 1:
+            yield self._largest(texts)
+        else:
+            device = self._encoder.device.type
+            for _, largest in read_on_cores(spans, lambda span: self._largest(texts[span]), device):
+                yield largest
 
-    def _largest(self, texts: list[str]) -> "Tensor":
+    def _largest(self, texts: list[str]) -> np.ndarray:
         import torch
 
         model: Any = self._encoder[0].model
@@ -74,7 +80,8 @@ class VocabularyEncoder:
             states = model.base_model(**inputs).last_hidden_state
             before, head = self._head
             there = inputs["attention_mask"].bool()
-            return torch.stack([_largest(before(text[kept]), head) for text, kept in zip(states, there, strict=True)])
+            found = [_largest(before(text[kept]), head) for text, kept in zip(states, there, strict=True)]
+            return torch.stack(found).float().cpu().numpy()
 
 
 def _largest(states: "Tensor", head: "Linear") -> "Tensor":

@@ -44,6 +44,15 @@ def test_texts_get_the_weights_that_the_library_gives_them(encoder: VocabularyEn
     np.testing.assert_allclose(encoder.weights(TEXTS, "document").toarray(), wanted, atol=2e-5)
 
 
+def test_many_texts_get_the_weights_that_each_has_by_itself(
+    encoder: VocabularyEncoder, docstrings: dict[str, tuple[str, str]]
+) -> None:
+    texts = [text for pair in docstrings.values() for text in pair][:80]
+    together = encoder.weights(texts, "document").toarray()
+    for text, weights in zip(texts, together, strict=True):
+        np.testing.assert_allclose(encoder.weights([text], "document").toarray()[0], weights, rtol=1e-4, atol=1e-5)
+
+
 def test_a_word_that_a_text_does_not_hold_may_have_weight(encoder: VocabularyEncoder) -> None:
     weights = encoder.weights(["the puppy barks"], "document")
     assert "dog" in {encoder.word(word) for word in weights.indices}
