@@ -99,11 +99,14 @@ def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progre
         _evaluate(cell, _grow(planned, exam, retriever, cell, setting), retriever, collection, setting)
         return
     tell("loading index", 0, 1)
-    with _refused_answers():
-        ask(_loaded(cell, setting, tell), exam.queries[:_FEW], exam.reach, collection.documents)
-    memory = PeakMemory()  # all libraries are there now and count for none
-    retriever = _loaded(cell, setting, tell)
-    answered = _answer(planned, exam, retriever, None if computes_elsewhere(retriever) else memory, cell.folder)
+    retriever, memory = _loaded(cell, setting, tell), None
+    if exam.timed and not computes_elsewhere(retriever):
+        with _refused_answers():
+            ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
+        del retriever
+        memory = PeakMemory()  # all libraries are there now and count for none
+        retriever = _loaded(cell, setting, tell)
+    answered = _answer(planned, exam, retriever, memory, cell.folder)
     _evaluate(cell, answered, retriever, collection, setting)
 
 

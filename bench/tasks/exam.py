@@ -72,7 +72,7 @@ class Exam(ABC):
     columns: names of the measures that tables show, the primary one first
     definition: what the figures mean on this collection, in a line for the table's foot
     hides_histories: whether what the history of a question holds is never an answer to it
-    timed: whether single queries are timed
+    timed: whether single queries are timed, and memory is measured
     instrument: what the primary measure is measured with, if anything
     second_instrument: another that is measured with beside it
     units: what questions have in common, as in `Evaluation`
