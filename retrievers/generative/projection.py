@@ -80,7 +80,7 @@ def learn_projection(
     def answer(asked: Sequence[Tokens]) -> Iterator[np.ndarray]:
         yield from model.logits(encoder(asked).means()).topk(min(10, len(documents))).indices.cpu().numpy()
 
-    with torch.random.fork_rng():
+    with encoder.reading_once([one.tokens for one in kept], workplace, progress), torch.random.fork_rng():
         plan = identifier_plan(
             model,
             TRAINING,

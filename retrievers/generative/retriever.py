@@ -244,7 +244,8 @@ class GenerativeRetriever(ModelOptions, Retriever):
             self.teacher,
             evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
         )
-        self._counts["training"] = self._learn(lesson, self.training, self.workplace)
+        with self._reading_once([one.tokens for one in kept]):
+            self._counts["training"] = self._learn(lesson, self.training, self.workplace)
 
     def _learn(self, lesson: "Lesson", options: DocumentTrainingOptions, workplace: Workplace) -> dict[str, Any]:
         """Train the model. Returns how that went, as data."""
@@ -289,9 +290,13 @@ class GenerativeRetriever(ModelOptions, Retriever):
         return self.beams.model_copy(update={"width": max(self.beams.width, k)})
 
     def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
+        return self._reading_once(self._tokens_of(queries))
+
+    def _reading_once(self, queries: Sequence[Tokens]) -> AbstractContextManager[None]:
+        """While the block runs, none of these queries is read anew, unless the encoder learns."""
         if self._model.tuned:
             return nullcontext()
-        return self.encoder.reading_once(self._asked(self._tokens_of(queries)), self.workplace, self.progress)
+        return self.encoder.reading_once(self._asked(queries), self.workplace, self.progress)
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         return self._ranked(queries, k, self._answers(self._tokens_of(queries), k))

@@ -38,7 +38,8 @@ def identifier_plan(
         [
             {"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay},
             {"params": vectors, "lr": options.learning_rate * options.vector_rate, "weight_decay": 0.0},
-        ]
+        ],
+        fused=True,
     )
     return Plan(
         batches=lambda _number, generator: batches(generator),

@@ -1,14 +1,15 @@
 """Beam search for n-grams that the collection holds (Bevilacqua et al. 2022, section 3.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from retrievers.generative.ngram.index import ViewIndex
 from retrievers.generative.ngram.options import NgramBeamOptions
-from retrievers.generative.ngram.suffix_array import END
+from retrievers.generative.ngram.suffix_array import END, Continuations
 from retrievers.generative.ngram.writer import NgramWriter, Question, Stepper
 
 
@@ -89,6 +90,7 @@ def search(
 
     Probabilities are over all words, whatever may follow in the collection. Call `eval()` first.
     """
+    device = question.states.device
     stepper = Stepper(writer, question, view)
     first = stepper.start().cpu().numpy()
     tokens, (starts, stops) = index.spans
@@ -97,10 +99,10 @@ def search(
     steps = [_first_beams(unigrams, options.width)]
     while len(steps) < options.longest and (steps[-1].stops > steps[-1].starts).any():
         last = steps[-1]
-        following = stepper.step(
-            *(torch.from_numpy(one).to(question.states.device) for one in (last.tokens[..., -1], last.parents))
-        )
-        steps.append(_next_beams(last, following.cpu().numpy(), index, options.width))
+        found = index.array.follow(last.starts.ravel(), last.stops.ravel(), last.tokens.shape[-1])
+        log_probs_of = stepper.step(*_on(device, last.tokens[..., -1], last.parents))
+        following = log_probs_of(*_on(device, found.parents, found.tokens)).cpu().numpy()
+        steps.append(_next_beams(last, found, following, options.width))
     return [
         Found(Ngrams.joined([_alive(step, number) for step in steps]), unigrams[number])
         for number in range(len(unigrams))
@@ -113,15 +115,15 @@ def _first_beams(unigrams: Sequence[Ngrams], width: int) -> _Beams:
     return _Beams(tokens, np.zeros_like(starts), starts, stops, log_probs)
 
 
-def _next_beams(last: _Beams, following: np.ndarray, index: ViewIndex, width: int) -> _Beams:
-    """From log-probabilities of the next token, of shape [questions, beams, words]."""
+def _on(device: torch.device, *arrays: np.ndarray) -> Iterator[Tensor]:
+    return (torch.from_numpy(one).to(device) for one in arrays)
+
+
+def _next_beams(last: _Beams, found: Continuations, following: np.ndarray, width: int) -> _Beams:
+    """The best of what was found to follow the beams of all questions, each with its log-probability there."""
     questions, beams, length = last.tokens.shape
-    found = index.array.follow(last.starts.ravel(), last.stops.ravel(), length)
     owners = found.parents // beams
-    values = (
-        last.log_probs.ravel()[found.parents]
-        + following.reshape(-1, following.shape[-1])[found.parents, found.tokens]
-    )
+    values = last.log_probs.ravel()[found.parents] + following
     order = np.lexsort((-values, owners))
     ranks = np.arange(len(order)) - np.searchsorted(owners, owners)[order]
     order, ranks = order[ranks < width], ranks[ranks < width]

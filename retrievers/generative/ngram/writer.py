@@ -1,6 +1,7 @@
 """The model that writes n-grams: a decoder of word-pieces over the states of a frozen encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -157,9 +158,28 @@ class NgramWriter(Learner):
         mixed = ((1 - share) * found.exp()).scatter_add(-1, places, share * attention)
         return mixed.clamp(min=_LEAST).log()
 
+    def log_probs_of(self, hidden: Tensor, read: _Read, rows: Tensor, words: Tensor) -> Tensor:
+        """Those of `log_probs` for single n-grams and words, shape [pairs], in a third of the time of all.
+
+        rows: shape [pairs]: places among the n-grams of all texts, text by text
+        words: shape [pairs]
+        """
+        logits = self._logits(hidden).flatten(0, 1)
+        found = logits[rows, words] - logits.logsumexp(dim=-1)[rows]
+        if not self.copies:
+            return found
+        gate, attention = (one.flatten(0, 1) for one in self._copied(hidden, read))
+        places = read.words.clamp(min=0).repeat_interleave(hidden.shape[1], dim=0)
+        copied = torch.zeros_like(logits).scatter_add_(-1, places, attention)[rows, words]
+        share = gate.sigmoid()[rows]
+        return ((1 - share) * found.exp() + share * copied).clamp(min=_LEAST).log()
+
     def _generated(self, hidden: Tensor) -> Tensor:
-        logits = functional.linear(self.output(hidden), self.vectors) * self.vectors.shape[1] ** -0.5 + self.priors
-        return logits.float().log_softmax(dim=-1)
+        return self._logits(hidden).log_softmax(dim=-1)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        aimed = self.output(hidden) * self.vectors.shape[1] ** -0.5
+        return functional.linear(aimed, self.vectors, self.priors).float()
 
     def _copied(self, hidden: Tensor, read: _Read) -> tuple[Tensor, Tensor]:
         """The logit of pointing at a word, and how likely each is the one that is meant."""
@@ -182,16 +202,21 @@ class Stepper:
     def start(self) -> Tensor:
         """Log-probabilities of the first token, shape [texts, 1, words]."""
         views = torch.full((len(self._read.words),), self._view, device=self._read.words.device)
-        return self._log_probs(self._writer.first_input(self._read, views)[:, None])
+        hidden = self._hidden(self._writer.first_input(self._read, views)[:, None])
+        return self._writer.log_probs(hidden, self._read)
 
-    def step(self, words: Tensor, parents: Tensor) -> Tensor:
-        """Log-probabilities of the token after `words`, which follow the n-grams `parents`; both [texts, n-grams]."""
+    def step(self, words: Tensor, parents: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Go on to `words`, which follow the n-grams `parents`; both of shape [texts, n-grams].
+
+        Returns what gives log-probabilities of the token after them, as the writer's `log_probs_of` does.
+        """
         before = self._seen[0].keys.shape[0] // len(words)
         rows = (torch.arange(len(words), device=words.device)[:, None] * before + parents).flatten()
         self._seen = [KeysValues(seen.keys[rows], seen.values[rows]) for seen in self._seen]
         self._position += 1
-        return self._log_probs(self._writer.next_input(words[..., None], self._position)[:, :, 0])
+        hidden = self._hidden(self._writer.next_input(words[..., None], self._position)[:, :, 0])
+        return partial(self._writer.log_probs_of, hidden, self._read)
 
-    def _log_probs(self, inputs: Tensor) -> Tensor:
+    def _hidden(self, inputs: Tensor) -> Tensor:
         hidden, self._seen = self._writer.run(inputs[:, :, None], self._read, self._seen or None)
-        return self._writer.log_probs(hidden[:, :, 0], self._read)
+        return hidden[:, :, 0]
