@@ -169,13 +169,27 @@ def learned_and_kept(
     tokenize: Callable[[Sequence[str]], list[Tokens]],
     seed: int,
 ) -> tuple[list[Example], list[Example]]:
-    """Queries to learn, and queries to choose the epoch by: another split's, or some that are held out."""
+    """Queries to learn, each with as many documents as the options say, and queries to choose the epoch by.
+
+    The latter are another split's, or some that are held out, with every document that is relevant to them.
+    """
     queries = training_queries(collection, options.split, tokenize)
-    if options.selection != options.split:
-        others = training_queries(collection, options.selection, tokenize)
-        if others:
-            return queries, others
-    return split_queries(queries, options.held_out, seed)
+    kept = training_queries(collection, options.selection, tokenize) if options.selection != options.split else []
+    if not kept:
+        queries, kept = split_queries(queries, options.held_out, seed)
+    return some_of_each(queries, options.positives, seed), kept
+
+
+def some_of_each(examples: Sequence[Example], most: int, seed: int) -> list[Example]:
+    """At most so many documents of each query, drawn at random, in the order in which they came; 0: every one."""
+    if not most:
+        return list(examples)
+    generator = np.random.default_rng(seed)
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, example in enumerate(examples):
+        places.setdefault(tuple(example.tokens), []).append(place)
+    drawn = [own if len(own) <= most else generator.permutation(own)[:most].tolist() for own in places.values()]
+    return [examples[place] for place in sorted(place for own in drawn for place in own)]
 
 
 def gathered(

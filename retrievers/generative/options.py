@@ -49,6 +49,7 @@ class DocumentTrainingOptions(TrainingOptions):
     held_out: float = Field(
         0.1, ge=0, lt=1, description="else: share of the training queries kept to choose by; 0: the last epoch"
     )
+    positives: int = Field(4, ge=0, description="relevant documents of a query that are learned; 0: every one")
     token_dropout: float = Field(0, ge=0, lt=1, description="share of a text's states that are left out, drawn anew")
     uphill: float = Field(
         0,

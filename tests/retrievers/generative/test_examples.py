@@ -1,6 +1,9 @@
 """What is read of a document, and which queries are learned."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.collections.collection import Collection
+from bench.collections.collection import Collection, Rules, read_collection
+from bench.collections.writer import CollectionWriter
 from bench.sentences import sentences
 from retrievers.generative.examples import (
     Example,
@@ -16,10 +20,13 @@ from retrievers.generative.examples import (
     ReadingOptions,
     Spans,
     document_parts,
+    learned_and_kept,
     passages,
+    some_of_each,
     split_queries,
     training_queries,
 )
+from retrievers.generative.options import DocumentTrainingOptions
 
 
 def tokenize(texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
@@ -100,6 +107,38 @@ def test_held_out_queries_are_never_learned(pairs: list[tuple[int, int]], share:
     assert sorted(learned + kept) == sorted(examples)
     assert not {tuple(one.tokens) for one in learned} & {tuple(one.tokens) for one in kept}
     assert len({tuple(one.tokens) for one in kept}) == round(share * len({query for query, _ in pairs}))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=40), st.integers(1, 5), st.integers(0, 3))
+def test_of_each_query_so_many_documents_are_learned(pairs: list[tuple[int, int]], most: int, seed: int) -> None:
+    examples = [Example([query], row) for query, row in pairs]
+    drawn = some_of_each(examples, most, seed)
+    for query in {query for query, _ in pairs}:
+        own, chosen = ([one for one in some if one.tokens == [query]] for some in (examples, drawn))
+        assert len(chosen) == min(most, len(own))
+        assert not Counter(one.row for one in chosen) - Counter(one.row for one in own)
+    assert drawn == some_of_each(examples, most, seed)
+    assert some_of_each(drawn, most, seed) == drawn
+    assert some_of_each(examples, 0, seed) == examples
+
+
+def test_which_documents_are_learned_depends_on_the_seed() -> None:
+    examples = [Example([1], row) for row in range(100)]
+    assert some_of_each(examples, 4, 0) != some_of_each(examples, 4, 1)
+
+
+def test_the_epoch_is_chosen_by_every_relevant_document(learnable: Collection, tmp_path: Path) -> None:
+    with CollectionWriter(tmp_path) as writer:
+        for document in learnable.documents:
+            writer.document(document, "documents")
+        for query in learnable.queries("train"):
+            writer.query("train", query.id, query.text, "queries")
+            for document in islice(learnable.documents, 5):
+                writer.judgement("train", query.id, document.id, 1, "judgements")
+    collection = read_collection(tmp_path, "five relevant documents of each query", Rules())
+    learned, kept = learned_and_kept(collection, DocumentTrainingOptions(positives=2), tokenize, 0)
+    assert set(Counter(map(spelled, learned)).values()) == {2}
+    assert set(Counter(map(spelled, kept)).values()) == {5}
 
 
 @given(st.integers(1, 20), st.integers(1, 60), st.sampled_from([0.0, 0.5, 1.0, 4.0, 32.0]))
