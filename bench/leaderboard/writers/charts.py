@@ -28,6 +28,8 @@ _SHADED = 4
 
 _BAND_COLOURS = ("#b3bcc6", "#a5cdf0", "#74aee3", "#4a8fd3", "#2a70b8", "#1b5596")
 WIDTH, HEIGHT = 390, 240
+_LONGEST_LABEL = 300
+"""Pixels of a system's name beside its line; what is longer is cut."""
 _ROW = 22
 """Pixels that a system takes in a chart with one line each."""
 
@@ -239,7 +241,7 @@ def direction(block: Block) -> str:
 def _systems(names: Sequence[str]) -> "alt.Y":
     import altair as alt
 
-    return alt.Y("system:N", sort=list(names), title=None, axis=axis(labelLimit=170, domain=False))
+    return alt.Y("system:N", sort=list(names), title=None, axis=axis(labelLimit=_LONGEST_LABEL, domain=False))
 
 
 def system_colour(data: Sequence[Mapping[str, Any]], legend: Sequence[str] = ()) -> "alt.Color":

@@ -15,6 +15,7 @@ from bench.rankings import Rankings
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
+from retrievers.generative.encoders import TextEncoder
 from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
 from retrievers.generative.model import is_tuned
@@ -301,6 +302,29 @@ def test_the_epoch_is_chosen_on_the_selection_split_where_there_is_one(
     options = DSI(training={"selection": split}).training
     found = learned_and_kept(learnable, options, lambda texts: [list(text.encode()) for text in texts], seed=0)
     assert list(map(len, found)) == [learned, kept]
+
+
+def test_queries_that_choose_the_epoch_are_read_once(
+    learnable: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    states_of = TextEncoder._states
+
+    def counted(self: TextEncoder, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        nonlocal read
+        read += len(ids)
+        return states_of(self, ids, mask)
+
+    monkeypatch.setattr(TextEncoder, "_states", counted)
+    texts = []
+    for epochs in (1, 4):
+        read = 0
+        options = merged(QUICK, {"training": {"epochs": epochs}, "start_vectors": "projection"})
+        retriever = DSI(**options)
+        retriever.work_in(Workplace(tmp_path / f"checkpoints {epochs}", tmp_path / f"common {epochs}"))
+        retriever.fit(learnable.training_view())
+        texts.append(read)
+    assert texts[0] == texts[1] > 0
 
 
 def test_left_out_states_are_never_all_of_a_text() -> None:
