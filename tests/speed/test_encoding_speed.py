@@ -12,9 +12,11 @@ from timing import seconds
 
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
-from bench.models import MINILM, find_weights
+from bench.models import MINILM, computes_bfloat16, find_weights
 from retrievers.dense.sbert import SBERT
+from retrievers.late_interaction.colbert import ColBERT
 from retrievers.late_interaction.maxsim import maxsim
+from retrievers.late_interaction.pruning import maxsim_of_likely
 
 Tokens = list[np.ndarray]
 
@@ -26,7 +28,7 @@ Tokens = list[np.ndarray]
         pytest.param(
             "bfloat16",
             marks=pytest.mark.skipif(
-                not torch.cpu._is_amx_tile_supported(), reason="this processor does not compute in bfloat16"
+                not computes_bfloat16("cpu"), reason="this processor does not compute in bfloat16"
             ),
         ),
     ],
@@ -73,3 +75,25 @@ def test_maxsim_takes_little_longer_than_its_matrix_product(
     benchmark.pedantic(lambda: maxsim(queries, vectors, offsets), rounds=3)
     assert best["harness"] < slack * best["product"], best
     assert best["harness"] < best["library"], best
+
+
+@pytest.mark.skipif(not computes_bfloat16("cpu"), reason="this processor does not compute in bfloat16")
+def test_ruling_documents_out_in_bfloat16_takes_less_than_two_thirds_of_scoring_all(
+    benchmark: BenchmarkFixture, make_collection: Callable[..., Collection]
+) -> None:
+    """Questions are the beginnings of real documents with some noise, much as those of a probe."""
+    system = ColBERT(device="cpu").fit(make_collection(open_dataset("pydoc").collection.documents[:400]))
+    vectors, offsets = np.asarray(system._vectors), system._offsets
+    generator = np.random.default_rng(0)
+    queries = [
+        one[:60] + generator.normal(0, 0.03, one[:60].shape) for one in system.document_vectors(np.arange(200))
+    ]
+    queries = [(one / np.linalg.norm(one, axis=1, keepdims=True)).astype(np.float32) for one in queries]
+    best = seconds(
+        3,
+        harness=lambda: maxsim_of_likely(queries, vectors, offsets, 10),
+        in_full=lambda: maxsim(queries, vectors, offsets),
+    )
+    benchmark.extra_info.update(best)
+    benchmark.pedantic(lambda: maxsim_of_likely(queries, vectors, offsets, 10), rounds=1)
+    assert best["harness"] < 2 / 3 * best["in_full"], best

@@ -1,5 +1,7 @@
 """A first pass in bfloat16 loses none of the best documents: `maxsim` is the oracle."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,14 @@ from retrievers.late_interaction.maxsim import maxsim
 from retrievers.late_interaction.pruning import maxsim_of_likely, pays
 
 LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=30)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def however_few_are_ruled_out() -> Iterator[None]:
+    """These collections are too small for a first pass to rule out most of their documents."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruning, "_MOST_LIKELY", 1.0)
+        yield
 
 
 def tokens(seed: int, lengths: list[int], dimension: int = 8, like: float = 0.0) -> list[np.ndarray]:
@@ -65,6 +75,13 @@ def test_most_of_many_documents_are_ruled_out() -> None:
     assert told.sum() < 0.2 * told.size
     for line, own in zip(found, exact, strict=True):
         assert np.argsort(-line, kind="stable")[:10].tolist() == np.argsort(-own, kind="stable")[:10].tolist()
+
+
+def test_where_too_few_are_ruled_out_all_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "_MOST_LIKELY", 0.2)
+    queries, (vectors, offsets) = tokens(0, [4, 2]), laid_out(tokens(1, [3, 5, 5, 9]))
+    found = maxsim_of_likely(queries, vectors, offsets, 4)
+    np.testing.assert_array_equal(found, maxsim(queries, vectors, offsets))
 
 
 def test_copies_of_the_last_of_the_best_are_kept() -> None:
