@@ -69,9 +69,15 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
         log=True,
         mark=lambda row: DISTURBED if disturbance(row, "p50_ms") else "",
         front="no system is both quicker and better",
-        below=lambda rows: [f"latency on {rows[0].hardware}"],
+        below=lambda rows: [_where_timed(block, rows)],
     )
     return _against(good, block, rows, colours, wide)
+
+
+def _where_timed(block: Block, rows: Sequence[Row]) -> str:
+    elsewhere = sum(row.cost.p50_ms is not None for row in block.rows) - len(rows)
+    left_out = f"; not drawn: {plural(elsewhere, 'system')} timed on other hardware" if elsewhere else ""
+    return f"latency on {rows[0].hardware}{left_out}"
 
 
 def against_coverage(block: Block, rows: Sequence[Row], colours: Colours, coverage: str) -> Chart:
