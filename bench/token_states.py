@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_TOKENS = 2**21
 """Of texts whose states are kept: 3.2 GB of MiniLM's. Larger collections are read anew by each system."""
 
+P = TypeVar("P")
 R = TypeVar("R")
 
 _TEXTS_AT_ONCE = 512
@@ -126,24 +127,25 @@ def read_in_batches(lengths: Sequence[int], read: Callable[[slice], R], device: 
     return read_on_cores(batches(lengths), read, device)
 
 
-def read_on_cores(spans: Iterable[slice], read: Callable[[slice], R], device: str) -> Iterator[tuple[slice, R]]:
-    """What `read` gives for each span of texts, in their order and without gradients.
+def read_on_cores(parts: Iterable[P], read: Callable[[P], R], device: str) -> Iterator[tuple[P, R]]:
+    """What `read` gives for each part, in their order and without gradients.
 
-    On a processor each core reads a span of its own, which is a third faster than all of them on one.
+    On a processor each core reads a part of its own, which is a third faster than all of them on one. The parts are
+    made in the thread that asks: a tokenizer must not be used by several at once.
     """
     import torch
 
     cores = torch.get_num_threads() if device == "cpu" else 1
     reading = torch.inference_mode()(read)
-    begun = deque[tuple[slice, Future[R]]]()
+    begun = deque[tuple[P, Future[R]]]()
     with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for span in spans:
-            begun.append((span, pool.submit(reading, span)))
+        for part in parts:
+            begun.append((part, pool.submit(reading, part)))
             if len(begun) > 2 * cores:
                 first, result = begun.popleft()
                 yield first, result.result()
-        for span, result in begun:
-            yield span, result.result()
+        for part, result in begun:
+            yield part, result.result()
 
 
 def batches(lengths: Sequence[int]) -> Iterator[slice]:

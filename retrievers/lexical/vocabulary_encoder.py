@@ -57,24 +57,23 @@ class VocabularyEncoder:
 
     def _dense(self, texts: list[str], role: str) -> Iterator[np.ndarray]:
         """Batches of texts, in the order given."""
-        spans = [slice(start, start + self._batch) for start in range(0, len(texts), self._batch)]
+        batches = [texts[start : start + self._batch] for start in range(0, len(texts), self._batch)]
         if self._head is None:
             read = self._encoder.encode_query if role == "query" else self._encoder.encode_document
-            for span in spans:
-                found = read(texts[span], convert_to_sparse_tensor=False, show_progress_bar=False)
+            for batch in batches:
+                found = read(batch, convert_to_sparse_tensor=False, show_progress_bar=False)
                 yield found.float().cpu().numpy()
-        elif len(spans) == 1:
-            yield self._largest(texts)
+        elif len(batches) == 1:  # all cores read the only one
+            yield self._largest(self._encoder.preprocess(texts))
         else:
-            device = self._encoder.device.type
-            for _, largest in read_on_cores(spans, lambda span: self._largest(texts[span]), device):
+            features = map(self._encoder.preprocess, batches)
+            for _, largest in read_on_cores(features, self._largest, self._encoder.device.type):
                 yield largest
 
-    def _largest(self, texts: list[str]) -> np.ndarray:
+    def _largest(self, features: dict[str, Any]) -> np.ndarray:
         import torch
 
         model: Any = self._encoder[0].model
-        features = self._encoder.preprocess(texts)
         inputs = {name: features[name].to(model.device) for name in model_inputs(features)}
         with torch.inference_mode():
             states = model.base_model(**inputs).last_hidden_state
