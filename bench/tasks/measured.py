@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.measures.audit import audited_values
 from bench.measures.effectiveness import recall, tie_bounds, tied_within
 from bench.measures.judged import Judgements
-from bench.measures.measure import Count
+from bench.measures.measure import Count, Measure
 from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 from bench.tasks import Task
@@ -60,6 +60,27 @@ class MeasuredTask(Task):
         return Choice(depth, measures, [str(measure) for measure in measures if measure in shown])
 
 
+class Slice(NamedTuple):
+    """Some of the questions.
+
+    kind: what the questions are told apart by
+    words: which they are, for a person
+    asked: mask of shape [questions]
+    """
+
+    kind: str
+    name: str
+    words: str
+    asked: np.ndarray
+
+    def measure(self, primary: Effectiveness, who: str) -> Measure:
+        """The primary measure over these questions; `who` says whose they are."""
+        cutoff = f" @{primary.cutoff}" if primary.cutoff else ""
+        return Measure(
+            f"{primary} {self.name}", f"{primary}, over the {who} {self.words}", header=f"{self.name}{cutoff}"
+        )
+
+
 class Choice(NamedTuple):
     """Measures to compute, the primary one first; names of those that tables show; and how deep answers must be."""
 
@@ -75,18 +96,23 @@ class MeasuredExam(Exam):
     judgements: of the questions, in their order
     by_name: the effectiveness measures, the primary one first
     answerable: how many documents an answer may hold, for all questions or for each
+    slices: by measure, the mask of shape [queries] of those over which it is the primary measure
     """
 
     judgements: Judgements = field(repr=False)
     by_name: Sequence[Effectiveness]
     answerable: int | np.ndarray = field(repr=False)
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def measured(
         self,
         rankings: Rankings,
         groups: np.ndarray | None,  # noqa: ARG002
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
-        return audited_values(rankings, self.judgements, self.by_name), self._counts(rankings)
+        values = audited_values(rankings, self.judgements, self.by_name)
+        primary = values[str(self.by_name[0])]
+        of_slices = {name: np.where(asked, primary, np.nan) for name, asked in self.slices.items()}
+        return {**values, **of_slices}, self._counts(rankings)
 
     def ceiling(self, candidates: Rankings) -> list[Count]:
         value = float(recall(candidates, self.judgements).mean())

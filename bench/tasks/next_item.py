@@ -16,7 +16,7 @@ from bench.measures.measure import Count, Measure
 from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
-from bench.tasks.slices import Kind, Questions, Slice, slices
+from bench.tasks.slices import Kind, Questions, slices
 
 _SELDOM = 0.01
 """Share of the targets that may stand in their histories before these are allowed in an answer."""
@@ -57,7 +57,7 @@ class NextItem(MeasuredTask):
         grouped = [kind for kind in _GROUPED if defined_for_groups(measures[0])]
         by_group = [kind.measure(measures[0]) for kind in grouped]
         beyond = _beyond(questions, measures[0].cutoff or depth)
-        of_parts = {_of_slice(measures[0], part): part for part in parts}
+        of_parts = {part.measure(measures[0], "users"): part for part in parts}
         shown = [measure for measure, part in of_parts.items() if part.kind in self.slices]
         popular, novel = ([beyond.log_popularity], [beyond.novelty]) if beyond else ([], [])
         return NextItemExam(
@@ -76,12 +76,6 @@ class NextItem(MeasuredTask):
             grouped=grouped,
             beyond=beyond,
         )
-
-
-def _of_slice(primary: Effectiveness, part: Slice) -> Measure:
-    """The primary measure over some of the questions."""
-    cutoff = f" @{primary.cutoff}" if primary.cutoff else ""
-    return Measure(f"{primary} {part.name}", f"{primary}, over the users {part.words}", header=f"{part.name}{cutoff}")
 
 
 def _beyond(questions: Questions, cutoff: int) -> BeyondAccuracy | None:
@@ -120,12 +114,10 @@ _GROUPED = (
 class NextItemExam(MeasuredExam):
     """Histories with what comes next.
 
-    slices: by measure, the mask of shape [queries] of those over which it is the primary measure
     grouped: of a system whose items share identifiers, what that hides
     beyond: what answers are beside right
     """
 
-    slices: Mapping[str, np.ndarray] = field(repr=False)
     grouped: Sequence[_Grouped]
     beyond: BeyondAccuracy | None = field(repr=False)
 
@@ -134,8 +126,6 @@ class NextItemExam(MeasuredExam):
     ) -> tuple[Mapping[str, np.ndarray], Sequence[Count]]:
         found, counts = super().measured(rankings, groups)
         values = dict(found)
-        primary = values[self.measures[0].name]
-        values |= {name: np.where(asked, primary, np.nan) for name, asked in self.slices.items()}
         if groups is not None:
             values |= self._by_group(rankings, groups)
         if self.beyond:

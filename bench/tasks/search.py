@@ -1,5 +1,6 @@
 """The collection's own queries, judged by its own judgements."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -7,7 +8,8 @@ from pydantic import Field
 
 from bench.collections.collection import Collection, Qrels
 from bench.measures.judged import Judgements
-from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
+from bench.tasks.measured import MeasuredExam, MeasuredTask, Slice, answerable_qrels, judged_positions
+from bench.tasks.training_overlap import overlap_slices
 
 _GAINS = {"linear": "gain = grade", "exponential": "gain = 2^grade - 1", "binary": "gain = 1"}
 
@@ -33,17 +35,20 @@ class Search(MeasuredTask):
         queries, qrels = asked.queries(), answerable_qrels(asked)
         positions = self._asked(asked, qrels)
         depth, measures, columns = self.choice(rules.primary)
+        judgements = Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains)
+        parts = {part.measure(measures[0], "queries"): part for part in overlap_slices(asked, judgements)}
         return MeasuredExam(
             collection=collection,
             queries=[queries[position] for position in positions],
             depth=depth,
-            measures=[one.measure for one in measures],
-            columns=columns,
-            definition=self._definition(asked, len(positions), depth),
+            measures=[*(one.measure for one in measures), *parts],
+            columns=[*columns, *(measure.name for measure in parts)],
+            definition=self._definition(asked, len(positions), depth) + _overlap([*parts.values()]),
             timed=True,
-            judgements=Judgements(qrels.take(positions), rules.minimum_relevance, rules.gains),
+            judgements=judgements,
             by_name=measures,
             answerable=len(collection) - int(rules.exclude_self),
+            slices={measure.name: part.asked for measure, part in parts.items()},
         )
 
     def _asked(self, collection: Collection, qrels: Qrels) -> np.ndarray:
@@ -62,3 +67,11 @@ class Search(MeasuredTask):
             f"{rules.minimum_relevance} or more, nDCG {_GAINS[rules.gains]}; ties are broken by document id; "
             f"first {depth} documents" + "".join(f"; {name}: {value}" for name, value in collection.notes.items())
         )
+
+
+def _overlap(parts: Sequence[Slice]) -> str:
+    """How many queries each part has."""
+    if not parts:
+        return ""
+    shared, others = (int(part.asked.sum()) for part in parts)
+    return f"; {shared} of them have a relevant document that a training query asks for too, {others} have none"

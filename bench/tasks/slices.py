@@ -3,30 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items, training_sequences
+from bench.tasks.measured import Slice
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Kind = Literal["repeats", "transition", "popularity", "cold", "history"]
-
-
-class Slice(NamedTuple):
-    """Some of the questions.
-
-    words: which users' they are, for a person
-    asked: mask of shape [questions]
-    """
-
-    kind: Kind
-    name: str
-    words: str
-    asked: np.ndarray
 
 
 @dataclass(frozen=True)
