@@ -248,6 +248,24 @@ class HangsOnProbes(Saved):
         return super().retrieve(queries, k)
 
 
+class CrashesOnOneProbe(Saved):
+    """Answers everything but the first words of documents."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        if any(query.id.startswith("N=") for query in queries):
+            ctypes.string_at(0)
+        return super().retrieve(queries, k)
+
+
+class TakesItsTime(Saved):
+    """Thinks before it answers questions that are made of documents."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        if len(queries) > 1 and k == 10:
+            time.sleep(1.5)
+        return super().retrieve(queries, k)
+
+
 class StartsProcess(TakesForever):
     """Never finishes to fit, nor does the process that it starts."""
 

@@ -125,7 +125,7 @@ class CellLife:
             if is_fitted(self.cell.folder) and not left:
                 yield self._ended({})
                 return
-            self._start(left[0] if left and can_load(self.cell.folder) else None)
+            self._start(left if can_load(self.cell.folder) else [])
         except BenchError as error:  # of a folder or a store that cannot be used
             yield self._ended({"": Problem("error", str(error))})
 
@@ -142,20 +142,25 @@ class CellLife:
         with locked(folder, timeout=GRACE):
             return damaged + remove_damaged(folder)
 
-    def _start(self, task: PlannedTask | None) -> None:
+    def _start(self, tasks: Sequence[PlannedTask]) -> None:
         log = log_file(self.cell.folder)
         if self._log_begin is None:
             self._log_begin = log.stat().st_size if log.is_file() else 0
-        self._child = Child.start(self.cell, task, self._setting, self._context)
+        self._child = Child.start(self.cell, tasks, self._setting, self._context)
 
     def _listen(self, child: Child) -> Iterator[Event]:
         with suppress(EOFError, OSError):
             while child.events.poll():
                 said = child.events.recv()
-                if isinstance(said, dict):
-                    child.said = said
-                else:
-                    yield Remarked(said) if isinstance(said, str) else Progressed(*said)
+                match said:
+                    case dict():
+                        child.said = said
+                    case PlannedTask():
+                        child.take_up(said)
+                    case str():
+                        yield Remarked(said)
+                    case _:
+                        yield Progressed(*said)
 
     def _followed(self, child: Child) -> Iterator[Event]:
         """Start what comes after a process that has ended, or record how the cell ended."""
@@ -165,19 +170,20 @@ class CellLife:
         self._child = None
         if task is None and "" in problems and can_load(self.cell.folder):
             problems = {}  # the fit was done, and what it fell over is a question that the task meets again
-        self._problems |= {task.name: problems[""]} if task and problems else problems
+        if task and problems:
+            problems = {} if task.done else {task.name: problems[""]}  # it may have been done when its time was over
+        self._problems |= problems
         following = self._following()
         if following:
             self._start(following)
         else:
             yield self._ended(self._problems)
 
-    def _following(self) -> PlannedTask | None:
-        """The next task that a loaded system has to answer."""
+    def _following(self) -> list[PlannedTask]:
+        """The tasks that a loaded system has still to answer."""
         if "" in self._problems or not index_folder(self.cell.folder).is_dir():
-            return None
-        left = (task for task in self.cell.tasks if task.name not in self._problems and not task.done)
-        return next(left, None)
+            return []
+        return [task for task in self.cell.tasks if task.name not in self._problems and not task.done]
 
     def _ended(self, problems: dict[str, Problem]) -> Ended:
         """Record how the cell ended.

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
@@ -20,7 +21,7 @@ from bench import registry
 from bench.cells.folder import checkpoints_folder, log_file
 from bench.cells.record import Problem
 from bench.durations import duration
-from bench.runner.cell import Setting, answer_task, fit_cell
+from bench.runner.cell import Setting, answer_tasks, fit_cell
 from bench.runner.cost import Stopwatch
 from bench.runner.plan import Cell, PlannedTask
 from bench.runner.problems import problem_of
@@ -36,7 +37,7 @@ _PATIENCE = 3.0
 
 @dataclass
 class Child:
-    """One at work. `task` is what it answers, None for one that fits; `time_limit` is in seconds."""
+    """One at work. `task` is what it answers now, None for one that fits; `time_limit` is each task's, in seconds."""
 
     task: PlannedTask | None
     process: ForkServerProcess
@@ -50,10 +51,11 @@ class Child:
     _ending: Stopwatch | None = None
 
     @classmethod
-    def start(cls, cell: Cell, task: PlannedTask | None, setting: Setting, context: ForkServerContext) -> "Child":
+    def start(cls, cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, context: ForkServerContext) -> "Child":
+        """One that answers the tasks, or some of the first; without any it fits."""
         ours, theirs = context.Pipe()
         for attempt in range(_STARTS):
-            process = context.Process(target=_work, args=(cell, task, setting, theirs))
+            process = context.Process(target=_work, args=(cell, tasks, setting, theirs))
             try:
                 process.start()
                 break
@@ -62,7 +64,12 @@ class Child:
                     raise
                 time.sleep(_UNTIL_GONE)
         theirs.close()
-        return cls(task, process, ours, cell.time_limit)
+        return cls(tasks[0] if tasks else None, process, ours, cell.time_limit)
+
+    def take_up(self, task: PlannedTask) -> None:
+        """It has begun another task, whose time counts anew, unless it was asked to end meanwhile."""
+        if self._ending is None:
+            self.task, self._watch = task, Stopwatch()
 
     def problems(self) -> dict[str, Problem]:
         """What went wrong, once the process is gone. Work that was done in time, or while it was ended, counts."""
@@ -105,7 +112,7 @@ def _death(code: int) -> Problem:
     return Problem("crashed", reason)
 
 
-def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connection) -> None:
+def _work(cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, events: Connection) -> None:
     """Body of a cell's process: everything it prints goes to its log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
@@ -125,13 +132,13 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
         _log_to(cell)
         logging.getLogger("bench").addHandler(_Remarks(events))
         with locked(cell.folder, timeout=_PATIENCE):
-            _remove_leftovers(cell, fitted=task is not None)
+            _remove_leftovers(cell, fitted=bool(tasks))
             registry.load_files(cell.plugin_files)
-            if task is None:
-                problems = fit_cell(cell, setting, tell)
+            problems = {}
+            if tasks:
+                answer_tasks(cell, tasks, setting, tell, begin=events.send)
             else:
-                answer_task(cell, task, setting, tell)
-                problems = {}
+                problems = fit_cell(cell, setting, tell)
     except (Exception, SystemExit) as error:
         _print_traceback()
         problems = {"": problem_of(error)}
