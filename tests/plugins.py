@@ -262,7 +262,7 @@ class TakesItsTime(Saved):
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         if len(queries) > 1 and k == 10:
-            time.sleep(1.5)
+            time.sleep(2.5)
         return super().retrieve(queries, k)
 
 

@@ -134,7 +134,7 @@ def test_a_failed_task_costs_only_its_own_table(make_cells: MakeCells, system: s
 def test_a_task_that_crashes_the_process_that_it_shares_costs_only_its_own_table(make_cells: MakeCells) -> None:
     (record,), _ = run(make_cells("crashes-on-one-probe", tasks=PROBES))
     assert {task.result.task for task in record.tasks} == {"search", "completeness"}
-    assert record.problem.startswith("task exclusivity: its process ended with SIGSEGV")
+    assert record.problem.startswith("task exclusivity: crashed: its process ended with SIGSEGV")
 
 
 def test_finished_cells_are_reused_and_fresh_runs_them_again(make_cells: MakeCells, tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def test_one_that_shares_a_process_with_what_was_in_time_does_so_too(make_cells:
 
 
 def test_tasks_that_share_a_process_have_the_whole_time_each(make_cells: MakeCells) -> None:
-    """Each probe takes 3 seconds."""
-    (record,), _ = run(_limited(make_cells("takes-its-time", tasks=PROBES), 5.0))
+    """Each probe takes 5 seconds."""
+    (record,), _ = run(_limited(make_cells("takes-its-time", tasks=PROBES), 8.0))
     assert record.done
     assert record.failure is None
 
