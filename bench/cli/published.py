@@ -32,8 +32,8 @@ def publish(
 ) -> None:
     """Write a suite's leaderboard from finished cells alone: tables, page, run files and manifests. Runs nothing.
 
-    A failed or missing cell is a row with its reason. Of equal cells the newest counts, and of several folders
-    the first that has it. Two fingerprints of one collection are refused.
+    A missing cell is a row with its reason, and so is one that failed, where no other answered. Of equal cells the
+    newest counts, and of several folders the first that has it. Two fingerprints of one collection are refused.
     """
     from bench.cells.folder import read_all
     from bench.cells.place import fetched

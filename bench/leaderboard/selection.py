@@ -64,8 +64,8 @@ def select(
 ) -> Selection:
     """The cells of the suite's systems and all imported runs, from one list for each folder.
 
-    In a folder the newest of equal cells counts, one that has no answer only where none has, and of several folders
-    the first that has the cell. `collections` are the ones to publish, by the name or the specification that they
+    In a folder the newest of equal cells counts, and of several folders the first that has the cell; one that has no
+    answer counts only where none has. `collections` are the ones to publish, by the name or the specification that they
     were run with; by default the suite's. Raises BenchError when a collection has two fingerprints, unless
     `fingerprints` (or their beginnings) choose one. Of the `reported` figures of others, those of a chosen
     collection's fingerprint are shown.
@@ -86,7 +86,7 @@ def select(
     if not fitting:
         raise BenchError(_nothing_found(suite, cells, wanted))
     chosen: dict[tuple[str, str, int], CellRecord] = {}
-    for cell in fitting:
+    for cell in sorted(fitting, key=lambda cell: not cell.tasks):
         chosen.setdefault(_place(cell), cell)
     present = [name for name in wanted if any(name == collection for collection, _, _ in chosen)]
     for name in present:
