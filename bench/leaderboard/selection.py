@@ -65,8 +65,8 @@ def select(
     """The cells of the suite's systems and all imported runs, from one list for each folder.
 
     In a folder the newest of equal cells counts, and of several folders the first that has the cell; one that has no
-    answer counts only where none has. `collections` are the ones to publish, by the name or the specification that they
-    were run with; by default the suite's. Raises BenchError when a collection has two fingerprints, unless
+    answer counts only where none has. `collections` are the ones to publish, by the name or the specification that
+    they were run with; by default the suite's. Raises BenchError when a collection has two fingerprints, unless
     `fingerprints` (or their beginnings) choose one. Of the `reported` figures of others, those of a chosen
     collection's fingerprint are shown.
     """
