@@ -65,7 +65,7 @@ def collection_charts(collection: CollectionBoard) -> list[Chart]:
 def as_picture(board: Board) -> str:
     """overview.svg: the first task of the first collections. Equal boards give equal text."""
     panels = _panels(board, colours_of([entry["name"] for entry in board.systems]))
-    notes = _notes(board, [panel.chart for panel in panels])
+    notes = _notes(board, panels)
     bottom = panels[-1].bottom if panels else _HEAD
     return template("overview.svg").render(
         board=board,
@@ -79,6 +79,7 @@ def as_picture(board: Board) -> str:
 class _Panel(NamedTuple):
     """A chart with its heading, and its upper edge in pixels."""
 
+    collection: str
     heading: str
     chart: Chart
     top: int
@@ -98,17 +99,21 @@ def _panels(board: Board, colours: Colours) -> list[_Panel]:
             wide = len(timed) > 1
             chart = against_latency(block, timed, colours, wide=True) if wide else intervals(block, rows, colours)
             top = found[-1].bottom + _LINE if found else _HEAD
-            found.append(_Panel(f"{collection.name}, {block.task}: {chart.title}", chart, top))
+            found.append(_Panel(collection.name, f"{collection.name}, {block.task}: {chart.title}", chart, top))
     return found
 
 
-def _notes(board: Board, charts: Sequence[Chart]) -> list[str]:
-    if not charts:
+def _notes(board: Board, panels: Sequence[_Panel]) -> list[str]:
+    """A note that some panels lack says whose it is."""
+    if not panels:
         return ["no system has figures"]
-    found = [
-        "lines: 95 % bootstrap intervals over queries",
-        *dict.fromkeys(note for chart in charts for note in chart.notes),
-    ]
+    owners: dict[str, list[str]] = {}
+    for panel in panels:
+        for note in panel.chart.notes:
+            owners.setdefault(note, []).append(panel.collection)
+    found = ["lines: 95 % bootstrap intervals over queries"]
+    for note, names in owners.items():
+        found.append(note if len(names) == len(panels) else f"{', '.join(names)}: {note}")
     if len(board.collections) > _MOST:
         found.append(f"the first {_MOST} of {len(board.collections)} collections")
     return found

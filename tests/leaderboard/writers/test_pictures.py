@@ -249,6 +249,14 @@ def test_latencies_measured_on_a_busy_machine_are_marked() -> None:
     assert "†" not in words(as_picture(board(["bm25", "dsi"], ["pydoc-1k"])))
 
 
+def test_a_note_that_holds_of_one_collection_says_of_which() -> None:
+    quiet = board(["bm25", "dsi"], ["pydoc-1k"])
+    busy = changed(board(["bm25", "dsi"], ["scifact"]), cost=RowCost(p50_ms=3.0, others_share=0.5))
+    told = words(as_picture(replace(quiet, collections=[*quiet.collections, *busy.collections])))
+    assert "scifact: † measured while other work" in told
+    assert told.count("dashed: ") == 1
+
+
 def test_a_picture_without_figures_says_so() -> None:
     assert "no system has figures" in words(as_picture(changed(board(["bm25"], ["pydoc-1k"]), figures={})))
 
