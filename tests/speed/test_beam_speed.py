@@ -158,11 +158,14 @@ def test_one_query_at_a_time_is_faster_too(
     assert best["ratio"] > 1, best
 
 
-@pytest.mark.parametrize("documents", [1_000, 10_000, 100_000])
+@pytest.mark.parametrize("documents", [1_000, 10_000, 100_000, 1_000_000])
 def test_one_query_by_beams_by_exact_scores_and_by_generate(
     benchmark: BenchmarkFixture, model: PreTrainedModel, questions: Questions, documents: int
 ) -> None:
-    """Where there are few identifiers, exact scores cost no more; beams cost the same however many there are."""
+    """Where there are few identifiers, exact scores cost no more; beams cost the same however many there are.
+
+    A million are not scored exactly, which takes minutes.
+    """
     identifiers = named(documents)
     tables = Trie.build(identifiers, [VOCABULARY] * identifiers.shape[1]).on("cpu")
     trie, ours = nested(identifiers), BeamModel(model)
@@ -173,17 +176,12 @@ def test_one_query_by_beams_by_exact_scores_and_by_generate(
         scores = exact_scores(HuggingFaceStepper(ours, encode(ours.model, *one)), tables)
         return tables.trie.items[scores.topk(10).indices.numpy()]
 
-    taken = seconds(
-        3,
-        beams=lambda: search(ours, one, tables),
-        exact=exact,
-        generate=lambda: generate(model, one, trie),
-    )
+    ways = {"beams": lambda: search(ours, one, tables), "generate": lambda: generate(model, one, trie)}
+    taken = seconds(3, **ways, **({"exact": exact} if documents <= 100_000 else {}))
     benchmark.extra_info.update(taken, documents=documents, beams_kept=BEAMS)
     benchmark.pedantic(lambda: search(ours, one, tables), rounds=3)
     assert taken["beams"] < taken["generate"], taken
-    if documents > 10_000:
-        assert taken["beams"] < taken["exact"], taken
+    assert documents <= 10_000 or taken["beams"] < taken.get("exact", np.inf), taken
 
 
 def test_a_model_that_itself_takes_most_of_the_time_is_faster_too(
