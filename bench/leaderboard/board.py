@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 NOT_RUN = "not run"
 
-START_CHOSEN = "start chosen"
-"""The count of fits whose chosen epoch is the model as it was before training."""
+START_CHOSEN, LAST_CHOSEN = "start chosen", "last chosen"
+"""The counts of fits whose chosen epoch is the model as it was before training, or the last one that it was given."""
 
 BANDS = ("0", "to 1/4", "to 1/2", "to 3/4", "below 1", "1")
 """Into which a query's value falls: exactly 0, above it up to a bound, exactly 1."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bench.leaderboard.board import NOT_RUN, START_CHOSEN, Block, Row, RowCost, RowFigure
+from bench.leaderboard.board import LAST_CHOSEN, NOT_RUN, START_CHOSEN, Block, Row, RowCost, RowFigure
 from bench.leaderboard.text import amount, count, fraction
 from bench.measures.measure import Count, Measure
 
@@ -61,7 +61,8 @@ def _columns(block: Block, hardware: Sequence[str], beside: Callable[[RowFigure]
         yield Column("rank", block.test or "the only system", _rank, "rank")
     yield Column(
         "trained",
-        "whether the system learns from the training queries; start: the epoch chosen is the one before it",
+        "whether the system learns from the training queries; start: the epoch chosen is the one before it; "
+        "last: it is the last, so that more might have helped",
         _trained,
         "fact",
         numeric=False,
@@ -87,11 +88,15 @@ def _rank(row: Row) -> Entry:
 def _trained(row: Row) -> Entry:
     if row.imported or not row.trained:
         return Entry("imported" if row.imported else "no")
-    starts = row.counts[START_CHOSEN].value if START_CHOSEN in row.counts else 0.0
-    if not starts:
+    chosen = {"start": START_CHOSEN, "last": LAST_CHOSEN}
+    told = {word: row.counts[name] for word, name in chosen.items() if name in row.counts}
+    if not told:
         return Entry("yes")
-    of_seeds = f"yes, start in {round(starts * len(row.seeds))} of {len(row.seeds)}"
-    return Entry("start" if starts == 1 else of_seeds, note=row.counts[START_CHOSEN].meaning)
+    note = "; ".join(f"{word}: {count.meaning}" for word, count in told.items())
+    if len(told) == 1 and all(count.value == 1 for count in told.values()):
+        return Entry(next(iter(told)), note=note)
+    parts = [f"{word} in {round(count.value * len(row.seeds))}" for word, count in told.items()]
+    return Entry(f"yes, {', '.join(parts)} of {len(row.seeds)}", note=note)
 
 
 def _seeds(primary: Measure) -> Column:

@@ -1,14 +1,15 @@
 """What a system's cells, one for each seed, come to in a row of a table, and how rows compare."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 
 from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecord
-from bench.leaderboard.board import BANDS, START_CHOSEN, Pair, Row, RowCost, RowFigure
+from bench.leaderboard.board import BANDS, LAST_CHOSEN, START_CHOSEN, Pair, Row, RowCost, RowFigure
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.text import fraction
 from bench.measures.interval import figure_of
@@ -49,7 +50,7 @@ def row_of(one: Answered) -> Row:
         shares_weights_with=_shared_weights(one),
         hardware=" / ".join(sorted(machines)),
         figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},
-        counts=_counts(one.tasks) | _start_chosen(one.cells),
+        counts=_counts(one.tasks) | _chosen_epochs(one.cells),
         cost=_costs(one, *machines) if len(machines) == 1 else RowCost(),
         distribution=_distribution(shown[~np.isnan(shown)]) if shown is not None else (),
     )
@@ -122,13 +123,26 @@ def _counts(tasks: Sequence[TaskRecord]) -> dict[str, Count]:
     return found
 
 
-def _start_chosen(cells: Sequence[CellRecord]) -> dict[str, Count]:
-    """The share of the fits that trained and kept the model as it was before, if there is one."""
-    courses = [cell.manifest.facts.get("training") for cell in cells if cell.manifest]
-    chosen = [course.get("chosen_epoch") for course in courses if isinstance(course, dict)]
-    share = fmean(epoch == 0 for epoch in chosen) if chosen else 0.0
-    meaning = "share of the fits whose held-out queries were answered best before any training"
-    return {START_CHOSEN: Count(START_CHOSEN, share, meaning, kind="share")} if share else {}
+def _chosen_epochs(cells: Sequence[CellRecord]) -> dict[str, Count]:
+    """Of the fits that trained, the shares that kept the model as it was before and as it was at the end, if any."""
+    facts = [cell.manifest.facts.get("training") for cell in cells if cell.manifest]
+    courses = [course for course in facts if isinstance(course, dict)]
+    best, more = "share of the fits whose held-out queries were answered best", "more might have helped"
+    found = (
+        (START_CHOSEN, [course.get("chosen_epoch") == 0 for course in courses], f"{best} before any training"),
+        (
+            LAST_CHOSEN,
+            [_chose_last(course) for course in courses],
+            f"{best} in the last epoch: {more}",
+        ),
+    )
+    return {name: Count(name, fmean(hits), meaning, kind="share") for name, hits, meaning in found if any(hits)}
+
+
+def _chose_last(course: Mapping[str, Any]) -> bool:
+    """Whether a figure chose the epoch, and the last of several."""
+    epochs = course.get("epochs") or [{}]
+    return bool(course.get("decided_by") and course.get("chosen_epoch") == epochs[-1].get("epoch") != 0)
 
 
 def _costs(one: Answered, here: str) -> RowCost:

@@ -240,18 +240,23 @@ def test_the_json_has_each_figure_of_each_seed_and_a_null_for_what_failed(tmp_pa
     assert values["a", "relevance", ""] == (None, "not run")
 
 
-def test_a_fit_that_kept_its_start_says_so_where_the_table_says_that_it_was_trained() -> None:
-    def trained(seed: int, chosen: int) -> CellRecord:
+def test_a_fit_that_kept_its_start_or_its_last_epoch_says_so_where_the_table_says_that_it_was_trained() -> None:
+    epochs = [{"epoch": number, "MRR@10": 0.5} for number in range(4)]
+
+    def trained(seed: int, chosen: int, by: str | None) -> CellRecord:
         one = cell("dsi", task(MIDDLE), seed=seed, trained=True)
         assert one.manifest
-        facts = {"training": {"chosen_epoch": chosen, "epochs": []}}
+        facts = {"training": {"chosen_epoch": chosen, "epochs": epochs, "decided_by": by}}
         return replace(one, manifest=one.manifest.model_copy(update={"facts": facts}))
 
-    def shown(*chosen: int) -> str:
-        made = block(request(["dsi"], seeds=range(len(chosen))), *map(trained, range(len(chosen)), chosen))
+    def shown(*chosen: int, by: str | None = "MRR@10") -> str:
+        cells = [trained(seed, epoch, by) for seed, epoch in enumerate(chosen)]
+        made = block(request(["dsi"], seeds=range(len(chosen))), *cells)
         return next(column for column in columns(made, []) if column.header == "trained").entry(made.rows[0]).text
 
     assert [shown(0), shown(2), shown(0, 0), shown(0, 1)] == ["start", "yes", "start", "yes, start in 1 of 2"]
+    assert [shown(3), shown(3, 3), shown(0, 3, 2)] == ["last", "last", "yes, start in 1, last in 1 of 3"]
+    assert shown(3, by=None) == "yes"
 
 
 def test_an_accelerator_that_only_the_fit_used_is_the_rows() -> None:
