@@ -1,6 +1,7 @@
 """What several commands share: their options, and how collections are opened and named on the screen."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +79,15 @@ def open_dataset(spec: str, screen: "Console") -> "Dataset":
         screen.print(remark, style="dim", markup=False)
     screen.print(dataset_line(dataset))
     return dataset
+
+
+def any_to_parse(specs: Sequence[str]) -> bool:
+    """Whether opening takes a while: some collection is not in the cache. What cannot be opened is told later."""
+    from bench.collections.catalogue import is_parsed
+
+    with suppress(BenchError):
+        return not all(map(is_parsed, specs))
+    return False
 
 
 def open_each(specs: Sequence[str], screen: "Console") -> "tuple[list[Dataset], int]":

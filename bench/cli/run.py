@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import registry
-from bench.cli.common import INTERRUPTED, RUNS, Device, JsonFile, Out, Plugins, Settings, app, examples, open_each
+from bench.cli.common import (
+    INTERRUPTED,
+    RUNS,
+    Device,
+    JsonFile,
+    Out,
+    Plugins,
+    Settings,
+    any_to_parse,
+    app,
+    examples,
+    open_each,
+)
 from bench.visible import plural
 
 if TYPE_CHECKING:
@@ -100,8 +112,10 @@ def run(
     from bench.face.suites import Choice, command_words, only, plan
     from bench.runner.events import Order
     from bench.runner.executors import make_executor
+    from bench.runner.executors.local import LocalExecutor
     from bench.runner.executors.slurm import SlurmExecutor
-    from bench.runner.plan import left_out
+    from bench.runner.life import start_server
+    from bench.runner.plan import left_out, uses_weights
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)
@@ -119,6 +133,8 @@ def run(
     }
     executing = make_executor(executor, jobs, ray_address, command_words(choice, device, out, plugin))
     chosen, store, screen = choose(**choice), open_store(out), console()
+    if isinstance(executing, LocalExecutor) and not dry_run and any_to_parse(chosen.datasets):
+        start_server(uses_weights(chosen))
     datasets, unopened = open_each(chosen.datasets, screen)
     parts = only(plan(chosen, datasets, store.folder, device, plugin), cell)
     for line in left_out(chosen, datasets):

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
@@ -44,6 +44,12 @@ def fork_context(neural: bool, *also: str) -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["bench.runner.preload_neural" if neural else "bench.runner.preload", *also])
     return context
+
+
+def start_server(neural: bool) -> None:
+    """Have the server that processes fork from load its libraries now, beside what comes before the first cell."""
+    fork_context(neural)
+    forkserver.ensure_running()
 
 
 def is_neural(cells: Sequence[Cell]) -> bool:

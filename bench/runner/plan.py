@@ -1,6 +1,7 @@
 """Turns a suite into cells: one system on one collection with one seed, each with a key of all that it depends on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,16 @@ def _identify(
         return _unknown(known), Problem("missing dependency", str(error))
     except Exception as error:
         return _unknown(known), problem_of(error)
+
+
+def uses_weights(suite: Suite) -> bool:
+    """Whether some system of the suite uses weights, as far as can be told before its datasets are opened."""
+    for entry in with_rows(list(_once(suite.systems)), suite.systems):
+        with suppress(BenchError):
+            retriever, _ = _constructed(entry, 0, None)
+            if retriever and weights_of(retriever):
+                return True
+    return False
 
 
 def _constructed(entry: SystemEntry, seed: int, device: str | None) -> tuple[Retriever | None, Problem | None]:

@@ -8,7 +8,7 @@ from conftest import PLUGINS, MakeCells, run, suite_of
 from bench import registry
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.errors import BenchError
-from bench.runner.plan import Unopened, left_out, make_plan
+from bench.runner.plan import Unopened, left_out, make_plan, uses_weights
 from bench.suite import Suite, SystemEntry
 
 
@@ -34,6 +34,12 @@ def taught(beir_folder: Path, tmp_path: Path) -> Dataset:
         (folder / name).write_bytes((beir_folder / name).read_bytes())
     (folder / "qrels" / "train.tsv").write_bytes((beir_folder / "qrels" / "test.tsv").read_bytes())
     return open_dataset(f"beir:{folder}")
+
+
+def test_whether_weights_are_used_is_known_before_a_dataset_is_opened(tmp_path: Path) -> None:
+    assert not uses_weights(suite_of(tmp_path, "bm25", "tf-idf"))
+    assert uses_weights(suite_of(tmp_path, "bm25", "sbert"))
+    assert not uses_weights(suite_of(tmp_path, "no-such-system"))
 
 
 def test_a_system_is_left_out_where_there_is_no_split_to_learn_from(

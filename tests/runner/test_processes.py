@@ -112,6 +112,17 @@ def test_where_the_server_of_cells_is_killed_its_cell_fails_and_others_go_on(mak
     assert sound.done
 
 
+def test_the_server_of_cells_may_be_started_before_there_is_a_cell(make_cells: MakeCells) -> None:
+    def servers() -> list[int]:
+        return [child.pid for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+
+    life.start_server(neural=False)
+    (server,) = servers()
+    (record,), _ = run(make_cells("tf-idf"))
+    assert record.done
+    assert servers() == [server]
+
+
 def test_two_processes_are_never_in_one_folder(make_cells: MakeCells) -> None:
     """As when the cell of a killed run has not ended yet."""
     cells = make_cells("tf-idf")
