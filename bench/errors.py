@@ -48,6 +48,10 @@ class InvalidOutput(BenchError):
     """What a system gave as an answer and is none."""
 
 
+class LoadsOtherwise(InvalidOutput):
+    """A loaded system is not the one that was saved, so that no answer of it counts."""
+
+
 class CannotAdd(BenchError):
     """Documents for a system that takes none after its fit."""
 

@@ -11,7 +11,7 @@ from bench.cells.folder import read, read_all, write_failure
 from bench.cells.record import CellRecord, Failure, TaskRecord
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.progress import no_progress
-from bench.runner.cell import Setting, answer_tasks, fit_cell
+from bench.runner.cell import Setting, answer_task, fit_cell
 from bench.runner.plan import Cell, make_plan
 from bench.runner.problems import explain
 from bench.suite import Suite, SystemEntry, TaskEntry
@@ -80,8 +80,9 @@ def run_here(cells: Sequence[Cell]) -> None:
         cell.folder.mkdir(parents=True)
         try:
             fit_cell(cell, Setting(1), no_progress)
-            while left := [task for task in cell.tasks if not task.done]:
-                answer_tasks(cell, left, Setting(1), no_progress, begin=lambda _: None)
+            for task in cell.tasks:
+                if not task.done:
+                    answer_task(cell, task, Setting(1), no_progress)
         except ValueError as error:
             write_failure(cell.folder, Failure(cell=cell.identity, reason=explain(error), seconds=0.1))
 

@@ -248,21 +248,43 @@ class HangsOnProbes(Saved):
         return super().retrieve(queries, k)
 
 
-class CrashesOnOneProbe(Saved):
-    """Answers everything but the first words of documents."""
+class Reverses(Saved):
+    """Puts the list of its questions into another order, and answers each of them."""
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        if any(query.id.startswith("N=") for query in queries):
-            ctypes.string_at(0)
+        found = super().retrieve(queries, k)
+        if isinstance(queries, list):
+            queries.reverse()
+        return found
+
+
+class ReusesArrays(Saved):
+    """Writes each answer into the same arrays."""
+
+    _scores: np.ndarray = np.zeros(100_000)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        found = super().retrieve(queries, k)
+        scores = self._scores[: len(found.scores)]
+        scores[:] = found.scores
+        return Rankings(found.query_ids, found.offsets, found.rows, scores)
+
+
+class ChangesFolder(Saved):
+    """Leaves the working folder for another."""
+
+    away: str = Field(description="the other one")
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        os.chdir(self.away)
         return super().retrieve(queries, k)
 
 
-class TakesItsTime(Saved):
-    """Thinks before it answers questions that are made of documents."""
+class TellsHalf(Saved):
+    """Does not know how much there is to do."""
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        if len(queries) > 1 and k == 10:
-            time.sleep(2.5)
+        self.progress("thinking", 1, None)  # type: ignore[arg-type]
         return super().retrieve(queries, k)
 
 

@@ -63,7 +63,7 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
     A folder whose content is that of a known card is read by that card's rules. Raises BenchError for an
     unknown name, bad input, or content that differs from its card's digest.
     """
-    found = _with_source(spec)
+    found = with_source(spec)
     remarks = [f"{spec} is read as {found}"] if found != spec else []
     spec, request = found, _parse(found)
     owner = f"dataset {spec.partition('?')[0]}"
@@ -95,13 +95,16 @@ def open_dataset(spec: str, progress: Progress = no_progress) -> Dataset:
 
 def is_parsed(spec: str) -> bool:
     """Whether the parsed copy is in the cache, so that opening fetches nothing. Raises as `open_dataset` does."""
-    request = _parse(_with_source(spec))
+    request = _parse(with_source(spec))
     rules = Rules.from_options(spec, {**request.source.rules, **request.rules})
     return _place(request, rules).is_dir()
 
 
-def _with_source(spec: str) -> str:
-    """The specification; that of a bare folder with the name of the source that recognises it."""
+def with_source(spec: str) -> str:
+    """The specification; that of a bare folder with the name of the source that recognises it.
+
+    Raises BenchError for a folder that is not there, or that no source, or more than one, can read.
+    """
     base, mark, query = spec.partition("?")
     if base in cards() or _is_source(base) or base.endswith(".toml"):
         return spec

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.cells.folder import is_cell, read, read_all
 from bench.cells.record import CellRecord, TaskRecord
-from bench.collections.catalogue import Dataset
+from bench.collections.catalogue import Dataset, with_source
 from bench.collections.collection import Query
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.imported import score_run
@@ -77,7 +77,8 @@ def locate(name: str, cells: Path, dataset: str = "") -> Path:
     """
     if Path(name).exists() or not cells.is_dir():
         return Path(name)
-    done = [cell for cell in read_all([cells]) if cell.done and dataset in ("", cell.collection)]
+    wanted = with_source(dataset) if dataset else ""
+    done = [cell for cell in read_all([cells]) if cell.done and wanted in ("", cell.collection)]
     found = [cell.folder for cell in done if cell.system == name]
     if not found:
         known = {cell.system for cell in done}

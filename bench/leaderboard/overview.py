@@ -4,11 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from bench.errors import BenchError
 from bench.leaderboard.board import Block, Board
 from bench.leaderboard.published import BOARD, read_board
 from bench.leaderboard.text import fraction, markdown
 from bench.leaderboard.writers.overview import as_overview_page
 from bench.store import write_text
+
+_OWN = {"README.md": "# Results\n\nPublished leaderboards", "index.html": "<h1>Leaderboards</h1>"}
+"""What tells either overview from another file of that name."""
+
+
+def refuse_others(results: Path) -> None:
+    """Raise BenchError if a file that is no overview would be replaced by one."""
+    for name, sign in _OWN.items():
+        path = results / name
+        if path.is_file() and sign not in path.read_text(encoding="utf-8", errors="replace"):
+            raise BenchError(f"{path} was not published and would be replaced; move it away, or choose another --to")
 
 
 def write_overview(results: Path) -> None:

@@ -11,7 +11,7 @@ from bench.collections.collection import Collection
 from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import build_board
-from bench.leaderboard.overview import write_overview
+from bench.leaderboard.overview import refuse_others, write_overview
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, write_cell
 from bench.leaderboard.reported import REPORTED, keep_reported
@@ -94,6 +94,7 @@ def was_made_with(folder: Path) -> Any:
 
 
 def _target(suite: Suite, results: Path) -> Path:
+    refuse_others(results)
     name = suite.name
     if not name.strip() or name.startswith(".") or any(char in name for char in "/\\\0:"):
         raise BenchError(f"the suite is called '{name}', which names no folder; call its file NAME.toml")

@@ -1,10 +1,12 @@
 """Which finished cells a suite's leaderboard is made of: chooses them, and refuses what cannot share a table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.cells.record import CellRecord
+from bench.collections.catalogue import with_source
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.paths import collection_name, without_paths, without_paths_of
@@ -70,7 +72,7 @@ def select(
     `fingerprints` (or their beginnings) choose one. Of the `reported` figures of others, those of a chosen
     collection's fingerprint are shown.
     """
-    wanted = list(dict.fromkeys(map(collection_name, collections or suite.datasets)))
+    wanted = list(dict.fromkeys(map(_published_name, collections or suite.datasets)))
     fits = _fits(suite, wanted, fingerprints)
     request = request_of(suite)
     request = replace(request, tasks=without_paths(request.tasks))
@@ -96,6 +98,13 @@ def select(
     kept = [chosen[place] for place in sorted(chosen)]
     others = _others(request, kept, reported, passed_over)
     return Selection(request, kept, present, passed_over, specs, others)
+
+
+def _published_name(spec: str) -> str:
+    """As `collection_name`; a bare folder has the name of the source that read it, where that can be told."""
+    with suppress(BenchError):
+        spec = with_source(spec)
+    return collection_name(spec)
 
 
 def _others(

@@ -1,14 +1,13 @@
-"""What a process of a cell does: fit the system and keep it, or load it, answer tasks and have them evaluated.
+"""What a process of a cell does: fit the system and keep it, or load it, answer one task and have that evaluated.
 
-Tasks are answered in a fresh process that loads the saved index, so that a `load` which does not give what `fit` gave
-is found. One whose costs are told is the first of its process, so that they hold nothing of the fit, of other tasks
-and of what shared work was there already. A system that cannot be saved answers where it was fitted; what memory that
-took is not comparable and not told.
+A task is answered in a fresh process that loads the saved index, so that its costs hold nothing of the fit, of other
+tasks and of what shared work was there already, and so that a `load` which does not give what `fit` gave is found.
+A system that cannot be saved answers where it was fitted; what memory that took is not comparable and not told.
 """
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,42 +90,24 @@ def fit_cell(cell: Cell, setting: Setting, tell: Progress) -> dict[str, Problem]
     return {}
 
 
-def answer_tasks(
-    cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, tell: Progress, begin: Callable[[PlannedTask], None]
-) -> None:
-    """Load the system, answer tasks one after the other, and write what each was worth.
-
-    It ends before a later task whose costs are those of a process that did nothing else. `begin` is told of each task
-    that is taken up. Raises whatever the retriever raises.
-    """
-    collection, retriever = _collection(cell), None
-    for planned in tasks:
-        begin(planned)
-        exam = open_task(planned.name, planned.options).on(collection)
-        if retriever and (exam.timed or exam.stages):
-            return
-        if exam.stages:
-            anew = _constructed(cell, setting, tell)
-            _evaluate(cell, _grow(planned, exam, anew, cell, setting), anew, collection, setting)
-            return
-        memory = None
-        if not retriever:
-            retriever, memory = _made_ready(cell, exam, setting, tell)
-        answered = _answer(planned, exam, retriever, memory, cell.folder)
-        _evaluate(cell, answered, retriever, collection, setting)
-
-
-def _made_ready(cell: Cell, exam: Exam, setting: Setting, tell: Progress) -> tuple[Retriever, PeakMemory | None]:
-    """The system as it was saved, and the memory that it takes from there on, for a timed exam."""
+def answer_task(cell: Cell, planned: PlannedTask, setting: Setting, tell: Progress) -> None:
+    """Load the system, answer one task, and write what that was worth. Raises whatever the retriever raises."""
+    collection = _collection(cell)
+    exam = open_task(planned.name, planned.options).on(collection)
+    if exam.stages:
+        retriever = _constructed(cell, setting, tell)
+        _evaluate(cell, _grow(planned, exam, retriever, cell, setting), retriever, collection, setting)
+        return
     tell("loading index", 0, 1)
-    retriever = _loaded(cell, setting, tell)
-    if not exam.timed or computes_elsewhere(retriever):
-        return retriever, None
-    with _refused_answers():
-        ask(retriever, exam.queries[:_FEW], exam.reach, exam.collection.documents)
-    del retriever
-    memory = PeakMemory()  # all libraries are there now and count for none
-    return _loaded(cell, setting, tell), memory
+    retriever, memory = _loaded(cell, setting, tell), None
+    if exam.timed and not computes_elsewhere(retriever):
+        with _refused_answers():
+            ask(retriever, exam.queries[:_FEW], exam.reach, collection.documents)
+        del retriever
+        memory = PeakMemory()  # all libraries are there now and count for none
+        retriever = _loaded(cell, setting, tell)
+    answered = _answer(planned, exam, retriever, memory, cell.folder)
+    _evaluate(cell, answered, retriever, collection, setting)
 
 
 def _constructed(cell: Cell, setting: Setting, tell: Progress) -> Retriever:
@@ -284,7 +265,7 @@ def _refused_answers() -> Iterator[None]:
     """What is wrong while a system answers is wrong with its answers, but for a package or a server that it lacks."""
     try:
         yield
-    except (MissingExtra, RemoteFailure):
+    except (MissingExtra, RemoteFailure, InvalidOutput):
         raise
     except BenchError as error:
         raise InvalidOutput(str(error)) from error

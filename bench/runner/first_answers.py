@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.cells.folder import first_answers_file
-from bench.errors import InvalidOutput
+from bench.errors import LoadsOtherwise
 from bench.rankings import Rankings
 from bench.store import new_file
 
@@ -20,7 +20,7 @@ def keep_first_answers(folder: Path, task: str, answers: Rankings) -> None:
 
 
 def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
-    """Raise InvalidOutput if the loaded system answers otherwise to the questions that were kept."""
+    """Raise LoadsOtherwise if the loaded system answers otherwise to the questions that were kept."""
     if not first_answers_file(folder).is_file():
         return
     with np.load(first_answers_file(folder), allow_pickle=False) as kept:
@@ -29,7 +29,7 @@ def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
         before = Rankings(answers.query_ids, kept["offsets"], kept["rows"], kept["scores"])
     for position, query_id in enumerate(answers.query_ids):
         if not alike(before.of(position), answers.of(position)):
-            raise InvalidOutput(
+            raise LoadsOtherwise(
                 f"query '{query_id}': the index that was loaded answers otherwise than the system that was fitted; "
                 "mend its save() or load(), or draw no random number that its seed does not decide"
             )

@@ -25,13 +25,14 @@ from bench.runner.cell import Setting
 from bench.runner.cost import Stopwatch
 from bench.runner.events import Begun, Ended, Event, Order, Progressed, Remarked
 from bench.runner.plan import Cell, PlannedTask
-from bench.runner.process import Child
+from bench.runner.process import OF_THE_CELL, Child
 from bench.store import locked
 
 GRACE = 5.0
 """Seconds that a cell has to end by itself: one that is interrupted or late, or whose work is done."""
 
 _BUSY = "another run works on it"
+_NO_RESULT = Problem("crashed", "it ended without a result; see its log.txt")
 _ASK_AGAIN = 1.0
 """Seconds until a cell that another run works on is tried again."""
 
@@ -131,7 +132,7 @@ class CellLife:
             if is_fitted(self.cell.folder) and not left:
                 yield self._ended({})
                 return
-            self._start(left if can_load(self.cell.folder) else [])
+            self._start(left[0] if left and can_load(self.cell.folder) else None)
         except BenchError as error:  # of a folder or a store that cannot be used
             yield self._ended({"": Problem("error", str(error))})
 
@@ -148,25 +149,20 @@ class CellLife:
         with locked(folder, timeout=GRACE):
             return damaged + remove_damaged(folder)
 
-    def _start(self, tasks: Sequence[PlannedTask]) -> None:
+    def _start(self, task: PlannedTask | None) -> None:
         log = log_file(self.cell.folder)
         if self._log_begin is None:
             self._log_begin = log.stat().st_size if log.is_file() else 0
-        self._child = Child.start(self.cell, tasks, self._setting, self._context)
+        self._child = Child.start(self.cell, task, self._setting, self._context)
 
     def _listen(self, child: Child) -> Iterator[Event]:
         with suppress(EOFError, OSError):
             while child.events.poll():
                 said = child.events.recv()
-                match said:
-                    case dict():
-                        child.said = said
-                    case PlannedTask():
-                        child.take_up(said)
-                    case str():
-                        yield Remarked(said)
-                    case _:
-                        yield Progressed(*said)
+                if isinstance(said, dict):
+                    child.said = said
+                else:
+                    yield Remarked(said) if isinstance(said, str) else Progressed(*said)
 
     def _followed(self, child: Child) -> Iterator[Event]:
         """Start what comes after a process that has ended, or record how the cell ended."""
@@ -176,8 +172,12 @@ class CellLife:
         self._child = None
         if task is None and "" in problems and can_load(self.cell.folder):
             problems = {}  # the fit was done, and what it fell over is a question that the task meets again
-        if task and problems:
-            problems = {} if task.done else {task.name: problems[""]}  # it may have been done when its time was over
+        if task and not problems and not task.done:
+            problems = {"": _NO_RESULT}
+        if OF_THE_CELL in problems:
+            problems = {"": problems[OF_THE_CELL]}
+        elif task and problems:
+            problems = {task.name: problems[""]}
         self._problems |= problems
         following = self._following()
         if following:
@@ -185,11 +185,12 @@ class CellLife:
         else:
             yield self._ended(self._problems)
 
-    def _following(self) -> list[PlannedTask]:
-        """The tasks that a loaded system has still to answer."""
+    def _following(self) -> PlannedTask | None:
+        """The next task that a loaded system has to answer."""
         if "" in self._problems or not index_folder(self.cell.folder).is_dir():
-            return []
-        return [task for task in self.cell.tasks if task.name not in self._problems and not task.done]
+            return None
+        left = (task for task in self.cell.tasks if task.name not in self._problems and not task.done)
+        return next(left, None)
 
     def _ended(self, problems: dict[str, Problem]) -> Ended:
         """Record how the cell ended.
@@ -199,7 +200,7 @@ class CellLife:
         cell, seconds = self.cell, self._watch.seconds if self._log_begin is not None else 0.0
         problem = _of_all(cell, problems) if problems else None
         if problem is None and not (is_fitted(cell.folder) and all(task.done for task in cell.tasks)):
-            problem = Problem("crashed", "it ended without a result; see its log.txt")
+            problem = _NO_RESULT
         if problem:
             log = "" if self._log_begin is None else log_tail(cell.folder, self._log_begin)
             record_failure(cell, problem, seconds, log)

@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -21,7 +20,8 @@ from bench import registry
 from bench.cells.folder import checkpoints_folder, log_file
 from bench.cells.record import Problem
 from bench.durations import duration
-from bench.runner.cell import Setting, answer_tasks, fit_cell
+from bench.errors import LoadsOtherwise
+from bench.runner.cell import Setting, answer_task, fit_cell
 from bench.runner.cost import Stopwatch
 from bench.runner.plan import Cell, PlannedTask
 from bench.runner.problems import problem_of
@@ -37,7 +37,7 @@ _PATIENCE = 3.0
 
 @dataclass
 class Child:
-    """One at work. `task` is what it answers now, None for one that fits; `time_limit` is each task's, in seconds."""
+    """One at work. `task` is what it answers, None for one that fits; `time_limit` is in seconds."""
 
     task: PlannedTask | None
     process: ForkServerProcess
@@ -51,11 +51,10 @@ class Child:
     _ending: Stopwatch | None = None
 
     @classmethod
-    def start(cls, cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, context: ForkServerContext) -> "Child":
-        """One that answers the tasks, or some of the first; without any it fits."""
+    def start(cls, cell: Cell, task: PlannedTask | None, setting: Setting, context: ForkServerContext) -> "Child":
         ours, theirs = context.Pipe()
         for attempt in range(_STARTS):
-            process = context.Process(target=_work, args=(cell, tasks, setting, theirs))
+            process = context.Process(target=_work, args=(cell, task, setting, theirs))
             try:
                 process.start()
                 break
@@ -64,12 +63,7 @@ class Child:
                     raise
                 time.sleep(_UNTIL_GONE)
         theirs.close()
-        return cls(tasks[0] if tasks else None, process, ours, cell.time_limit)
-
-    def take_up(self, task: PlannedTask) -> None:
-        """It has begun another task, whose time counts anew, unless it was asked to end meanwhile."""
-        if self._ending is None:
-            self.task, self._watch = task, Stopwatch()
+        return cls(task, process, ours, cell.time_limit)
 
     def problems(self) -> dict[str, Problem]:
         """What went wrong, once the process is gone. Work that was done in time, or while it was ended, counts."""
@@ -97,6 +91,9 @@ class Child:
             self.process.kill() if number == signal.SIGKILL else self.process.terminate()
 
 
+OF_THE_CELL = "*"
+"""Names a problem that a task met and that its whole cell has."""
+
 _FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 
@@ -112,7 +109,7 @@ def _death(code: int) -> Problem:
     return Problem("crashed", reason)
 
 
-def _work(cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, events: Connection) -> None:
+def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connection) -> None:
     """Body of a cell's process: everything it prints goes to its log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
@@ -128,24 +125,32 @@ def _work(cell: Cell, tasks: Sequence[PlannedTask], setting: Setting, events: Co
             events.send((phase, done, total))
             last = Stopwatch()
 
+    cell, task = _anywhere(cell, task)
     try:
         _log_to(cell)
         logging.getLogger("bench").addHandler(_Remarks(events))
         with locked(cell.folder, timeout=_PATIENCE):
-            _remove_leftovers(cell, fitted=bool(tasks))
+            _remove_leftovers(cell, fitted=task is not None)
             registry.load_files(cell.plugin_files)
-            problems = {}
-            if tasks:
-                answer_tasks(cell, tasks, setting, tell, begin=events.send)
-            else:
+            if task is None:
                 problems = fit_cell(cell, setting, tell)
+            else:
+                answer_task(cell, task, setting, tell)
+                problems = {}
     except (Exception, SystemExit) as error:
         _print_traceback()
-        problems = {"": problem_of(error)}
+        problems = {OF_THE_CELL if isinstance(error, LoadsOtherwise) else "": problem_of(error)}
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # the retriever may have closed it
             stream.flush()
     events.send(problems)
+
+
+def _anywhere(cell: Cell, task: PlannedTask | None) -> tuple[Cell, PlannedTask | None]:
+    """The same with paths that hold where a retriever has changed the working folder."""
+    there = cell.below(cell.folder.parent.absolute())
+    there = replace(there, collection_folder=cell.collection_folder.absolute())
+    return there, there.tasks[cell.tasks.index(task)] if task else None
 
 
 class _Remarks(logging.Handler):

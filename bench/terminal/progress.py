@@ -43,8 +43,9 @@ class LiveLines:
     def _begin(self, work: str) -> "TaskID":
         return self._progress.add_task("starting", total=None, work=work)
 
-    def _tell(self, line: "TaskID", phase: str, done: int, total: int) -> None:
-        """What the work is at, and how far."""
+    def _tell(self, line: "TaskID", phase: str, done: int | None, total: int | None) -> None:
+        """What the work is at, and how far; a retriever may not know."""
+        done, total = done or 0, total or 0
         countable = total > 1
         self._progress.update(
             line,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.collections.cards import cards, read_card
-from bench.collections.catalogue import _with_source, open_dataset
+from bench.collections.catalogue import open_dataset, with_source
 from bench.collections.collection import read_collection
 from bench.collections.sources.beir import Beir
 from bench.errors import BenchError, UnknownName
@@ -208,7 +208,7 @@ def test_each_layout_is_known_by_its_main_file(file: str, source: str, tmp_path:
     with pytest.raises(BenchError) as caught:
         open_dataset(str(tmp_path))
     assert "no source knows" not in str(caught.value)
-    assert _with_source(str(tmp_path)) == f"{source}:{tmp_path}"
+    assert with_source(str(tmp_path)) == f"{source}:{tmp_path}"
 
 
 def test_a_folder_that_no_source_or_more_than_one_knows_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -234,6 +234,14 @@ def test_a_folder_that_was_not_published_is_never_replaced(finished: Finished, t
     assert (tmp_path / "tiny" / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("name", ["README.md", "index.html"])
+def test_nor_is_a_file_that_is_no_overview(finished: Finished, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("# My project")
+    with pytest.raises(BenchError, match=f"{name} was not published and would be replaced"):
+        publish(finished.suite, selected(finished), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_the_overview_names_the_best_of_every_suite(results: Path) -> None:
     shown = (results / "README.md").read_text()
     assert "[tiny](tiny/README.md)" in shown

@@ -14,6 +14,7 @@ from bench.cells.folder import read_all
 from bench.cells.record import Failure
 from bench.collections.catalogue import open_dataset
 from bench.errors import BenchError
+from bench.leaderboard.compare import locate
 from bench.leaderboard.selection import select
 from bench.runner.plan import make_plan
 from bench.runner.run import run_cells
@@ -29,6 +30,16 @@ def test_a_cell_with_other_options_is_not_the_suites(finished: Finished) -> None
     looked_at = rf"no cell of the suite tiny was found for elsewhere \({len(finished.cells)} looked at\)"
     with pytest.raises(BenchError, match=looked_at):
         selected(finished, collections=["elsewhere"])
+
+
+def test_a_bare_folder_is_the_collection_that_its_source_read(finished: Finished, beir_folder: Path) -> None:
+    bare = finished.suite.model_copy(update={"datasets": [str(beir_folder)]})
+    expected = [cell.system for cell in selected(finished).cells]
+    assert [cell.system for cell in select(bare, [read_all([finished.out])]).cells] == expected
+    (there,) = {cell.collection for cell in finished.cells}
+    assert there == f"beir:{beir_folder}"
+    seeded = next(cell for cell in finished.cells if cell.system == "bm25")
+    assert locate("bm25", finished.out, str(beir_folder)) == seeded.folder
 
 
 def test_a_system_that_is_composed_of_other_rows_is_the_suites(beir_folder: Path, tmp_path: Path) -> None:

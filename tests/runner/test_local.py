@@ -131,10 +131,35 @@ def test_a_failed_task_costs_only_its_own_table(make_cells: MakeCells, system: s
     assert not cells[0].done
 
 
-def test_a_task_that_crashes_the_process_that_it_shares_costs_only_its_own_table(make_cells: MakeCells) -> None:
-    (record,), _ = run(make_cells("crashes-on-one-probe", tasks=PROBES))
-    assert {task.result.task for task in record.tasks} == {"search", "completeness"}
-    assert record.problem.startswith("task exclusivity: crashed: its process ended with SIGSEGV")
+@pytest.mark.parametrize("system", ["reverses", "reuses-arrays"])
+def test_what_a_retriever_does_with_its_lists_and_arrays_changes_no_figure(
+    make_cells: MakeCells, system: str
+) -> None:
+    (odd, plain), _ = run(make_cells(system, "saved"))
+    assert odd.tasks[0].query_ids == plain.tasks[0].query_ids
+    assert odd.tasks[0].values["nDCG@10"].tolist() == plain.tasks[0].values["nDCG@10"].tolist()
+
+
+def test_a_retriever_may_change_the_working_folder(
+    make_cells: MakeCells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "away").mkdir()
+    (record,), _ = run(make_cells("changes-folder", tasks=PROBES, out=Path("out"), away=str(tmp_path / "away")))
+    assert record.done
+    assert not list((tmp_path / "away").iterdir())
+
+
+def test_a_system_that_loads_otherwise_gets_no_figure_of_any_task(make_cells: MakeCells) -> None:
+    (record,), _ = run(make_cells("loads-wrongly", tasks=PROBES))
+    assert record.tasks == []
+    assert record.problem.startswith("invalid output: query ")
+    assert "answers otherwise" in record.problem
+
+
+def test_progress_that_is_not_known_is_no_failure(make_cells: MakeCells) -> None:
+    (record,), _ = run(make_cells("tells-half"))
+    assert record.done
 
 
 def test_finished_cells_are_reused_and_fresh_runs_them_again(make_cells: MakeCells, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from conftest import PROBES, MakeCells, Notes, run
+from conftest import MakeCells, Notes, run
 
 from bench.runner import life
 from bench.runner.plan import Cell
@@ -44,20 +44,6 @@ def test_a_task_that_takes_too_long_costs_its_own_table(make_cells: MakeCells) -
     assert record.failure.kind == "time limit"
     assert record.problem.startswith("task exclusivity: time limit of 2 s exceeded")
     assert [task.result.task for task in record.tasks] == ["search"]
-
-
-def test_one_that_shares_a_process_with_what_was_in_time_does_so_too(make_cells: MakeCells) -> None:
-    tasks = {"search": {}, "exclusivity": {"sample": 20}}
-    (record,), _ = run(_limited(make_cells("hangs-on-probes", tasks=tasks), 2.0))
-    assert record.problem.startswith("task exclusivity: time limit of 2 s exceeded")
-    assert [task.result.task for task in record.tasks] == ["search"]
-
-
-def test_tasks_that_share_a_process_have_the_whole_time_each(make_cells: MakeCells) -> None:
-    """Each probe takes 5 seconds."""
-    (record,), _ = run(_limited(make_cells("takes-its-time", tasks=PROBES), 8.0))
-    assert record.done
-    assert record.failure is None
 
 
 def test_a_thread_that_is_no_daemon_does_not_hold_up_work_that_is_done(make_cells: MakeCells) -> None:

@@ -113,14 +113,20 @@ class RecordSource(TextSource):
 
 
 def _splits(paths: Sequence[Path], column: str) -> list[str]:
-    return sorted({str(record.get(column)) for path in paths for _, record in read_records(path)})
+    return sorted({_split_of(record, column) for path in paths for _, record in read_records(path)})
+
+
+def _split_of(record: Mapping[str, Any], column: str) -> str:
+    """A judgement without a split is of `test`."""
+    value = record.get(column)
+    return str(value) if value is not None and str(value).strip() else "test"
 
 
 def _judgements(paths: Sequence[Path], column: Mapping[str, str], split: str) -> Iterator[Judged]:
     """The judgements of the files, or of one of the splits that a column tells."""
     for path in paths:
         for line, record in read_records(path):
-            if not split or str(record.get(column["split"])) == split:
+            if not split or _split_of(record, column["split"]) == split:
                 query, document = (id_of(record, column[name], path, line) for name in ("query", "document"))
                 yield Judged(f"{path}:{line}", query, document, _grade(record, column["grade"], path, line))
 

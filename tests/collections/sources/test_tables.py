@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.collections.catalogue import _with_source, open_dataset
+from bench.collections.catalogue import open_dataset, with_source
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 
@@ -95,7 +95,7 @@ def test_every_layout_is_recognised_and_gives_the_same_collection(
     tmp_path: Path, expected: str, source: str, files: tuple[str, str, str]
 ) -> None:
     folder = write(tmp_path / "mine", *files)
-    assert _with_source(str(folder)) == f"{source}:{folder}"
+    assert with_source(str(folder)) == f"{source}:{folder}"
     collection = open_dataset(str(folder)).collection
     assert collection.digest == expected
     assert relevant(collection) == {"q1": {"d1": 2}, "q2": {"d2": 1, "d3": 0}}
@@ -188,3 +188,12 @@ def test_a_subset_is_chosen_by_name(tmp_path: Path) -> None:
             f"{language}-qrels/test.parquet",
         )
     assert relevant(open_dataset(f"hf:{tmp_path}?subset=de").collection)["q1"] == {"d1": 2}
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_a_judgement_without_a_split_is_of_test(tmp_path: Path, nothing: str) -> None:
+    write(tmp_path, "documents.csv", "queries.csv", "qrels.csv")
+    (tmp_path / "qrels.csv").write_text(f"qid,docid,split\nq1,d1,{nothing}\nq2,d2,dev\n")
+    collection = open_dataset(f"table:{tmp_path}").collection
+    assert list(relevant(collection)) == ["q1"]
+    assert list(relevant(collection, "dev")) == ["q2"]
