@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -285,6 +286,14 @@ class TellsHalf(Saved):
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         self.progress("thinking", 1, None)  # type: ignore[arg-type]
+        return super().retrieve(queries, k)
+
+
+class ClosesOutput(Saved):
+    """Closes what others write to."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        sys.stdout.close()
         return super().retrieve(queries, k)
 
 

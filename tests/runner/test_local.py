@@ -12,7 +12,7 @@ from conftest import PLUGINS, PROBES, MakeCells, Notes, ledger_of, run
 from bench.cells.record import CellRecord
 from bench.collections.catalogue import open_dataset
 from bench.runner.executors.local import LocalExecutor
-from bench.runner.plan import Cell, make_plan
+from bench.runner.plan import Cell, PlannedTask, make_plan
 from bench.runner.run import run_cells
 from bench.suite import Suite, SystemEntry
 
@@ -160,6 +160,20 @@ def test_a_system_that_loads_otherwise_gets_no_figure_of_any_task(make_cells: Ma
 def test_progress_that_is_not_known_is_no_failure(make_cells: MakeCells) -> None:
     (record,), _ = run(make_cells("tells-half"))
     assert record.done
+
+
+def test_a_retriever_may_close_what_it_prints_to(make_cells: MakeCells) -> None:
+    (record,), _ = run(make_cells("closes-output"))
+    assert record.done
+
+
+def test_a_task_that_ends_without_a_result_is_not_begun_again(
+    make_cells: MakeCells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = make_cells("saved")
+    monkeypatch.setattr(PlannedTask, "done", False)  # as if it had been written elsewhere
+    (record,), _ = run(cells)
+    assert "it ended without a result; see its log.txt" in record.problem
 
 
 def test_finished_cells_are_reused_and_fresh_runs_them_again(make_cells: MakeCells, tmp_path: Path) -> None:
