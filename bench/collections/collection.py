@@ -275,6 +275,10 @@ class Collection:
                 rows, grades = qrels.of(position)
                 yield query, rows[grades >= self.rules.minimum_relevance]
 
+    def relevant_rows(self, split: str) -> set[int]:
+        """Rows of the documents that are relevant to some query of a split."""
+        return {row for _, rows in self.relevant(split) for row in rows.tolist()}
+
     def asking(self, kind: Literal["questions", "users"]) -> "Collection":
         """With the queries that have no history alone, or with the others; all where its rules do not mix them."""
         if not self.rules.mixed:

@@ -78,17 +78,13 @@ def _overlaps(collection: Collection) -> Iterator[Fact]:
     if asked not in collection.split_queries or collection.sequential:
         return
     texts = {fold(query.text) for query in collection.queries(asked)}
-    relevant = _relevant(collection, asked)
+    relevant = collection.relevant_rows(asked)
     for split in collection.splits:
         if split not in (asked, "unjudged"):
             shared = sum(fold(query.text) in texts for query in collection.queries(split))
-            common = len(relevant & _relevant(collection, split))
+            common = len(relevant & collection.relevant_rows(split))
             yield Fact(asked, f"queries of {split} with the text of one here", f"{shared:,}")
             yield Fact(asked, f"relevant documents that {split} has too", f"{common:,} of {len(relevant):,}")
-
-
-def _relevant(collection: Collection, split: str) -> set[int]:
-    return {row for _, rows in collection.relevant(split) for row in rows.tolist()}
 
 
 def _rules(collection: Collection) -> Iterator[Fact]:

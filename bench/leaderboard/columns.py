@@ -93,8 +93,9 @@ def _trained(row: Row) -> Entry:
     if not told:
         return Entry("yes")
     note = "; ".join(f"{word}: {count.meaning}" for word, count in told.items())
-    if len(told) == 1 and all(count.value == 1 for count in told.values()):
-        return Entry(next(iter(told)), note=note)
+    for word, share in told.items():
+        if share.value == 1:
+            return Entry(word, note=note)
     parts = [f"{word} in {round(count.value * len(row.seeds))}" for word, count in told.items()]
     return Entry(f"yes, {', '.join(parts)} of {len(row.seeds)}", note=note)
 

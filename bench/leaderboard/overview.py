@@ -11,7 +11,8 @@ from bench.leaderboard.text import fraction, markdown
 from bench.leaderboard.writers.overview import as_overview_page
 from bench.store import write_text
 
-_OWN = {"README.md": "# Results\n\nPublished leaderboards", "index.html": "<h1>Leaderboards</h1>"}
+_HEAD = "# Results\n\nPublished leaderboards"
+_OWN = {"README.md": _HEAD, "index.html": "<h1>Leaderboards</h1>"}
 """What tells either overview from another file of that name."""
 
 
@@ -37,7 +38,7 @@ def overview(results: Path) -> dict[str, str]:
 
 
 def _as_markdown(boards: Sequence[Board]) -> str:
-    head = "# Results\n\nPublished leaderboards, each with the answers and manifests that prove it.\n\n"
+    head = f"{_HEAD}, each with the answers and manifests that prove it.\n\n"
     if not boards:
         return head + "None is published yet.\n"
     table = ["| suite | collection | task | measure | best (none significantly better) | systems | not done |"]

@@ -127,16 +127,16 @@ def _chosen_epochs(cells: Sequence[CellRecord]) -> dict[str, Count]:
     """Of the fits that trained, the shares that kept the model as it was before and as it was at the end, if any."""
     facts = [cell.manifest.facts.get("training") for cell in cells if cell.manifest]
     courses = [course for course in facts if isinstance(course, dict)]
-    best, more = "share of the fits whose held-out queries were answered best", "more might have helped"
-    found = (
-        (START_CHOSEN, [course.get("chosen_epoch") == 0 for course in courses], f"{best} before any training"),
-        (
-            LAST_CHOSEN,
-            [_chose_last(course) for course in courses],
-            f"{best} in the last epoch: {more}",
-        ),
-    )
-    return {name: Count(name, fmean(hits), meaning, kind="share") for name, hits, meaning in found if any(hits)}
+    found = {
+        START_CHOSEN: ([course.get("chosen_epoch") == 0 for course in courses], "before any training"),
+        LAST_CHOSEN: ([_chose_last(course) for course in courses], "in the last epoch: more might have helped"),
+    }
+    best = "share of the fits whose held-out queries were answered best"
+    return {
+        name: Count(name, fmean(hits), f"{best} {when}", kind="share")
+        for name, (hits, when) in found.items()
+        if any(hits)
+    }
 
 
 def _chose_last(course: Mapping[str, Any]) -> bool:

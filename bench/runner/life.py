@@ -25,7 +25,7 @@ from bench.runner.cell import Setting
 from bench.runner.cost import Stopwatch
 from bench.runner.events import Begun, Ended, Event, Order, Progressed, Remarked
 from bench.runner.plan import Cell, PlannedTask
-from bench.runner.process import OF_THE_CELL, Child
+from bench.runner.process import Child
 from bench.store import locked
 
 GRACE = 5.0
@@ -173,11 +173,7 @@ class CellLife:
         if task is None and "" in problems and can_load(self.cell.folder):
             problems = {}  # the fit was done, and what it fell over is a question that the task meets again
         if task and not problems and not task.done:
-            problems = {"": _NO_RESULT}
-        if OF_THE_CELL in problems:
-            problems = {"": problems[OF_THE_CELL]}
-        elif task and problems:
-            problems = {task.name: problems[""]}
+            problems = {task.name: _NO_RESULT}
         self._problems |= problems
         following = self._following()
         if following:

@@ -44,7 +44,7 @@ class Child:
     events: Connection
     time_limit: float
     said: dict[str, Problem] | None = None
-    """The problem of each task that failed, "" being the cell itself; None until it came to its end."""
+    """The problem of each task that failed, by its name, "" being the cell itself; None until it came to its end."""
     late: bool = False
     """Whether it was asked to end because its time was over."""
     _watch: Stopwatch = field(default_factory=Stopwatch)
@@ -67,10 +67,11 @@ class Child:
 
     def problems(self) -> dict[str, Problem]:
         """What went wrong, once the process is gone. Work that was done in time, or while it was ended, counts."""
-        if self.late and (self.said is None or "" in self.said):
+        own = _name(self.task)
+        if self.late and (self.said is None or own in self.said):
             reason = f"time limit of {duration(self.time_limit)} exceeded; raise it with --time-limit"
-            return {"": Problem("time limit", reason)}
-        return {"": _death(self.process.exitcode or 0)} if self.said is None else self.said
+            return {own: Problem("time limit", reason)}
+        return {own: _death(self.process.exitcode or 0)} if self.said is None else self.said
 
     def keep_time(self, grace: float) -> None:
         """Ask a process to end once its time is over; one that was asked, or has said all, has the grace to end."""
@@ -91,8 +92,10 @@ class Child:
             self.process.kill() if number == signal.SIGKILL else self.process.terminate()
 
 
-OF_THE_CELL = "*"
-"""Names a problem that a task met and that its whole cell has."""
+def _name(task: PlannedTask | None) -> str:
+    """Whose problem it is that a process met."""
+    return task.name if task else ""
+
 
 _FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
@@ -139,7 +142,7 @@ def _work(cell: Cell, task: PlannedTask | None, setting: Setting, events: Connec
                 problems = {}
     except (Exception, SystemExit) as error:
         _print_traceback()
-        problems = {OF_THE_CELL if isinstance(error, LoadsOtherwise) else "": problem_of(error)}
+        problems = {"" if isinstance(error, LoadsOtherwise) else _name(task): problem_of(error)}
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # the retriever may have closed it
             stream.flush()

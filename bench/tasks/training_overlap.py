@@ -20,11 +20,8 @@ def overlap_slices(collection: Collection, judgements: Judgements) -> Iterator[S
     """Both kinds of the judged queries, where there are both and training is not what is asked."""
     if collection.rules.split == _TRAINING:
         return
-    wanted = np.zeros(len(collection), dtype=bool)
-    for _, rows in collection.relevant(_TRAINING):
-        wanted[rows] = True
-    qrels = judgements.qrels
-    shared = judgements.count(judgements.relevant(qrels.grades) & wanted[qrels.rows]) > 0
+    qrels, wanted = judgements.qrels, list(collection.relevant_rows(_TRAINING))
+    shared = judgements.count(judgements.relevant(qrels.grades) & np.isin(qrels.rows, wanted)) > 0
     if shared.any() and not shared.all():
         whose = "relevant document that a training query asks for"
         yield Slice("training", "in training", f"with a {whose} too", shared)
