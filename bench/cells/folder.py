@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from bench.cells.record import CellRecord, Failure, Manifest, TaskRecord, TaskResult
+from bench.cells.record import CellRecord, Failure, Identity, Manifest, TaskRecord, TaskResult
 from bench.cells.sealed import check_file, files_of, read_sealed, write_sealed
 from bench.errors import BenchError
 from bench.rankings import Rankings
-from bench.store import new_folder
+from bench.store import new_folder, slug
 from bench.trec import write_run
 
 if TYPE_CHECKING:
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _RUN, _RANKINGS, _VALUES = "run.trec.gz", "rankings.parquet", "queries.parquet"
 _QUERY, _UNIT = "query", "unit"
+
+
+def cell_name(identity: Identity) -> str:
+    """What a cell's folder is called."""
+    if identity.imported:
+        return f"imported.{identity.key[:16]}"
+    place = (slug(identity.system), slug(identity.collection), f"seed{identity.seed}")
+    return ".".join((*place, identity.key[:10]))
 
 
 def manifest_file(folder: Path) -> Path:

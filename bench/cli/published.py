@@ -10,6 +10,13 @@ from bench.cli.common import INTERRUPTED, RUNS, Out, Plugins, Seed, app, example
 from bench.errors import BenchError, UnknownName
 from bench.visible import plural
 
+PublishedPlaces = Annotated[
+    list[str],
+    typer.Option(
+        "--dataset", help="Where a collection lies here: NAME=SOURCE, e.g. scifact=beir:FOLDER (repeatable)."
+    ),
+]
+
 
 @app.command(
     epilog=examples(
@@ -67,10 +74,7 @@ def publish(
 )
 def verify(
     folder: Annotated[Path | None, typer.Argument(help="a published leaderboard, such as results/dsi")] = None,
-    dataset: Annotated[
-        list[str],
-        typer.Option(help="Where a collection lies here: NAME=SOURCE, e.g. scifact=beir:FOLDER (repeatable)."),
-    ] = [],
+    dataset: PublishedPlaces = [],
     published: Annotated[
         bool, typer.Option("--published", help="Run the systems whose figures others published, and compare.")
     ] = False,
@@ -105,6 +109,25 @@ def verify(
         raise typer.Exit(130) from None
     if failed:
         raise typer.Exit(1)
+
+
+@app.command(epilog=examples("restore results/dsi", "restore results/generative --dataset scifact=beir:FOLDER"))
+def restore(
+    folder: Annotated[Path, typer.Argument(help="a published leaderboard, such as results/dsi")],
+    dataset: PublishedPlaces = [],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the cells.")] = Path("restored"),
+    plugin: Plugins = [],
+) -> None:
+    """Make cells of a published leaderboard again, so that seeds, systems or collections can be added to it.
+
+    Every figure is computed from the published answers by the code of today; what the fits and the answers cost stays
+    as it was. A cell that lies there already is left as it is. Indexes are not published: who asks more of a restored
+    cell fits it again. Then `run --out` adds cells, and `publish --from` writes the leaderboard of all.
+    """
+    from bench.terminal.checks import print_restored
+
+    registry.load_files(plugin)
+    print_restored(folder, dataset, out)
 
 
 @app.command(epilog=examples("export results/dsi mteb --to FOLDER"))

@@ -68,25 +68,23 @@ def _narrow(scores: np.ndarray) -> np.ndarray:
 def short_scores(scores: np.ndarray, owners: np.ndarray) -> np.ndarray:
     """Scores of shape [hits], each with as few binary digits as tell it from its neighbours.
 
-    `owners` has the query of each hit; a query's hits stand together, from the best score on. A score that is
-    rounded further stays within half a step of the coarser value, so that none ever passes another.
+    `owners` has the query of each hit; a query's hits stand together, from the best score on. Digits are cut off, not
+    rounded: so none ever passes another, and scores that are short already stay as they are.
     """
     same_query = owners[1:] == owners[:-1]
     apart = same_query & (scores[1:] != scores[:-1])
     of_equal = np.concatenate([[0], np.cumsum(apart | ~same_query)])[: len(scores)]
-    short = _rounded(scores, _BITS[0])
+    short = _cut(scores, _BITS[0])
     for bits in (*_BITS[1:], None):
         clash = np.flatnonzero(apart & (short[1:] == short[:-1]))
         open_ = np.isin(of_equal, of_equal[[*clash, *(clash + 1)]])
-        short[open_] = scores[open_] if bits is None else _rounded(scores[open_], bits)
+        short[open_] = scores[open_] if bits is None else _cut(scores[open_], bits)
     return short
 
 
-def _rounded(scores: np.ndarray, bits: int) -> np.ndarray:
+def _cut(scores: np.ndarray, bits: int) -> np.ndarray:
     fractions, exponents = np.frexp(scores)
-    with np.errstate(over="ignore"):
-        rounded = np.ldexp(np.rint(np.ldexp(fractions, bits + 1)), exponents - bits - 1)
-    return np.where(np.isfinite(rounded), rounded, scores)
+    return np.ldexp(np.trunc(np.ldexp(fractions, bits + 1)), exponents - bits - 1)
 
 
 def read_answers(path: Path, queries: Sequence[Query], documents: Documents) -> Rankings:

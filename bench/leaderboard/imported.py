@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from bench.cells.folder import write_manifest, write_task
+from bench.cells.folder import cell_name, write_manifest, write_task
 from bench.cells.record import Identity, Manifest, TaskResult
+from bench.cells.stores import CELLS
 from bench.collections.collection import Collection, Query
 from bench.digests import digest_data
 from bench.errors import BenchError
@@ -125,7 +126,7 @@ def keep_run(row: ImportedRow, collection: Collection, out: Path) -> Path:
         seed=0,
         key=key,
     )
-    folder = out / "cells" / f"imported.{key[:16]}"
+    folder = out / CELLS / cell_name(identity)
     task = folder / "tasks" / f"{slug(row.result.task)}.{digest_data(row.result.options)[:10]}"
     write_task(task, row.result, row.evaluation, collection.documents, tag="imported")
     write_manifest(folder, Manifest(cell=identity))

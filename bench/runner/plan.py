@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.cells.folder import failure_file, is_done, is_fitted
+from bench.cells.folder import cell_name, failure_file, is_done, is_fitted
 from bench.cells.key import cell_key_parts, task_key_parts, weights_of
 from bench.cells.record import Identity, OfCell, Problem
 from bench.cells.stores import CELLS
@@ -92,7 +92,7 @@ def make_plan(
     cannot be constructed or whose weights cannot be found, and a dataset that could not be opened, are the problem of
     their own cells.
     """
-    tasks = [_task(entry) for entry in _once(suite.tasks)]
+    tasks = [planned_task(entry) for entry in _once(suite.tasks)]
     systems = with_rows(list(_once(suite.systems)), suite.systems)
     cells = [
         cell
@@ -103,7 +103,7 @@ def make_plan(
     ]
     if not cells:
         raise BenchError(f"nothing to run: {'; '.join(left_out(suite, datasets))}; choose a dataset that has it")
-    _check_rows(suite)
+    _check_rows(suite, cells)
     return cells
 
 
@@ -128,11 +128,16 @@ def _once(given: Sequence[Any]) -> Iterator[Any]:
     return (one for position, one in enumerate(given) if one not in given[:position])
 
 
-def _check_rows(suite: Suite) -> None:
+def _check_rows(suite: Suite, cells: Sequence[Cell]) -> None:
     labels = [entry.label for entry in _once(suite.systems)]
     for label in labels:
         if labels.count(label) > 1:
             raise BenchError(f"two systems are called '{label}' and would share a row; give one a `name`")
+    owners: dict[Path, str] = {}
+    for cell in cells:
+        other = owners.setdefault(cell.folder, cell.system)
+        if other != cell.system:
+            raise BenchError(f"'{other}' and '{cell.system}' would share {cell.folder}; give one another `name`")
 
 
 def _distinct(datasets: Sequence[Dataset | Unopened]) -> list[Dataset | Unopened]:
@@ -174,8 +179,8 @@ def open_task(name: str, options: Mapping[str, Any]) -> Task:
     return kind.from_options(f"task {name}", options)
 
 
-def _task(entry: TaskEntry) -> PlannedTask:
-    """The task with its folder inside any cell's."""
+def planned_task(entry: TaskEntry) -> PlannedTask:
+    """The task with its folder inside any cell's. Raises BenchError for an unknown task, option or weights."""
     task = open_task(entry.task, entry.options)
     key = digest_data(task_key_parts(entry.task, task))
     return PlannedTask(entry.task, task.options(), Path("tasks") / f"{slug(entry.task)}.{key[:10]}")
@@ -192,8 +197,7 @@ def _cells(
 ) -> Iterator[Cell]:
     for seed in _once(suite.seeds):
         identity, problem = _identify(entry, dataset, seed, device)
-        name = f"{slug(entry.label)}.{slug(identity.collection)}.seed{seed}.{identity.key[:10]}"
-        folder = out / CELLS / name
+        folder = out / CELLS / cell_name(identity)
         yield Cell(
             identity=identity,
             folder=folder,

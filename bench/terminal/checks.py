@@ -16,7 +16,9 @@ from bench.terminal.console import add, console, table, text
 from bench.terminal.progress import ProgressDisplay
 from bench.verification.check import Check, worst
 from bench.verification.references import Held, hold, read_references
+from bench.verification.restore import restore
 from bench.verification.verify import verify
+from bench.visible import plural
 
 _STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "failed": "red", "not run": "dim"}
 
@@ -26,7 +28,7 @@ def print_checks(folder: Path, places: Sequence[str], everything: bool) -> bool:
     screen = console()
     published = read_published(folder)
     with screen.status("opening the collections ..."):
-        datasets = _open(published, places)
+        datasets = open_published(published, places)
     checks = []
     with screen.status("computing every figure again ..."):
         for check in verify(published, datasets):
@@ -35,6 +37,31 @@ def print_checks(folder: Path, places: Sequence[str], everything: bool) -> bool:
                 screen.print(check_line(check))
     screen.print(summary(folder, checks))
     return worst(checks) == "FAIL"
+
+
+def print_restored(folder: Path, places: Sequence[str], out: Path) -> None:
+    """Restore the cells of a published leaderboard whose collections can be opened, and tell of the others.
+
+    Raises the BenchError of the first that cannot be opened if none can.
+    """
+    screen = console()
+    published = read_published(folder)
+    with screen.status("opening the collections ..."):
+        found = open_published(published, places)
+    problems = {name: one for name, one in found.items() if isinstance(one, BenchError)}
+    datasets = {name: one for name, one in found.items() if isinstance(one, Dataset)}
+    if not datasets:
+        raise next(iter(problems.values()))
+    for name, problem in problems.items():
+        screen.print(
+            text(f"{name} is left out: {problem}; name it with --dataset '{name}=SOURCE:FOLDER'", style="red")
+        )
+    with screen.status("computing every figure again ..."):
+        restored = restore(published, datasets, out)
+    for one in restored:
+        there = f", {plural(one.present, 'other')} left as they were there" if one.present else ""
+        screen.print(text(f"{one.collection}: {plural(one.written, 'cell')} restored{there}"))
+    screen.print(text(f"in {out}; `run --out {out}` adds to them, `publish --from {out}` shows them", style="dim"))
 
 
 def check_line(check: Check) -> Text:
@@ -50,7 +77,7 @@ def summary(folder: Path, checks: Sequence[Check]) -> Text:
     return text(f"{folder}: {told}", style=_STYLES[worst(checks)])
 
 
-def _open(published: Published, places: Sequence[str]) -> dict[str, Dataset | BenchError]:
+def open_published(published: Published, places: Sequence[str]) -> dict[str, Dataset | BenchError]:
     """The published collections, opened under their own name or where `places` (NAME=SOURCE) says."""
     given = dict(_place(place, published.collections()) for place in places)
     opened: dict[str, Dataset | BenchError] = {}

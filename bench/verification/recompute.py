@@ -1,7 +1,9 @@
 """Published cells with everything that their answers give computed again."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from bench.cells.key import check_key
 from bench.cells.record import CellRecord, TaskRecord, TaskResult
@@ -10,6 +12,7 @@ from bench.errors import BenchError
 from bench.leaderboard.answers import read_answers, read_values
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.published import RUNS, Published, PublishedCell, PublishedTask, published_files
+from bench.measures.interval import figure_of
 from bench.measures.measure import Count
 from bench.runner.plan import open_task
 from bench.tasks.exam import Evaluation, Exam
@@ -35,7 +38,7 @@ def recompute(published: Published, name: str, dataset: Dataset, spoilt: Set[str
         detail = f"published {board.fingerprint[:12]}, here {fingerprint[:12]}: other content or rules"
         return Recomputed(checks=[Check(f"{name}: fingerprint", "FAIL", detail)])
     found = Recomputed(checks=[Check(f"{name}: fingerprint", "OK")])
-    exams = _Exams(dataset)
+    exams = Exams(dataset)
     for identifier, cell in published.cells.items():
         if cell.cell.collection != name:
             continue
@@ -73,7 +76,7 @@ def _wrong(cell: PublishedCell, dataset: Dataset) -> Iterator[str]:
         yield problem
 
 
-class _Exams:
+class Exams:
     """Each task bound to the collection once."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -89,7 +92,7 @@ class _Exams:
         return exam
 
 
-def _record(published: Published, cell: PublishedCell, exams: _Exams) -> CellRecord:
+def _record(published: Published, cell: PublishedCell, exams: Exams) -> CellRecord:
     return CellRecord(
         identity=cell.cell,
         manifest=cell.manifest,
@@ -100,11 +103,29 @@ def _record(published: Published, cell: PublishedCell, exams: _Exams) -> CellRec
 
 
 def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam) -> TaskRecord:
-    """One task's answers, measured anew."""
+    result, evaluation = measured(published, cell, task, exam)
     answers = published.runs(task.answers)
-    found = exam.evaluate(read_answers(answers, exam.queries, exam.collection.documents))
+    return TaskRecord(
+        result=result,
+        query_ids=evaluation.query_ids,
+        values=evaluation.values,
+        units=evaluation.units,
+        name=answers.stem,
+        run_file=answers,
+    )
+
+
+def measured(
+    published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam
+) -> tuple[TaskResult, Evaluation]:
+    """One task's answers, measured anew, with the published values of measures that depend on more than answers.
+
+    Raises BenchError for answers or values that do not fit the exam.
+    """
+    found = exam.evaluate(read_answers(published.runs(task.answers), exam.queries, exam.collection.documents))
+    if task.values:
+        found = _with_values(found, read_values(published.runs(task.values), found.query_ids))
     evaluation = found.without(exam.barred(cell.cell.family, cell.cell.weights.values()))
-    reported = read_values(published.runs(task.values), evaluation.query_ids) if task.values else {}
     result = TaskResult.of(
         task.task,
         task.options,
@@ -114,14 +135,14 @@ def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: 
         cost=task.cost,
         environment=task.environment or cell.environment,
     )
-    return TaskRecord(
-        result=result,
-        query_ids=evaluation.query_ids,
-        values={**reported, **evaluation.values},
-        units=evaluation.units,
-        name=answers.stem,
-        run_file=answers,
-    )
+    return result, evaluation
+
+
+def _with_values(evaluation: Evaluation, reported: Mapping[str, np.ndarray]) -> Evaluation:
+    """The same with values that answers alone do not give; none takes the place of one that they do."""
+    beyond = {name: values for name, values in reported.items() if name not in evaluation.values}
+    figures = [figure_of(name, values, evaluation.units) for name, values in beyond.items()]
+    return replace(evaluation, values={**evaluation.values, **beyond}, figures=[*evaluation.figures, *figures])
 
 
 def _counts(evaluation: Evaluation, given: Sequence[Count]) -> Iterator[Count]:

@@ -45,7 +45,7 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
 
     `datasets` are the opened collections by the name that the leaderboard gives them, or why one cannot be opened.
     """
-    files = list(_check_files(published))
+    files = list(check_files(published))
     yield from files
     spoilt = {check.what.removeprefix(f"{RUNS}/") for check in files if check.verdict == "FAIL"}
     cells: list[CellRecord] = []
@@ -69,7 +69,7 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
     yield from _compare_overview(published.folder.parent)
 
 
-def _check_files(published: Published) -> Iterator[Check]:
+def check_files(published: Published) -> Iterator[Check]:
     """Answers are those that the manifests name, and none lie there that no manifest names."""
     named = dict(file for cell in published.cells.values() for file in published_files(cell))
     present = {path.name for path in (published.folder / RUNS).glob("*")}

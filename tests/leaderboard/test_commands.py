@@ -56,6 +56,12 @@ def test_publish_verify_and_export_follow_one_another(finished: Finished, suite:
     confirmed = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)
     assert confirmed.exit_code == 0, confirmed.output
     assert re.search(r"small: \d+ OK, 0 near, 0 FAIL", confirmed.output.replace("\n", ""))
+    restored = bench("restore", results / "small", "--dataset", place, "--out", tmp_path / "r", "--plugin", PLUGINS)
+    assert restored.exit_code == 0, restored.output
+    assert f"{name}: {len(systems) - others} cells restored" in restored.output
+    unknown = bench("restore", results / "small", "--dataset", f"{name}=beir:{tmp_path}", "--out", tmp_path / "r2")
+    assert isinstance(unknown.exception, BenchError)
+    assert not (tmp_path / "r2").exists()
     table = results / "small" / "table.csv"
     table.write_text(table.read_text().replace("0.", "0.1", 1))
     refuted = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)

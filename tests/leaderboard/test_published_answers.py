@@ -26,14 +26,14 @@ answers = st.lists(st.lists(st.one_of(finite, st.sampled_from([0.0, 1.0, 1.0 + 2
 
 
 @given(answers)
-def test_short_scores_keep_every_order_and_every_tie(lists: list[list[float]]) -> None:
+def test_short_scores_keep_every_order_and_every_tie_and_stay_as_they_are(lists: list[list[float]]) -> None:
     falling = [sorted(scores, reverse=True) for scores in lists]
     scores = np.array([score for one in falling for score in one], dtype=np.float64)
     owners = np.repeat(np.arange(len(falling)), [len(one) for one in falling]).astype(np.int64)
-    with np.errstate(all="ignore"):
-        short = short_scores(scores, owners)
+    short = short_scores(scores, owners)
     same = owners[1:] == owners[:-1]
     assert (np.sign(np.diff(short))[same] == np.sign(np.diff(scores))[same]).all()
+    assert (short_scores(short, owners) == short).all()
 
 
 def rankings_file(folder: Path, rows: list[tuple[str, str, float]]) -> Path:

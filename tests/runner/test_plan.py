@@ -85,6 +85,12 @@ def test_two_systems_of_one_name_are_refused(untaught: Dataset, tmp_path: Path) 
         make_plan(_suite(*two), [untaught], tmp_path)
 
 
+def test_two_names_of_one_folder_are_refused(untaught: Dataset, tmp_path: Path) -> None:
+    systems = [SystemEntry(retriever="tf-idf", name=name) for name in ("a b", "a/b")]
+    with pytest.raises(BenchError, match=r"'a b' and 'a/b' would share .*give one another `name`"):
+        make_plan(Suite(name="s", datasets=[untaught.spec], systems=systems), [untaught], tmp_path)
+
+
 def test_one_content_under_two_names_is_refused(untaught: Dataset, beir_folder: Path, tmp_path: Path) -> None:
     again = open_dataset(f"beir:{beir_folder}/")
     with pytest.raises(BenchError, match="are the same content, which would count twice"):

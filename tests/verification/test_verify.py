@@ -2,55 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from finished_cells import HOSTILE, SPECIAL, Finished
+from finished_cells import HOSTILE, Finished
 
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.digests import digest_file
 from bench.errors import BenchError
-from bench.leaderboard import overview as overviews
-from bench.leaderboard import publish as publishing
-from bench.leaderboard.board import Board
-from bench.leaderboard.publish import publish
+from bench.leaderboard.overview import write_overview
 from bench.leaderboard.published import read_published
-from bench.leaderboard.selection import select
 from bench.leaderboard.writers.json import as_json
 from bench.verification.check import Check, worst
 from bench.verification.verify import verify
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_page() -> Iterator[None]:
-    """A page and a picture that are made quickly; the real ones have tests of their own."""
-
-    def plain(board: Board) -> str:
-        return as_json(board.as_data())
-
-    with pytest.MonkeyPatch.context() as patch:
-        writers = {**publishing._WRITERS, "index.html": plain, "overview.svg": plain}
-        patch.setattr(publishing, "_WRITERS", writers)
-        patch.setattr(overviews, "as_overview_page", lambda boards: "\n".join(map(plain, boards)))
-        yield
-
-
-@pytest.fixture(scope="module")
-def original(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = tmp_path_factory.mktemp("results")
-    systems = [entry for entry in finished.suite.systems if entry.label != SPECIAL]
-    suite = finished.suite.model_copy(update={"systems": systems, "tasks": finished.suite.tasks[:2]})
-    publish(suite, select(suite, [finished.records()]), results)
-    return results / "tiny"
-
-
-@pytest.fixture
-def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "tiny"))
 
 
 def checked(folder: Path, dataset: Dataset | BenchError) -> list[Check]:
@@ -262,7 +230,7 @@ def test_a_damaged_answer_fails_its_collection_alone(folder: Path, finished: Fin
 
 
 def test_the_overview_of_all_boards_is_checked(folder: Path, finished: Finished) -> None:
-    overviews.write_overview(folder.parent)
+    write_overview(folder.parent)
     assert worst(checked(folder, finished.dataset)) == "OK"
     readme = folder.parent / "README.md"
     readme.write_text(readme.read_text().replace("| nDCG@10 |", "| nDCG@11 |", 1))
@@ -316,7 +284,7 @@ def _no_measures(data: dict[str, Any]) -> None:
 def test_a_board_that_contradicts_itself_fails_without_a_traceback(
     folder: Path, finished: Finished, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    overviews.write_overview(folder.parent)
+    write_overview(folder.parent)
     edit(folder / "leaderboard.json", change)
     assert worst(checked(folder, finished.dataset)) == "FAIL"
 
