@@ -65,3 +65,20 @@ class NgramTrainingOptions(DocumentTrainingOptions):
     sharpness: float = Field(
         1, ge=0, description="how much likelier a span is that shares rare words with the text; 0: all are alike"
     )
+
+
+class RankingOptions(Options):
+    """How it learns, once it writes n-grams, which documents they are to bring: LTRGR (Li et al. 2023)."""
+
+    epochs: int = Field(0, ge=0, le=10_000, description="times that each training query ranks its documents; 0: none")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="highest learning rate")
+    training_batch: int = Field(16, ge=1, description="queries of a step")
+    depth: int = Field(100, ge=1, description="answers of the system itself that the other documents are drawn from")
+    hardest_margin: float = Field(
+        0.1, ge=0, description="share of the best answer's score that the best of the others has to be behind"
+    )
+    random_margin: float = Field(0.15, ge=0, description="the same of another one, drawn at random")
+    writing: float = Field(0.3, ge=0, description="weight of writing an n-gram of the document, beside ranking it")
+    patience: int = Field(
+        0, ge=0, description="passes without a better figure on held-out queries after which it stops; 0: none"
+    )

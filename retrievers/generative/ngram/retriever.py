@@ -18,13 +18,22 @@ from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.visible import plural
 from retrievers.encoding import refuse_textless
-from retrievers.generative.examples import Example, Examples, Tokens, document_parts, gathered, learned_and_kept
+from retrievers.generative.examples import (
+    Example,
+    Examples,
+    Tokens,
+    document_parts,
+    gathered,
+    learned_and_kept,
+    training_queries,
+)
 from retrievers.generative.ngram.index import ViewIndex, Words, passages
 from retrievers.generative.ngram.options import (
     NgramBeamOptions,
     NgramDecoderOptions,
     NgramReadingOptions,
     NgramTrainingOptions,
+    RankingOptions,
     ScoringOptions,
     View,
 )
@@ -33,7 +42,8 @@ from retrievers.sharding import best
 
 if TYPE_CHECKING:
     from retrievers.generative.encoders import TextEncoder
-    from retrievers.generative.ngram.scoring import Weighed
+    from retrievers.generative.ngram.scoring import Answer, Weighed
+    from retrievers.generative.ngram.training import Lesson
 
 _Units = list[tuple[int, list[Sequence[int]]]]
 """The row of a document and its texts, in tokens or in numbers of words."""
@@ -45,6 +55,7 @@ class Ngram(ModelOptions, Retriever):
     Every n-gram of a document is its identifier, so that none is given to it and nothing of it has to be learned by
     heart. The decoder is trained here, over the states of an encoder that stays as it is; SEAL tunes BART. With
     several views (Li et al. 2023) n-grams of titles and pseudo-queries are written too, and a document has the sum.
+    What it writes can then learn to bring the right documents (`ranking`, LTRGR).
     """
 
     family = "generative"
@@ -61,6 +72,9 @@ class Ngram(ModelOptions, Retriever):
     scoring: ScoringOptions = Field(default_factory=ScoringOptions, description="how documents are scored")
     training: NgramTrainingOptions = Field(
         default_factory=NgramTrainingOptions, description="how the writer is trained"
+    )
+    ranking: RankingOptions = Field(
+        default_factory=RankingOptions, description="how the writer then learns to rank documents, if it does"
     )
     reading: NgramReadingOptions = Field(
         default_factory=NgramReadingOptions, description="what is read of a document in training"
@@ -109,7 +123,7 @@ class Ngram(ModelOptions, Retriever):
             "held_out_queries": len(kept),
         }
         examples = gathered(learned, parts, self.reading, lambda: self.encoder.beginnings(collection))
-        self._train(examples, kept)
+        self._train(examples, learned, kept, collection)
         return self
 
     def _units(self, view: View, collection: Collection) -> _Units:
@@ -159,7 +173,9 @@ class Ngram(ModelOptions, Retriever):
         ).to(self.encoder.device)
         self._writer.eval()
 
-    def _train(self, examples: Examples, kept: Sequence[Example]) -> None:
+    def _train(
+        self, examples: Examples, learned: Sequence[Example], kept: Sequence[Example], collection: Collection
+    ) -> None:
         from retrievers.generative.fitting import evaluation
         from retrievers.generative.ngram.training import Drawer, Lesson, learn
 
@@ -173,10 +189,11 @@ class Ngram(ModelOptions, Retriever):
             drawers,
             self._words,
             self.reading.ratio,
-            evaluation(kept, lambda asked: (rows for rows, _ in self._answers(asked))) if kept else None,
+            evaluation(kept, lambda asked: (one.rows for one in self._answers(asked))) if kept else None,
         )
         workplace, progress = self.workplace, self.progress
-        with self.encoder.reading_once([example.tokens for example in kept], workplace, progress):
+        again = [*kept, *(learned if self.ranking.epochs else [])]
+        with self.encoder.reading_once([example.tokens for example in again], workplace, progress):
             course = learn(
                 self._writer,
                 self.encoder,
@@ -186,7 +203,29 @@ class Ngram(ModelOptions, Retriever):
                 workplace=workplace,
                 progress=progress,
             )
-        self._counts["training"] = course.as_data()
+            self._counts["training"] = course.as_data()
+            if self.ranking.epochs and learned:
+                self._learn_to_rank(lesson, learned, collection)
+
+    def _learn_to_rank(self, lesson: "Lesson", learned: Sequence[Example], collection: Collection) -> None:
+        from retrievers.generative.ngram.ranking import Contests, learn_to_rank, trainees
+
+        every = training_queries(collection, self.training.split, self._query_tokens)
+        contests = Contests(
+            trainees(learned, every), lambda asked: self._answers(asked, self.ranking.depth), self._scorers, lesson
+        )
+        workplace, progress = self.workplace.below("ranking"), self.progress
+        course = learn_to_rank(
+            self._writer,
+            self.encoder,
+            contests,
+            self.ranking,
+            seed=self.seed,
+            workplace=workplace,
+            progress=progress,
+        )
+        self.workplace.reused_seconds += workplace.reused_seconds
+        self._counts["ranking"] = course.as_data()
 
     def _words_that_begin(self) -> np.ndarray:
         """Shape [words]: whether each word-piece begins a word."""
@@ -200,19 +239,21 @@ class Ngram(ModelOptions, Retriever):
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         tokens = self._query_tokens([query.text for query in queries])
         hits = []
-        for rows, scores in self._answers(tokens, k):
-            hits.append((rows, scores))
+        for answer in self._answers(tokens, k):
+            hits.append((answer.rows, answer.scores))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
 
-    def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and scores for each question, best first: k, and all that tie with the last of these."""
+    def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> "Iterator[Answer]":
+        """What is found for each question: k documents, and all that tie with the last of these."""
+        from retrievers.generative.ngram.scoring import Answer
+
         for weighed in self._weighed(tokens):
             chosen = self._chosen(weighed, k)
             scores = [self._scorers[view].documents(one, chosen) for view, one in weighed.items()]
             rows, values = best(chosen, np.sum([np.zeros(len(chosen)), *scores], axis=0), k)
             order = np.argsort(-values, kind="stable")
-            yield rows[order], values[order]
+            yield Answer(weighed, rows[order], values[order])
 
     def _chosen(self, weighed: "Mapping[View, Weighed]", k: int) -> np.ndarray:
         """The documents that are scored in full, their rows in ascending order."""

@@ -1,12 +1,12 @@
 """What n-grams weigh, and the scores of documents that hold them (Bevilacqua et al. 2022, sections 3.2 and 3.3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from retrievers.generative.ngram.index import ViewIndex, ranges
-from retrievers.generative.ngram.options import ScoringOptions
+from retrievers.generative.ngram.options import ScoringOptions, View
 from retrievers.generative.ngram.search import Found, Ngrams
 
 
@@ -16,10 +16,15 @@ def weights(log_probs: np.ndarray, counts: np.ndarray, size: int, options: Scori
     max(0, log P(n|q) + log(1 - P(n)) - log P(n) - log(1 - P(n|q))) ^ alpha, with the prior P(n) from the counts in
     a text of `size` tokens.
     """
-    prior = np.log((counts + options.smoothing) / (size + options.smoothing))
     given = np.minimum(log_probs, -1e-9)
-    odds = given + np.log1p(-np.exp(prior)) - prior - np.log1p(-np.exp(given))
+    odds = given - np.log1p(-np.exp(given)) - prior_odds(counts, size, options)
     return np.maximum(odds, 0) ** options.alpha
+
+
+def prior_odds(counts: np.ndarray, size: int, options: ScoringOptions) -> np.ndarray:
+    """log P(n) - log(1 - P(n)) of n-grams that occur so often in a text of `size` tokens, shape [n-grams]."""
+    prior = np.log((counts + options.smoothing) / (size + options.smoothing))
+    return prior - np.log1p(-np.exp(prior))
 
 
 class Weighed(NamedTuple):
@@ -47,6 +52,14 @@ def weigh(found: Found, size: int, options: ScoringOptions) -> Weighed:
     return Weighed(*parts)  # type: ignore[arg-type]
 
 
+class Answer(NamedTuple):
+    """What is answered to a question: its n-grams by view, and rows of documents with their scores, best first."""
+
+    weighed: Mapping[View, Weighed]
+    rows: np.ndarray
+    scores: np.ndarray
+
+
 class Contributions(NamedTuple):
     """What n-grams give to units: of equal length, by unit.
 
@@ -72,8 +85,13 @@ class Scorer:
 
     def __init__(self, index: ViewIndex, options: ScoringOptions) -> None:
         self._index = index
-        self._options = options
+        self.options = options
         self._free = np.zeros(len(index.array), dtype=bool)
+
+    @property
+    def size(self) -> int:
+        """Tokens of the view, of which n-grams have their prior probabilities."""
+        return self._index.size
 
     def at_first(self, weighed: Weighed, documents: int) -> np.ndarray:
         """Shape [documents]: scores by the sums of weights in units, of n-grams that are not too frequent."""
@@ -83,7 +101,7 @@ class Scorer:
             for name in ("starts", "stops")
         )
         given = np.concatenate([weighed.weights, weighed.unigram_weights])
-        rare = np.flatnonzero(stops - starts <= self._options.frequent)
+        rare = np.flatnonzero(stops - starts <= self.options.frequent)
         counts = (stops - starts)[rare]
         places = index.array.suffixes[ranges(starts[rare], counts)]
         units = len(index.owners)
@@ -109,7 +127,7 @@ class Scorer:
         for row in rows:
             units = index.units(np.array([row]))
             here = np.isin(given.units, units)
-            counted = np.full(here.sum(), self._options.passage_mean / max(1, len(units)))
+            counted = np.full(here.sum(), self.options.passage_mean / max(1, len(units)))
             if len(units):
                 counted += given.units[here] == units[np.argmax(sums[units])]
             added = np.bincount(given.ngrams[here], given.values[here] * counted)
@@ -148,7 +166,7 @@ class Scorer:
         np.maximum.at(best, owners, sums)
         np.add.at(total, owners, sums)
         counts = np.bincount(owners, minlength=documents)
-        return best + self._options.passage_mean * total / np.maximum(counts, 1)
+        return best + self.options.passage_mean * total / np.maximum(counts, 1)
 
     def _take(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Which of these places are free for an n-gram of so many tokens; they are not any more."""
@@ -162,7 +180,7 @@ class Scorer:
         return free
 
     def _share(self, new: np.ndarray) -> np.ndarray:
-        return 1 - self._options.beta + self._options.beta * new
+        return 1 - self.options.beta + self.options.beta * new
 
     def _unigrams(
         self, weighed: Weighed, local: "_Local", places: np.ndarray

@@ -95,23 +95,27 @@ class Lesson:
     def epoch(self, options: NgramTrainingOptions, generator: np.random.Generator) -> list[Batch]:
         """Batches of texts, where they start and stop, the views and the n-grams to be written."""
         drawn = self.examples.epoch(self.ratio, generator)
-        useful = np.array([any(drawer.has(row) for drawer in self.drawers.values()) for row in drawn.rows.tolist()])
+        useful = np.array([self.can_draw(row) for row in drawn.rows.tolist()])
         drawn = drawn.of(np.flatnonzero(useful & (drawn.stops > drawn.starts)))
         times = np.where(drawn.texts < self.examples.queries, options.spans_of_a_query, 1)
         drawn = drawn.of(generator.permutation(np.repeat(np.arange(len(times)), times)))
-        views, ngrams = zip(*(self._target(*one, generator) for one in zip(*drawn, strict=True)), strict=True)
+        read = (self.examples.tokens[text][start:stop] for text, start, stop in zip(*drawn[:3], strict=True))
+        targets = (self.draw(*one, generator) for one in zip(read, drawn.rows.tolist(), strict=True))
+        views, ngrams = zip(*targets, strict=True)
         columns = (*drawn[:3], np.array(views), np.stack(ngrams))
         parts = batches_by_length(drawn.stops - drawn.starts, options.training_batch)
         return [tuple(column[part] for column in columns) for part in parts]
 
-    def _target(
-        self, text: int, start: int, stop: int, row: int, generator: np.random.Generator
-    ) -> tuple[int, np.ndarray]:
+    def can_draw(self, row: int) -> bool:
+        """Whether a document has anything to write."""
+        return any(drawer.has(row) for drawer in self.drawers.values())
+
+    def draw(self, tokens: Tokens, row: int, generator: np.random.Generator) -> tuple[int, np.ndarray]:
+        """A view's number, and an n-gram of it to write from a text that a document belongs to."""
         names = list(self.drawers)
         shares = np.array([_SHARES[name] * self.drawers[name].has(row) for name in names])
         view = int(generator.choice(len(names), p=shares / shares.sum()))
-        read = np.array(self.words.numbers(self.examples.tokens[text][start:stop]))
-        return view, self.drawers[names[view]].draw(read, row, generator)
+        return view, self.drawers[names[view]].draw(np.array(self.words.numbers(tokens)), row, generator)
 
 
 def learn(
@@ -133,7 +137,7 @@ def learn(
         spans = list(zip(texts.tolist(), starts.tolist(), stops.tolist(), strict=True))
         tokens = [examples.tokens[text][start:stop] for text, start, stop in spans]
         question = asked(states_of(spans), tokens, lesson.words, device, options.token_dropout)
-        targets = torch.from_numpy(ngrams).to(device)
+        targets = torch.from_numpy(ngrams).to(device)[:, None]
         losses = writer(question, torch.from_numpy(views).to(device), targets, options.label_smoothing)
         return losses.sum() / (targets >= 0).sum()
 

@@ -97,18 +97,21 @@ class NgramWriter(Learner):
         nn.init.zeros_(self.output.weight)
 
     def forward(self, question: Question, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Minus the log-probability of each token of n-grams, shape [texts, tokens]; 0 after the end.
+        """As `losses` of what is read of the question."""
+        return self.losses(self.look_at(question), views, targets, label_smoothing)
 
-        views: shape [texts]; targets: int64, shape [texts, tokens], -1 after the end
+    def losses(self, read: _Read, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Minus the log-probability of each token of n-grams, shape [texts, n-grams, tokens]; 0 after the end.
+
+        views: shape [texts]; targets: int64, shape [texts, n-grams, tokens], -1 after the end
         label_smoothing: part of each target that is spread over all words, where they are not pointed at
         """
-        read = self.look_at(question)
-        inputs = [self.first_input(read, views)[:, None], self.next_input(targets[:, :-1].clamp(min=0), 1)]
-        hidden, _ = self.run(torch.cat(inputs, dim=1)[:, None], read)
-        hidden = hidden[:, 0]
-        there = targets >= 0
-        wanted = targets.clamp(min=0)
-        losses = torch.zeros(targets.shape, device=hidden.device)
+        first = self.first_input(read, views)[:, None, None].expand(-1, targets.shape[1], -1, -1)
+        inputs = torch.cat([first, self.next_input(targets[..., :-1].clamp(min=0), 1)], dim=2)
+        hidden = self.run(inputs, read)[0].flatten(1, 2)
+        flat = targets.flatten(1, 2)
+        there, wanted = flat >= 0, flat.clamp(min=0)
+        losses = torch.zeros(flat.shape, device=hidden.device)
         generated = self._generated(hidden[there])
         found = generated.gather(-1, wanted[there][:, None])[:, 0]
         if self.copies:
@@ -118,7 +121,12 @@ class NgramWriter(Learner):
                 functional.logsigmoid(-gate[there]) + found, functional.logsigmoid(gate[there]) + copied[there].log()
             )
         losses[there] = -(1 - label_smoothing) * found - label_smoothing * generated.mean(dim=-1)
-        return losses
+        return losses.view(targets.shape)
+
+    def first_log_probs(self, read: _Read, views: Tensor) -> Tensor:
+        """Of the first token, shape [texts, words]; views: shape [texts]."""
+        hidden, _ = self.run(self.first_input(read, views)[:, None, None], read)
+        return self.log_probs(hidden[:, :, 0], read)[:, 0]
 
     def look_at(self, question: Question) -> _Read:
         """What is computed from the question alone, which has a word at least."""
