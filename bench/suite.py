@@ -149,7 +149,12 @@ def read_suite(name: str) -> Suite:
         )
     content = _content(path, ())
     given = {key: value for key, value in content if value and key not in ("extends", "defaults")}
-    return _valid(Suite, path, given | {"name": path.stem, "systems": _with_defaults(content, path)}).check()
+    suite = _valid(Suite, path, given | {"name": path.stem, "systems": _with_defaults(content, path)})
+    tuned = {system.label for system in suite.systems} | registry.plugins("retriever").keys()
+    for name in suite.tune:
+        if name not in tuned:
+            raise UnknownName(f"system in [tune] of {path}:", name, tuned)
+    return suite.check()
 
 
 def _located(name: str, folder: Path) -> Path:

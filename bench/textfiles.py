@@ -234,7 +234,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises BenchError with the file and what is wrong in it."""
     try:
         data = path.read_bytes()
-        return tomllib.loads(data.decode("utf-8").replace("\r\n", "\n"))
+        return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}; check the path") from None
     except UnicodeDecodeError as error:

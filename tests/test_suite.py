@@ -99,6 +99,7 @@ def test_the_full_suite_shares_the_rows_of_the_short_one() -> None:
         ),
         ('datasets = ["limit", "limit"]\nsystems = [{retriever = "bm25"}]', "2 datasets are called 'limit'"),
         ('datasets = ["limit"]\nseeds = [1, 1]\nsystems = [{retriever = "bm25"}]', "2 seeds are called '1'"),
+        (BASE + '[tune.bm52]\nk1 = "0.4..3"\n', r"unknown system in \[tune\] of .*'bm52': did you mean bm25"),
         (BASE + '[[tasks]]\ntask = "search"\n', "2 tasks are called 'search'"),
     ],
 )
@@ -107,6 +108,10 @@ def test_a_faulty_suite_is_refused_in_one_line_with_its_fault(tmp_path: Path, te
         read_suite(_written(tmp_path, text))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    assert read_suite(_written(tmp_path, "\ufeff" + BASE)).title == "Words"
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench import registry
-from bench.cli.common import INTERRUPTED, RUNS, Out, Plugins, Seed, app, examples, open_dataset
+from bench.cli.common import INTERRUPTED, RUNS, Out, Plugins, Seed, app, examples, open_dataset, task_words
 from bench.errors import BenchError, UnknownName
 from bench.visible import plural
 
@@ -161,7 +161,9 @@ def compare(
         typer.Argument(metavar="RUN RUN...", help="names of systems, folders of cells, or run files; two or more"),
     ],
     dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
-    task: Annotated[str, typer.Option(help="Which of the cells' tasks.")] = "search",
+    task: Annotated[
+        str, typer.Option(help="Which of the cells' tasks, as search or 'exclusivity?sample=40'.")
+    ] = "search",
     measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
     cells: Annotated[
         str, typer.Option("--from", metavar="PLACE", help="Place of cells, where systems are looked up by name.")
@@ -191,7 +193,8 @@ def compare(
         raise BenchError("run files say nothing of their collection; name it with --dataset")
     screen = console()
     opened = open_dataset(spec, screen)
-    sides = [read_side(path, task, opened) for path in paths]
+    name, options = task_words(task, [])
+    sides = [read_side(path, name, opened, options) for path in paths]
     if len(sides) > 2:
         screen.print(pairs_view(compare_many(sides, measure, seed)))
     else:

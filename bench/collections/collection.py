@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.collections.ids import Rows
 from bench.digests import digest_data
@@ -70,6 +70,13 @@ class Rules(Options):
     mixed: bool = Field(
         False, description="search asks the queries without a history and next_item the others; false: each asks all"
     )
+
+    @field_validator("text")
+    @classmethod
+    def _of_known_parts(cls, text: str) -> str:
+        if unknown := set(re.findall(r"\{[\w ]*\}", text)) - {"{title}", "{text}"}:
+            raise ValueError(f"{min(unknown)} is no part of a document; write {{title}} and {{text}}")
+        return text
 
     def render(self, document: Document) -> str:
         """The text that a system reads; an absent title leaves no blank behind."""

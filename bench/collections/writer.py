@@ -66,8 +66,7 @@ class CollectionWriter:
             table.close(complete=error is None)
         if error is None:
             self._check_new()
-            if not self._count:
-                raise BenchError("the collection has no documents; check the source's path")
+            self._refuse_empty()
             (self._folder / "digest").write_text(self._digest.hexdigest() + "\n")
             if self.dropped:
                 self.note("judgements on unknown documents or queries", f"{self.dropped:,} dropped")
@@ -76,6 +75,10 @@ class CollectionWriter:
                 (self._folder / "notes.json").write_text(notes + "\n", encoding="utf-8")
             (self._folder / "dropped").write_text(f"{self.dropped}\n")
             seal(self._folder)
+
+    def _refuse_empty(self) -> None:
+        if not self._count:
+            raise BenchError("the collection has no documents; check the source's path")
 
     def document(self, document: Document, where: str) -> None:
         """Append a document."""
@@ -128,7 +131,8 @@ class CollectionWriter:
         self._queries.append((split, query_id, text, list(history or ()), list(times)))
 
     def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
-        """Append a judgement of a document for a query of the split."""
+        """Append a judgement of a document for a query of the split, once all documents are written."""
+        self._refuse_empty()
         row = self._rows.get(document_id)
         if row is None or query_id not in self._splits.get(split, ()):
             unknown = f"document '{document_id}'" if row is None else f"query '{query_id}'"

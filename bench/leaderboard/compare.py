@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -89,15 +91,20 @@ def locate(name: str, cells: Path, dataset: str = "") -> Path:
     return found[0]
 
 
-def read_side(path: Path, task_name: str, dataset: Dataset) -> Side:
-    """A cell's folder or a TREC run file, as one side. Raises BenchError for what is neither, or does not fit."""
+def read_side(
+    path: Path, task_name: str, dataset: Dataset, options: Mapping[str, Any] = MappingProxyType({})
+) -> Side:
+    """A cell's folder or a TREC run file, as one side; `options` are the task's.
+
+    Raises BenchError for what is neither, or does not fit.
+    """
     if not path.is_dir():
-        row = score_run(path, dataset.collection, path.name, task_name)
-        exam = open_task(task_name, {}).on(dataset.collection)
+        row = score_run(path, dataset.collection, path.name, task_name, options)
+        exam = open_task(task_name, options).on(dataset.collection)
         values, query_ids = row.evaluation.values, row.evaluation.query_ids
         return Side(path, path.name, row.fingerprint, exam, task_name, query_ids, values)
     cell = _cell(path)
-    identity, found = cell.identity, _task(cell, task_name)
+    identity, found = cell.identity, _task(cell, task_name, options)
     if identity.fingerprint != dataset.collection.fingerprint:
         raise BenchError(
             f"{path} has fingerprint {identity.fingerprint[:6]}, but {dataset.collection.name} has "
@@ -114,11 +121,17 @@ def _cell(path: Path) -> CellRecord:
     return read(path)
 
 
-def _task(cell: CellRecord, name: str) -> TaskRecord:
-    found = [task for task in cell.tasks if task.result.task == name]
+def _task(cell: CellRecord, name: str, options: Mapping[str, Any]) -> TaskRecord:
+    """The cell's task with these options, whatever its others are."""
+    wanted = open_task(name, options).options()
+    asked = {option: wanted[option] for option in {key.partition(".")[0] for key in options}}
+    found = [task for task in cell.tasks if task.result.task == name and asked.items() <= task.result.options.items()]
     if not found:
         reason = f" ({cell.problem})" if cell.problem else ""
-        raise UnknownName("task", name, [task.result.task for task in cell.tasks], f"in {cell.folder}{reason}")
+        told = "".join(f", {option}={value}" for option, value in asked.items())
+        raise UnknownName(
+            "task", f"{name}{told}", [task.result.task for task in cell.tasks], f"in {cell.folder}{reason}"
+        )
     return found[-1]
 
 

@@ -36,7 +36,7 @@ _WRITERS = {
     "index.html": as_page,
     "overview.svg": as_picture,
 }
-_MADE_WITH = "made_with.json"
+MADE_WITH = "made_with.json"
 _DRAWING = ("altair", "jinja2", "vl-convert-python")
 _BELOW = {MANIFESTS: (".json",), RUNS: (".parquet", ".trec.gz"), PAGES: (".html",), REPORTED: (".json",)}
 """Folders of a published leaderboard, with the ends of the names that lie there."""
@@ -58,7 +58,7 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
         write_text(draft / SYSTEMS, systems.as_json())
         for one in selection.reported:
             keep_reported(one, draft)
-        write_text(draft / _MADE_WITH, as_json(made_with()))
+        write_text(draft / MADE_WITH, as_json(made_with()))
     write_overview(results)
     return board
 
@@ -88,7 +88,7 @@ def made_with() -> dict[str, str]:
 def was_made_with(folder: Path) -> Any:
     """What a published folder says of them; None where it says nothing."""
     try:
-        return json.loads((folder / _MADE_WITH).read_text(encoding="utf-8"))
+        return json.loads((folder / MADE_WITH).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -103,18 +103,18 @@ def _target(suite: Suite, results: Path) -> Path:
         raise BenchError(f"{target} is no folder of its own and would be replaced; choose another --to")
     if target.exists() and not (target / BOARD).is_file():
         raise BenchError(f"{target} is not a published leaderboard and would be replaced; choose another --to")
-    for stranger in _strangers(target):
+    for stranger in strangers(target):
         raise BenchError(f"{stranger} was not published and would be removed; move it away, or choose another --to")
     return target
 
 
-def _strangers(folder: Path) -> Iterator[Path]:
+def strangers(folder: Path) -> Iterator[Path]:
     """What lies in a published folder and that `publish` does not write."""
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         inside = _BELOW.get(place.parts[0], ())
         known = (
-            place.name in ((*_WRITERS, SYSTEMS, _MADE_WITH) if path.is_file() else _BELOW)
+            place.name in ((*_WRITERS, SYSTEMS, MADE_WITH) if path.is_file() else _BELOW)
             if len(place.parts) == 1
             else (len(place.parts) == 2 and path.is_file() and place.name.endswith(tuple(inside)))
         )

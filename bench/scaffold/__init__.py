@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from string import Template
 
+from bench import registry
 from bench.errors import BenchError
 from bench.store import new_folder
 
@@ -13,13 +14,16 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
-def write_package(kind: str, name: str, to: Path) -> Path:
+def write_package(kind: registry.Kind, name: str, to: Path) -> Path:
     """Write the package of a new `retriever`, `source` or `task` into a folder of its name below `to`.
 
     Raises BenchError for a name that cannot be one of a plugin and a module, or a folder that exists.
     """
     words = {"kind": kind, "name": name, "module": name.replace("-", "_"), "cls": _class_name(name)}
     _refuse(name, words["module"])
+    known = registry.plugins(kind).get(name)
+    if known and not known.file:
+        raise BenchError(f"there is a {kind} '{name}' of {known.origin} already; choose another name, as my-{name}")
     target = to / name
     if target.exists():
         raise BenchError(f"{target} exists already; choose another name, or another folder with --to")

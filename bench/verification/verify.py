@@ -15,7 +15,7 @@ from bench.leaderboard.board import Board
 from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.moved import moved_queries
 from bench.leaderboard.overview import overview
-from bench.leaderboard.publish import made_with, views, was_made_with
+from bench.leaderboard.publish import MADE_WITH, made_with, strangers, views, was_made_with
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, Published, published_files
 from bench.leaderboard.reported import read_reported
 from bench.leaderboard.systems import PAGES, SYSTEMS, Systems, read_systems
@@ -70,7 +70,7 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
 
 
 def check_files(published: Published) -> Iterator[Check]:
-    """Answers are those that the manifests name, and none lie there that no manifest names."""
+    """Answers are those that the manifests name, and nothing lies there that is no part of a leaderboard."""
     named = dict(file for cell in published.cells.values() for file in published_files(cell))
     present = {path.name for path in (published.folder / RUNS).glob("*")}
     for name in sorted(present - set(named)):
@@ -82,6 +82,10 @@ def check_files(published: Published) -> Iterator[Check]:
             yield Check(f"{RUNS}/{name}", "FAIL", "the file is not the one that its manifest names")
         else:
             yield Check(f"{RUNS}/{name}", "OK")
+    for path in strangers(published.folder):
+        yield Check(str(path.relative_to(published.folder)), "FAIL", "no `publish` wrote this")
+    if was_made_with(published.folder) is None:
+        yield Check(MADE_WITH, "FAIL", "it is missing, or no JSON")
     for name, cell in published.cells.items():
         yield _same_text(f"{MANIFESTS}/{name}.json", published.folder / MANIFESTS / f"{name}.json", cell.as_json())
 

@@ -102,6 +102,12 @@ def test_texts_follow_the_rules_and_an_absent_title_leaves_no_blank(trees: Colle
     assert len(trees.texts()) == 3
 
 
+def test_a_text_of_unknown_parts_is_refused() -> None:
+    with pytest.raises(BenchError, match=r"\{body\} is no part of a document; write \{title\} and \{text\}"):
+        Rules(text="{text} {body}")
+    assert Rules(text="{text} {}, {1:2}").text == "{text} {}, {1:2}"
+
+
 def test_a_document_that_looks_like_a_template_is_left_as_it_is() -> None:
     document = Document("d", "How {text} works", "It stands for {title}.")
     assert Rules().render(document) == "How {text} works It stands for {title}."
@@ -222,6 +228,8 @@ def test_bad_input_is_refused_with_its_place(tmp_path: Path, step: tuple[Any, ..
 def test_a_collection_without_documents_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="no documents"):
         write(tmp_path / "empty")
+    with pytest.raises(BenchError, match="no documents"):
+        write(tmp_path / "judged", ("judgement", "test", "q1", "d1", 1))
 
 
 def test_unknown_judgements_are_dropped_and_counted_on_demand(tmp_path: Path) -> None:

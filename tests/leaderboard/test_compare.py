@@ -103,6 +103,9 @@ def test_what_does_not_fit_is_refused(finished: Finished, beir_folder: Path, tmp
         read_side(folder, "relevance", finished.dataset)
     with pytest.raises(BenchError, match="choose the task that it answers with --task"):
         read_side(run_file(finished, "bm25"), "exclusivity", finished.dataset)
+    with pytest.raises(BenchError, match="unknown task 'exclusivity, sample=31'"):
+        read_side(folder, "exclusivity", finished.dataset, {"sample": 31})
+    assert read_side(folder, "exclusivity", finished.dataset, {"sample": 30}).task_name == "exclusivity"
     sides = [read_side(folder, name, finished.dataset) for name in ("search", "exclusivity")]
     with pytest.raises(BenchError, match="answered different queries"):
         compare(*sides)

@@ -50,6 +50,7 @@ def test_a_new_package_says_what_it_registers(tmp_path: Path) -> None:
         ("Tf Idf", "write small letters and digits with hyphens, as tf-idf"),
         ("../up", "write small letters"),
         ("class", "is a word of Python's"),
+        ("bm25", "there is a retriever 'bm25' of .* already; choose another name, as my-bm25"),
         ("json", "a module 'json' is installed already; choose another name, as my-json"),
     ],
 )

@@ -89,6 +89,14 @@ def test_a_swapped_run_file_is_caught(folder: Path, finished: Finished) -> None:
     assert not any(what.endswith("search, bm25: nDCG@10") for what in found)
 
 
+def test_a_file_that_no_publish_wrote_is_caught(folder: Path, finished: Finished) -> None:
+    (folder / "notes.txt").write_text("by hand")
+    (folder / "made_with.json").unlink()
+    found = failures(folder, finished.dataset)
+    assert found["notes.txt"] == "no `publish` wrote this"
+    assert found["made_with.json"] == "it is missing, or no JSON"
+
+
 def test_a_run_file_that_is_missing_or_too_many_is_caught(folder: Path, finished: Finished) -> None:
     one = next(folder.glob("runs/bm25.*seed0*.search*"))
     one.rename(one.with_name("stray.parquet"))

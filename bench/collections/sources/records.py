@@ -33,6 +33,9 @@ def _separated(path: Path, separator: str, watch: Watch) -> Iterator[tuple[int, 
     rows = csv.reader(lines, delimiter=separator)
     try:
         header = next(rows, [])
+        for name in header:
+            if header.count(name) > 1:
+                raise BadLine(path, 1, f"{header.count(name)} columns '{name}'", "columns of different names")
         for row in rows:
             if row and len(row) != len(header):
                 problem = f"{len(row)} fields"

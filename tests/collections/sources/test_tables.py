@@ -150,6 +150,10 @@ def test_columns_are_named_and_numbers_are_ids(tmp_path: Path) -> None:
             r"documents\.csv has no column for the document id \(it has a, b\).*columns\.",
         ),
         ({"documents.csv": "id,text\n1,2,3\n"}, r"documents\.csv:2: 3 fields; expected 2 fields: id text"),
+        (
+            {"documents.csv": "id,id,text\n1,2,3\n"},
+            r"documents\.csv:1: 2 columns 'id'; expected columns of different",
+        ),
         ({"qrels.csv": "qid,docid,rel\nq1,d1,0.5\n"}, r"qrels\.csv:2: the grade is '0\.5'; expected an integer"),
         ({"qrels.csv": "qid,docid,rel\nq1,d1,\n"}, r"qrels\.csv:2: no 'rel'; expected a grade"),
         (
