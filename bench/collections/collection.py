@@ -74,7 +74,7 @@ class Rules(Options):
     @field_validator("text")
     @classmethod
     def _of_known_parts(cls, text: str) -> str:
-        if unknown := set(re.findall(r"\{[\w ]*\}", text)) - {"{title}", "{text}"}:
+        if unknown := set(re.findall(r"\{[\w ]+\}", text)) - {"{title}", "{text}"}:
             raise ValueError(f"{min(unknown)} is no part of a document; write {{title}} and {{text}}")
         return text
 
