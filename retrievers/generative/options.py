@@ -72,3 +72,14 @@ class GrowthOptions(Options):
     replayed: float = Field(
         0.5, ge=0, lt=1, description="share of what is then read that is of earlier documents and their queries"
     )
+
+
+class WordDecoderOptions(Options):
+    """A decoder that writes words over the states of a text."""
+
+    dimension: int = Field(256, ge=1, description="of the decoder's states")
+    layers: int = Field(2, ge=1, description="of the decoder")
+    heads: int = Field(4, ge=1, description="of the decoder's attention; they divide the dimension")
+    feed_forward: int = Field(512, ge=1, description="hidden units of a layer's feed-forward part")
+    dropout: float = Field(0.1, ge=0, lt=1, description="in the decoder, while it is trained")
+    copies: bool = Field(True, description="it may also point at a token of the question (See et al. 2017)")

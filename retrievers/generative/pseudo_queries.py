@@ -4,7 +4,7 @@ Nogueira and Lin 2019 (docTTTTTquery); Zhuang et al. 2022 (arXiv 2206.10128) tra
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,21 +19,25 @@ from bench.options import Options
 from bench.progress import Progress
 from bench.sentences import sentences
 from bench.workplace import Workplace
-from retrievers.generative.examples import best, training_queries
-from retrievers.generative.options import DecoderOptions
+from retrievers.generative.examples import Example, best, training_queries
+from retrievers.generative.options import WordDecoderOptions
+from retrievers.generative.words import Words
 from retrievers.learning.options import TrainingOptions
 
 if TYPE_CHECKING:
     import torch
 
     from retrievers.generative.encoders import TextEncoder
-    from retrievers.generative.model import IdentifierModel
+    from retrievers.generative.word_writer import Question, WordWriter
 
 _READ_TOKENS = 128
 """Of a document, by what writes its queries."""
 
 _LIKELIEST = 10
 """Each token is drawn from so many likeliest ones, as docTTTTTquery does."""
+
+_DROPPED, _SMOOTHED = 0.1, 0.1
+"""While a writer is trained: share of a document's tokens that it does not see, and label smoothing."""
 
 
 class PseudoQueryOptions(Options):
@@ -132,104 +136,114 @@ def _with_own_writer(
     seed: int,
     progress: Progress,
 ) -> list[list[str]]:
-    """Written by a decoder over the encoder's states that has learned the training queries from their documents."""
+    """Written by a decoder over the encoder's states that has learned the training queries from their documents.
+
+    It may point at words of the document, since some hundred queries teach few words.
+    """
+    import torch
+
+    from retrievers.generative.encoders import kept_states
+    from retrievers.generative.word_writer import Question, asked
+
     pairs = training_queries(collection, split, lambda asked: encoder.tokens_of(asked, options.max_tokens))
     if not pairs:
         raise BenchError(
             f"{collection.name} has no training queries in split '{split}' to train a writer on; "
             "set pseudo_queries.writer=textrank, or give pseudo_queries.doc2query a checkpoint"
         )
-    words = sorted({token for tokens, _ in pairs for token in tokens})
-    targets = as_words([tokens for tokens, _ in pairs], words)
-    read = encoder.tokens_of(texts)
-    model = _trained_writer(options, encoder, [read[row] for _, row in pairs], targets, words, seed, progress)
-    written: list[list[str]] = []
-    for start in range(0, len(read), 32):
-        for samples in draw(model, encoder, read[start : start + 32], options.number, seed + start):
-            written.append([_spell(encoder, words, sample) for sample in samples])
-        progress("writing pseudo-queries", len(written), len(read))
+    read, end = encoder.tokens_of(texts), encoder.tokenizer.sep_token_id
+    words = Words.of([*(tokens for tokens, _ in pairs), *read, [end]])
+    states = kept_states(encoder, read, Workplace.temporary(), progress)
+
+    def question(rows: Sequence[int], dropped: float = 0.0) -> Question:
+        known = [encoder.without_marks(states.of(row)) for row in rows]
+        tokens = [read[row][: len(one)] for row, one in zip(rows, known, strict=True)]
+        return asked(known, tokens, words, encoder.device, dropped)
+
+    writer = _trained_writer(options, encoder, question, pairs, words, end, seed, progress)
+    with_words = [row for row, tokens in enumerate(read) if tokens]
+    written: list[list[str]] = [[""] * options.number for _ in read]
+    for start in range(0, len(with_words), 32):
+        rows = with_words[start : start + 32]
+        with torch.no_grad():
+            drawn = draw(writer, question(rows), words.numbers([end])[0], options, seed + start)
+        for row, queries in zip(rows, drawn.tolist(), strict=True):
+            written[row] = [_spell(encoder, words, query, end) for query in queries]
+        progress("writing pseudo-queries", start + len(rows), len(with_words))
     return written
-
-
-def as_words(texts: Sequence[Sequence[int]], words: Sequence[int]) -> np.ndarray:
-    """Identifiers of text, of shape [texts, longest + 1]: word w is token w + 1, and 0 ends a text."""
-    number = {word: place + 1 for place, word in enumerate(words)}
-    tokens = np.full((len(texts), max(map(len, texts)) + 1), -1, dtype=np.int64)
-    for row, text in enumerate(texts):
-        tokens[row, : len(text) + 1] = [*(number[word] for word in text), 0]
-    return tokens
 
 
 def _trained_writer(
     options: PseudoQueryOptions,
     encoder: "TextEncoder",
-    read: Sequence[list[int]],
-    targets: np.ndarray,
-    words: Sequence[int],
+    question: "Callable[[Sequence[int], float], Question]",
+    pairs: Sequence[Example],
+    words: Words,
+    end: int,
     seed: int,
     progress: Progress,
-) -> "IdentifierModel":
+) -> "WordWriter":
     import torch
 
-    from retrievers.generative.encoders import kept_states, padded
-    from retrievers.generative.model import IdentifierModel
-    from retrievers.generative.training import batches_by_length, identifier_plan
-    from retrievers.generative.trie import Trie
+    from retrievers.generative.training import identifier_plan
+    from retrievers.generative.word_writer import WordWriter
     from retrievers.learning.trainer import Batch, train
 
-    tables = Trie.build(targets, [len(words) + 1] * targets.shape[1]).on(encoder.device)
-    model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words), seed=seed)
-    workplace = Workplace.temporary()
-    written, lengths = torch.from_numpy(targets), np.array(list(map(len, read)))
-    training = TrainingOptions(epochs=options.epochs, learning_rate=1e-3)
+    targets = np.full((len(pairs), options.max_tokens + 1), -1, dtype=np.int64)
+    for line, (tokens, _) in zip(targets, pairs, strict=True):
+        line[: len(tokens) + 1] = words.numbers([*tokens, end])
+    frequencies = torch.from_numpy(np.bincount(targets[targets >= 0], minlength=len(words))).float()
+    embeddings: Any = encoder.model.get_input_embeddings()
+    vectors = embeddings.weight.detach().float()[torch.from_numpy(words.tokens).to(encoder.device)]
+    shape = WordDecoderOptions(layers=1)
+    model = WordWriter(vectors, frequencies.to(encoder.device), shape, 1, targets.shape[1], seed).to(encoder.device)
+    training = TrainingOptions(epochs=options.epochs, learning_rate=1e-3, training_batch=32)
+    rows = np.array([row for _, row in pairs])
 
     def batches(generator: np.random.Generator) -> list[Batch]:
-        order = generator.permutation(len(read))
-        return [(order[part],) * 2 for part in batches_by_length(lengths[order], training.training_batch)]
+        order = generator.permutation(len(pairs))
+        return [(order[start : start + 32],) for start in range(0, len(order), 32)]
+
+    def loss(batch: Batch) -> torch.Tensor:
+        wanted = torch.from_numpy(targets[batch[0]]).to(encoder.device)[:, None]
+        views = torch.zeros(len(wanted), dtype=torch.long, device=encoder.device)
+        losses = model(question(rows[batch[0]].tolist(), _DROPPED), views, wanted, _SMOOTHED)
+        return losses.sum() / (wanted >= 0).sum()
 
     with torch.random.fork_rng():
-        states = kept_states(encoder, read, workplace, progress)
-        plan = identifier_plan(
-            model,
-            training,
-            batches,
-            loss=lambda batch: model.loss(
-                padded([states.of(text) for text in batch[0]], encoder.device), written[batch[1]].to(encoder.device)
-            ),
-            seed=seed,
-        )
-        train(model, plan, workplace, lambda phase, *steps: progress(f"query writer: {phase}", *steps))
+        plan = identifier_plan(model, training, batches, loss, seed=seed)
+        train(model, plan, Workplace.temporary(), lambda phase, *steps: progress(f"query writer: {phase}", *steps))
     return model
 
 
 def draw(
-    model: "IdentifierModel", encoder: "TextEncoder", read: Sequence[list[int]], number: int, seed: int
+    writer: "WordWriter", question: "Question", end: int, options: PseudoQueryOptions, seed: int
 ) -> "torch.Tensor":
-    """Shape [documents, number, levels]: the sequence of likeliest tokens, and others drawn token by token."""
+    """Shape [texts, queries, words]: the sequence of likeliest words, and others drawn word by word.
+
+    `end` is the number of the word behind which a query's words mean nothing.
+    """
     import torch
 
-    from retrievers.generative.beam import whole
+    from retrievers.generative.word_writer import Stepper
 
-    with torch.no_grad():
-        stepper = model.decoder.stepper(encoder(read))
-        generator = torch.Generator().manual_seed(seed)
-        logits = stepper.start()[:, None].expand(-1, number, -1)
-        parents = torch.zeros(logits.shape[:2], dtype=torch.long)
-        drawn = []
-        for level in range(model.tables.levels):
-            likely, tokens = logits.cpu().float().topk(min(_LIKELIEST, logits.shape[-1]), dim=-1)
-            picked = torch.multinomial(likely.softmax(-1).flatten(0, 1), 1, generator=generator).view(
-                *parents.shape, 1
-            )
-            picked[:, 0] = 0
-            drawn.append(tokens.gather(-1, picked)[..., 0])
-            if level + 1 < model.tables.levels:
-                logits = whole(stepper.step(drawn[-1].to(encoder.device), parents.to(encoder.device)))
-                parents = torch.arange(number).expand(len(read), -1)
+    stepper = Stepper(writer, question, 0)
+    generator = torch.Generator().manual_seed(seed)
+    log_probs = stepper.start().expand(-1, options.number, -1)
+    parents = torch.zeros(log_probs.shape[:2], dtype=torch.long, device=log_probs.device)
+    drawn: list[torch.Tensor] = []
+    while len(drawn) < options.max_tokens:
+        likely, words = log_probs.cpu().topk(min(_LIKELIEST, log_probs.shape[-1]), dim=-1)
+        picked = torch.multinomial(likely.softmax(-1).flatten(0, 1), 1, generator=generator).view(*parents.shape, 1)
+        picked[:, 0] = 0
+        drawn.append(words.gather(-1, picked)[..., 0])
+        if (torch.stack(drawn) == end).any(dim=0).all():
+            break
+        log_probs = stepper.whole_step(drawn[-1].to(parents.device), parents)
+        parents = torch.arange(options.number, device=parents.device).expand(len(parents), -1)
     return torch.stack(drawn, dim=-1)
 
 
-def _spell(encoder: "TextEncoder", words: Sequence[int], sample: "torch.Tensor") -> str:
-    tokens = sample.tolist()
-    end = tokens.index(0) if 0 in tokens else len(tokens)
-    return encoder.tokenizer.decode([words[token - 1] for token in tokens[:end]])
+def _spell(encoder: "TextEncoder", words: Words, query: Sequence[int], end: int) -> str:
+    tokens = words.tokens[list(query)].tolist()
+    return encoder.tokenizer.decode(tokens[: tokens.index(end)] if end in tokens else tokens)

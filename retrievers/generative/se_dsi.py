@@ -2,7 +2,7 @@
 
 import string
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,7 +13,6 @@ from bench.sentences import sentences, terms, textrank, tf_idf
 from retrievers.generative.docids import Identifiers, compressed
 from retrievers.generative.examples import Part, ReadingOptions
 from retrievers.generative.naming import Named
-from retrievers.generative.pseudo_queries import as_words
 from retrievers.generative.retriever import GenerativeRetriever
 
 _MOSTLY = 0.8
@@ -100,3 +99,12 @@ def key_words(texts: Iterable[str], number: int) -> list[str]:
         weights = tf_idf(count, holding, len(counts))
         found.append(" ".join(sorted(weights, key=lambda word: (-weights[word], word))[:number]))
     return found
+
+
+def as_words(texts: Sequence[Sequence[int]], words: Sequence[int]) -> np.ndarray:
+    """Identifiers of text, of shape [texts, longest + 1]: word w is token w + 1, and 0 ends a text."""
+    number = {word: place + 1 for place, word in enumerate(words)}
+    tokens = np.full((len(texts), max(map(len, texts)) + 1), -1, dtype=np.int64)
+    for row, text in enumerate(texts):
+        tokens[row, : len(text) + 1] = [*(number[word] for word in text), 0]
+    return tokens

@@ -1,6 +1,6 @@
 """The texts that n-grams are taken from, by view: spans of documents, titles, pseudo-queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -10,27 +10,6 @@ import numpy as np
 
 from retrievers.encoding import open_array
 from retrievers.generative.ngram.suffix_array import END, SuffixArray
-
-
-class Words:
-    """The word-pieces of a collection, numbered. `tokens`, of shape [words], has the encoder's token of each."""
-
-    def __init__(self, tokens: np.ndarray) -> None:
-        self.tokens = tokens
-        self._numbers = {token: number for number, token in enumerate(tokens.tolist())}
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    @classmethod
-    def of(cls, texts: Iterable[Sequence[int]], known: Sequence[int] = ()) -> Self:
-        """The different tokens of some texts, after those that are known already."""
-        new = sorted({token for text in texts for token in text} - set(known))
-        return cls(np.array([*known, *new], dtype=np.int64))
-
-    def numbers(self, text: Sequence[int]) -> list[int]:
-        """The number of each token; -1 for one that the collection lacks."""
-        return [self._numbers.get(token, -1) for token in text]
 
 
 class ViewIndex:

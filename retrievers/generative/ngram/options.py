@@ -12,17 +12,6 @@ from retrievers.generative.options import DocumentTrainingOptions
 View = Literal["span", "title", "pseudo-query"]
 
 
-class NgramDecoderOptions(Options):
-    """The decoder that writes n-grams."""
-
-    dimension: int = Field(256, ge=1, description="of the decoder's states")
-    layers: int = Field(2, ge=1, description="of the decoder")
-    heads: int = Field(4, ge=1, description="of the decoder's attention; they divide the dimension")
-    feed_forward: int = Field(512, ge=1, description="hidden units of a layer's feed-forward part")
-    dropout: float = Field(0.1, ge=0, lt=1, description="in the decoder, while it is trained")
-    copies: bool = Field(True, description="it may also point at a token of the question (See et al. 2017)")
-
-
 class NgramBeamOptions(Options):
     """How n-grams are searched for."""
 

@@ -24,8 +24,8 @@ from retrievers.generative.ngram.options import RankingOptions, View
 from retrievers.generative.ngram.scoring import Answer, Scorer, Weighed, prior_odds
 from retrievers.generative.ngram.search import Ngrams
 from retrievers.generative.ngram.suffix_array import END
-from retrievers.generative.ngram.training import Lesson, asked, read
-from retrievers.generative.ngram.writer import NgramWriter, Question
+from retrievers.generative.ngram.training import Lesson
+from retrievers.generative.word_writer import Question, WordWriter, asked, read
 from retrievers.learning.course import Course
 from retrievers.learning.trainer import Batch, Plan, rise_and_fall, train
 
@@ -79,7 +79,7 @@ def held(weighed: Weighed, rows: Sequence[int], scorer: Scorer) -> Held:
     return Held(ngrams.tokens[counting], odds, shares[:, counting])
 
 
-def scores(writer: NgramWriter, question: Question, views: Sequence[Sequence[Held]], alpha: float) -> Tensor:
+def scores(writer: WordWriter, question: Question, views: Sequence[Sequence[Held]], alpha: float) -> Tensor:
     """Shape [texts, documents]: what the documents of each text score by the n-grams that they hold.
 
     views: for each view of the writer, what is held of each text
@@ -180,7 +180,7 @@ class Contests:
 
 
 def learn_to_rank(
-    writer: NgramWriter,
+    writer: WordWriter,
     encoder: TextEncoder,
     contests: Contests,
     options: RankingOptions,
@@ -221,7 +221,7 @@ def learn_to_rank(
 
 
 def _loss(
-    writer: NgramWriter, encoder: TextEncoder, chosen: Sequence[Contest], contests: Contests, options: RankingOptions
+    writer: WordWriter, encoder: TextEncoder, chosen: Sequence[Contest], contests: Contests, options: RankingOptions
 ) -> Tensor:
     """How far the other documents are from being behind by their margins, and what writing an n-gram costs.
 

@@ -27,17 +27,18 @@ from retrievers.generative.examples import (
     learned_and_kept,
     training_queries,
 )
-from retrievers.generative.ngram.index import ViewIndex, Words, passages
+from retrievers.generative.ngram.index import ViewIndex, passages
 from retrievers.generative.ngram.options import (
     NgramBeamOptions,
-    NgramDecoderOptions,
     NgramReadingOptions,
     NgramTrainingOptions,
     RankingOptions,
     ScoringOptions,
     View,
 )
+from retrievers.generative.options import WordDecoderOptions
 from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
+from retrievers.generative.words import Words
 from retrievers.sharding import best
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Ngram(ModelOptions, Retriever):
     passage_tokens: int = Field(
         128, ge=0, description="documents are scored by passages of so many tokens, at most; 0: as a whole"
     )
-    decoder: NgramDecoderOptions = Field(default_factory=NgramDecoderOptions, description="what writes n-grams")
+    decoder: WordDecoderOptions = Field(default_factory=WordDecoderOptions, description="what writes n-grams")
     beams: NgramBeamOptions = Field(default_factory=NgramBeamOptions, description="how n-grams are searched for")
     scoring: ScoringOptions = Field(default_factory=ScoringOptions, description="how documents are scored")
     training: NgramTrainingOptions = Field(
@@ -156,14 +157,14 @@ class Ngram(ModelOptions, Retriever):
         import torch
 
         from retrievers.generative.ngram.scoring import Scorer
-        from retrievers.generative.ngram.writer import NgramWriter
+        from retrievers.generative.word_writer import WordWriter
 
         self._words, self._indexes, self._documents = words, dict(indexes), documents
         self._scorers = {view: Scorer(index, self.scoring) for view, index in indexes.items()}
         embeddings: Any = self.encoder.model.get_input_embeddings()
         vectors = embeddings.weight.detach().float()
         frequencies = [index.frequencies(len(words)) for index in indexes.values()]
-        self._writer = NgramWriter(
+        self._writer = WordWriter(
             vectors[torch.from_numpy(words.tokens).to(vectors.device)],
             torch.from_numpy(np.sum(frequencies, axis=0)).float().to(vectors.device),
             self.decoder,
@@ -272,7 +273,7 @@ class Ngram(ModelOptions, Retriever):
     def _write(self, tokens: Sequence[Tokens]) -> "Iterator[dict[View, Weighed]]":
         from retrievers.generative.ngram.scoring import weigh
         from retrievers.generative.ngram.search import search
-        from retrievers.generative.ngram.training import asked, read
+        from retrievers.generative.word_writer import asked, read
 
         if not tokens:
             return

@@ -10,7 +10,7 @@ from torch import Tensor
 from retrievers.generative.ngram.index import ViewIndex
 from retrievers.generative.ngram.options import NgramBeamOptions
 from retrievers.generative.ngram.suffix_array import END, Continuations
-from retrievers.generative.ngram.writer import NgramWriter, Question, Stepper
+from retrievers.generative.word_writer import Question, Stepper, WordWriter
 
 
 class Ngrams(NamedTuple):
@@ -84,7 +84,7 @@ class _Beams(NamedTuple):
 
 @torch.no_grad()
 def search(
-    writer: NgramWriter, question: Question, index: ViewIndex, view: int, options: NgramBeamOptions
+    writer: WordWriter, question: Question, index: ViewIndex, view: int, options: NgramBeamOptions
 ) -> list[Found]:
     """The likeliest n-grams of each text, of one token, of two, and so on, each step's from those of the step before.
 

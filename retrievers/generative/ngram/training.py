@@ -1,6 +1,6 @@
 """How the writer learns: from a text, an n-gram of the document that the text is of, or that answers it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +9,15 @@ from torch import Tensor
 
 from bench.progress import Progress
 from bench.workplace import Workplace
-from retrievers.generative.encoders import TextEncoder, kept_states, padded
+from retrievers.generative.encoders import TextEncoder, kept_states
 from retrievers.generative.examples import Examples, Tokens
-from retrievers.generative.fitting import Evaluate, without_some
-from retrievers.generative.ngram.index import ViewIndex, Words
+from retrievers.generative.fitting import Evaluate
+from retrievers.generative.ngram.index import ViewIndex
 from retrievers.generative.ngram.options import NgramTrainingOptions, View
 from retrievers.generative.ngram.suffix_array import END
-from retrievers.generative.ngram.writer import NgramWriter, Question
 from retrievers.generative.training import batches_by_length, identifier_plan
+from retrievers.generative.word_writer import WordWriter, asked, read
+from retrievers.generative.words import Words
 from retrievers.learning.course import Course
 from retrievers.learning.trainer import Batch, train
 
@@ -119,7 +120,7 @@ class Lesson:
 
 
 def learn(
-    writer: NgramWriter,
+    writer: WordWriter,
     encoder: TextEncoder,
     lesson: Lesson,
     options: NgramTrainingOptions,
@@ -151,17 +152,6 @@ def learn(
         return train(writer, plan, workplace, progress)
 
 
-def asked(
-    states: Sequence[Tensor], tokens: Sequence[Tokens], words: Words, device: torch.device, dropped: float = 0.0
-) -> Question:
-    """Texts as the writer takes them, from their states without marks; a share of these may be dropped at random."""
-    encoded = without_some(padded(states, device), dropped)
-    numbers = torch.full(encoded.mask.shape, -1, dtype=torch.long)
-    for line, text in zip(numbers, tokens, strict=True):
-        line[: len(text)] = torch.tensor(words.numbers(text))
-    return Question(encoded.states, encoded.mask, numbers.to(device).masked_fill(~encoded.mask, -1))
-
-
 Span = tuple[int, int, int]
 """A text's number, and where what is read of it starts and stops."""
 
@@ -182,10 +172,3 @@ def _reader(
         return [encoder.without_marks(kept(text))[start:stop] for text, start, stop in spans]
 
     return states_of
-
-
-def read(encoder: TextEncoder, tokens: Sequence[Tokens]) -> list[Tensor]:
-    """The states of texts that are no longer than the encoder takes, without the marks around them."""
-    with torch.no_grad():
-        encoded = encoder(tokens)
-    return [encoder.without_marks(states[mask]) for states, mask in zip(encoded.states, encoded.mask, strict=True)]

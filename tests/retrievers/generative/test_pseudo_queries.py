@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.collections.collection import Collection
 from bench.errors import BenchError
@@ -10,10 +11,11 @@ from bench.models import MINILM, ModelOptions
 from bench.sentences import sentences
 from bench.workplace import Workplace
 from retrievers.generative.encoders import TextEncoder
-from retrievers.generative.model import IdentifierModel
-from retrievers.generative.options import DecoderOptions
-from retrievers.generative.pseudo_queries import PseudoQueryOptions, as_words, draw, write_pseudo_queries
-from retrievers.generative.trie import Trie
+from retrievers.generative.options import WordDecoderOptions
+from retrievers.generative.pseudo_queries import PseudoQueryOptions, draw, write_pseudo_queries
+from retrievers.generative.word_writer import WordWriter, asked
+from retrievers.generative.word_writer import read as read_states
+from retrievers.generative.words import Words
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +56,32 @@ def test_a_writer_learns_the_training_queries_and_writes_the_same_for_everyone(
 
 
 def test_a_writers_first_query_is_its_best_and_no_draw(encoder: TextEncoder, learnable: Collection) -> None:
-    def firsts_and_seconds(seed: int) -> tuple[list[str], list[str]]:
-        asked = PseudoQueryOptions(number=2, max_tokens=8, writer="trained", epochs=1)
-        texts = learnable.texts()
-        words = sorted({token for tokens in encoder.tokens_of(texts) for token in tokens})
-        tables = Trie.build(as_words([words[:4]], words), [len(words) + 1] * 5).on("cpu")
-        model = IdentifierModel(encoder, tables, DecoderOptions(head="shared"), tuned=False, words=(0, *words))
-        drawn = draw(model.eval(), encoder, encoder.tokens_of(list(texts)[:5], 20), asked.number, seed)
-        return tuple([tokens.tolist() for tokens in drawn[:, place]] for place in range(2))
+    read = encoder.tokens_of(list(learnable.texts())[:5], 20)
+    words = Words.of([*read, [encoder.tokenizer.sep_token_id]])
+    vectors = encoder.model.get_input_embeddings().weight.detach()[torch.from_numpy(words.tokens)]
+    writer = WordWriter(vectors, torch.ones(len(words)), WordDecoderOptions(), 1, 9).eval()
+    asked_of = PseudoQueryOptions(number=2, max_tokens=8)
+
+    def firsts_and_seconds(seed: int) -> tuple[list[list[int]], list[list[int]]]:
+        with torch.no_grad():
+            question = asked(read_states(encoder, read), read, words, encoder.device)
+            drawn = draw(writer, question, len(words) - 1, asked_of, seed)
+        return drawn[:, 0].tolist(), drawn[:, 1].tolist()
 
     (first, second), (same, other) = firsts_and_seconds(0), firsts_and_seconds(1)
     assert first == same
     assert second != other
+
+
+def test_a_trained_writer_copies_words_that_no_query_has(encoder: TextEncoder, learnable: Collection) -> None:
+    found = written(encoder, learnable, Workplace.temporary(), writer="trained", epochs=10)
+    learned = {token for query in learnable.queries("train") for token in encoder.tokens_of([query.text])[0]}
+    texts = encoder.tokens_of(list(learnable.texts()))
+    copied = [
+        set(encoder.tokens_of([" ".join(queries)])[0]) & set(text) - learned
+        for queries, text in zip(found, texts, strict=True)
+    ]
+    assert sum(map(bool, copied)) > len(copied) / 4
 
 
 def test_a_checkpoint_writes_its_best_query_and_others_by_sampling(

@@ -14,7 +14,7 @@ from bench.workplace import Workplace
 from retrievers.generative.examples import Example, training_queries
 from retrievers.generative.ngram.ranking import Contests, held, scores, trainees
 from retrievers.generative.ngram.retriever import Ngram
-from retrievers.generative.ngram.training import asked, read
+from retrievers.generative.word_writer import asked, read
 
 QUICK = {
     "device": "cpu",

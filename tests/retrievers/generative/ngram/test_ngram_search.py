@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from retrievers.generative.ngram.index import ViewIndex
-from retrievers.generative.ngram.options import NgramBeamOptions, NgramDecoderOptions
+from retrievers.generative.ngram.options import NgramBeamOptions
 from retrievers.generative.ngram.search import Found, search
 from retrievers.generative.ngram.suffix_array import END
-from retrievers.generative.ngram.writer import NgramWriter, Question
+from retrievers.generative.options import WordDecoderOptions
+from retrievers.generative.word_writer import Question, WordWriter
 
 TEXTS = [[0, 1, 2, 3], [1, 2, 4], [3, 0, 1, 5, 2]]
 WORDS, DIMENSION = 6, 8
@@ -19,10 +20,10 @@ def index() -> ViewIndex:
     return ViewIndex.build([(row, [text]) for row, text in enumerate(TEXTS)])
 
 
-def writer(copies: bool = True) -> NgramWriter:
+def writer(copies: bool = True) -> WordWriter:
     torch.manual_seed(3)
-    options = NgramDecoderOptions(dimension=16, heads=2, feed_forward=32, copies=copies)
-    made = NgramWriter(torch.randn(WORDS, DIMENSION), torch.ones(WORDS), options, views=2, longest=4).eval()
+    options = WordDecoderOptions(dimension=16, heads=2, feed_forward=32, copies=copies)
+    made = WordWriter(torch.randn(WORDS, DIMENSION), torch.ones(WORDS), options, views=2, longest=4).eval()
     torch.nn.init.normal_(made.output.weight)
     return made
 

@@ -1,4 +1,4 @@
-"""The model that writes n-grams: a decoder of word-pieces over the states of a frozen encoder."""
+"""A model that writes n-grams and queries: a decoder of word-pieces over the states of a frozen encoder."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,8 +10,11 @@ from torch.nn import functional
 
 from bench.errors import BenchError
 from retrievers.generative.decoder import Encoded, KeysValues, Layer
-from retrievers.generative.ngram.options import NgramDecoderOptions
-from retrievers.generative.options import DecoderOptions
+from retrievers.generative.encoders import TextEncoder, padded
+from retrievers.generative.examples import Tokens
+from retrievers.generative.fitting import without_some
+from retrievers.generative.options import DecoderOptions, WordDecoderOptions
+from retrievers.generative.words import Words
 from retrievers.learning.trainer import Learner
 
 _NEVER = -1e4
@@ -33,6 +36,24 @@ class Question(NamedTuple):
     words: Tensor
 
 
+def asked(
+    states: Sequence[Tensor], tokens: Sequence[Tokens], words: Words, device: torch.device, dropped: float = 0.0
+) -> Question:
+    """Texts as the writer takes them, from their states without marks; a share of these may be dropped at random."""
+    encoded = without_some(padded(states, device), dropped)
+    numbers = torch.full(encoded.mask.shape, -1, dtype=torch.long)
+    for line, text in zip(numbers, tokens, strict=True):
+        line[: len(text)] = torch.tensor(words.numbers(text))
+    return Question(encoded.states, encoded.mask, numbers.to(device).masked_fill(~encoded.mask, -1))
+
+
+def read(encoder: TextEncoder, tokens: Sequence[Tokens]) -> list[Tensor]:
+    """The states of texts that are no longer than the encoder takes, without the marks around them."""
+    with torch.no_grad():
+        encoded = encoder(tokens)
+    return [encoder.without_marks(states[mask]) for states, mask in zip(encoded.states, encoded.mask, strict=True)]
+
+
 class _Read(NamedTuple):
     """A question as the decoder sees it, once for all n-grams of it."""
 
@@ -43,8 +64,8 @@ class _Read(NamedTuple):
     words: Tensor
 
 
-class NgramWriter(Learner):
-    """Gives the probability of an n-gram, given a text, token by token.
+class WordWriter(Learner):
+    """Gives the probability of words in a row (an n-gram, a query), given a text, token by token.
 
     Words have the encoder's own input vectors, which stay as they are, so that a word of which nothing was learned
     is like its neighbours, and one that a new document brings has a vector. A pointer to the words of the text mixes
@@ -66,7 +87,7 @@ class NgramWriter(Learner):
         self,
         vectors: Tensor,
         frequencies: Tensor,
-        options: NgramDecoderOptions,
+        options: WordDecoderOptions,
         views: int,
         longest: int,
         seed: int = 0,
@@ -200,7 +221,7 @@ class NgramWriter(Learner):
 class Stepper:
     """A writer in the middle of a search; it remembers the keys and values of each n-gram's own tokens only."""
 
-    def __init__(self, writer: NgramWriter, question: Question, view: int) -> None:
+    def __init__(self, writer: WordWriter, question: Question, view: int) -> None:
         self._writer = writer
         self._read = writer.look_at(question)
         self._view = view
@@ -218,12 +239,19 @@ class Stepper:
 
         Returns what gives log-probabilities of the token after them, as the writer's `log_probs_of` does.
         """
+        return partial(self._writer.log_probs_of, self._moved(words, parents), self._read)
+
+    def whole_step(self, words: Tensor, parents: Tensor) -> Tensor:
+        """As `step`, with the log-probabilities of all words, shape [texts, n-grams, words]."""
+        return self._writer.log_probs(self._moved(words, parents), self._read)
+
+    def _moved(self, words: Tensor, parents: Tensor) -> Tensor:
+        """Hidden states behind `words`."""
         before = self._seen[0].keys.shape[0] // len(words)
         rows = (torch.arange(len(words), device=words.device)[:, None] * before + parents).flatten()
         self._seen = [KeysValues(seen.keys[rows], seen.values[rows]) for seen in self._seen]
         self._position += 1
-        hidden = self._hidden(self._writer.next_input(words[..., None], self._position)[:, :, 0])
-        return partial(self._writer.log_probs_of, hidden, self._read)
+        return self._hidden(self._writer.next_input(words[..., None], self._position)[:, :, 0])
 
     def _hidden(self, inputs: Tensor) -> Tensor:
         hidden, self._seen = self._writer.run(inputs[:, :, None], self._read, self._seen or None)
