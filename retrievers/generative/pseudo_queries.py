@@ -49,7 +49,7 @@ class PseudoQueryOptions(Options):
     )
     number: int = Field(5, ge=1, le=1000, description="of each document")
     max_tokens: int = Field(32, ge=1, le=512, description="of a pseudo-query")
-    epochs: int = Field(8, ge=1, description="writer=trained: passes over the training queries")
+    epochs: int = Field(20, ge=1, description="writer=trained: passes over the training queries")
 
 
 def write_pseudo_queries(
