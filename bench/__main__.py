@@ -11,6 +11,14 @@ def main() -> None:
     _let_threads_wait()
     _end_in_order()
     _tell_of_a_sudden_end()
+    try:
+        _run()
+    except KeyboardInterrupt:  # while libraries are loaded; commands tell themselves what is kept
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
     from bench.cli import app
     from bench.errors import BenchError
     from bench.store import is_disk_full

@@ -52,3 +52,20 @@ def test_no_other_module_sets_an_environment_variable() -> None:
     marks = ("os.environ[", "environ.setdefault", "putenv")
     texts = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.py")}
     assert [name for name, text in texts.items() if any(mark in text for mark in marks)] == ["__main__.py"]
+
+
+_INTERRUPTED = """
+import sys
+from types import ModuleType
+class Loading(ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+sys.modules["bench.cli"] = Loading("bench.cli")
+from bench.__main__ import main
+main()
+"""
+
+
+def test_an_interruption_while_libraries_are_loaded_is_one_line() -> None:
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
