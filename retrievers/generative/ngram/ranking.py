@@ -2,7 +2,8 @@
 
 A document's score is a sum of the weights of n-grams, and these follow from the writer's probabilities: so a document
 that answers a query can be made to score above others that the system itself finds. How much of an n-gram counts for
-a document is taken as the search left it, and searched for anew in each epoch.
+a document is taken as the search left it, and every step searches anew: what a search has left behind can be raised
+without end while new n-grams take its place unseen.
 """
 
 from collections import defaultdict
@@ -15,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bench.errors import BenchError
 from bench.progress import Progress
 from bench.workplace import Workplace
 from retrievers.generative.encoders import TextEncoder
@@ -154,26 +154,19 @@ class Contests:
     scorers: Mapping[View, Scorer]
     lesson: Lesson
 
-    def draw(self, depth: int, generator: np.random.Generator) -> list[Contest]:
-        """One of each query that the system finds other documents for, in random order.
-
-        Raises BenchError if there is none.
-        """
+    def draw(self, places: Sequence[int], depth: int, generator: np.random.Generator) -> list[Contest]:
+        """One of each of these queries that the system finds other documents for."""
         found = []
-        answers = self.answer([query.tokens for query in self.queries])
-        for query, answer in zip(self.queries, answers, strict=True):
+        queries = [self.queries[place] for place in places]
+        answers = self.answer([query.tokens for query in queries])
+        for query, answer in zip(queries, answers, strict=True):
             own = int(generator.choice(query.rows))
             others = [row for row in answer.rows[:depth].tolist() if row not in query.relevant]
             if others and self.lesson.can_draw(own):
                 rows = [own, others[0], int(generator.choice(others[1:] or others))]
                 view, ngram = self.lesson.draw(query.tokens, own, generator)
                 found.append(Contest(query.tokens, self._held(answer, rows), float(answer.scores[0]), view, ngram))
-        if not found:
-            raise BenchError(
-                "no training query finds a document that does not answer it, so there is nothing to rank; leave "
-                "ranking.epochs at 0"
-            )
-        return [found[place] for place in generator.permutation(len(found))]
+        return found
 
     def _held(self, answer: Answer, rows: Sequence[int]) -> dict[View, Held]:
         return {view: held(weighed, rows, self.scorers[view]) for view, weighed in answer.weighed.items()}
@@ -190,25 +183,29 @@ def learn_to_rank(
     progress: Progress,
 ) -> Course:
     """Train a writer that writes n-grams already, so that they bring the documents that answer a query."""
-    drawn: list[Contest] = []
+    weights = [weight for weight in writer.parameters() if weight.requires_grad]
 
     def batches(_number: int, generator: np.random.Generator) -> list[Batch]:
-        writer.eval()
-        drawn[:] = contests.draw(options.depth, generator)
-        writer.train()
-        parts = np.split(np.arange(len(drawn)), np.arange(options.training_batch, len(drawn), options.training_batch))
-        return [(part,) for part in parts if len(part)]
+        order = generator.permutation(len(contests.queries))
+        seeds = generator.integers(2**32, size=len(order))
+        size = options.training_batch
+        return [(order[start : start + size], seeds[start : start + size]) for start in range(0, len(order), size)]
 
     def loss(batch: Batch) -> Tensor:
-        return _loss(writer, encoder, [drawn[place] for place in batch[0]], contests, options)
+        places, seeds = batch
+        writer.eval()
+        drawn = contests.draw(places.tolist(), options.depth, np.random.default_rng(seeds.tolist()))
+        writer.train()
+        if not drawn:  # every answer is right
+            return torch.stack([weight.sum() for weight in weights]).sum() * 0.0
+        return _loss(writer, encoder, drawn, contests, options)
 
-    weights = [weight for weight in writer.parameters() if weight.requires_grad]
     with torch.random.fork_rng():
         plan = Plan(
             batches=batches,
             steps=-(-len(contests.queries) // options.training_batch),
             loss=loss,
-            optimizer=torch.optim.AdamW(weights, lr=options.learning_rate, fused=True),
+            optimizer=torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0, fused=True),
             rate=rise_and_fall(0.1),
             epochs=options.epochs,
             seed=seed,

@@ -9,10 +9,10 @@ import torch
 from merging import merged
 
 from bench.collections.collection import Collection
-from bench.errors import BenchError
 from bench.workplace import Workplace
 from retrievers.generative.examples import Example, training_queries
-from retrievers.generative.ngram.ranking import Contests, held, scores, trainees
+from retrievers.generative.ngram.options import RankingOptions
+from retrievers.generative.ngram.ranking import Contests, held, learn_to_rank, scores, trainees
 from retrievers.generative.ngram.retriever import Ngram
 from retrievers.generative.word_writer import asked, read
 
@@ -97,7 +97,7 @@ def test_no_document_that_answers_a_query_is_ranked_below_another(fit: Any, lear
     (query, *_) = queries = trainees(examples, every)
     assert query.rows == [examples[0].row]
     contests = Contests(queries, lambda asked: retriever._answers(asked, 50), retriever._scorers, _Lesson())  # type: ignore[arg-type]
-    drawn = [contest for contest in contests.draw(50, np.random.default_rng(0)) if contest]
+    drawn = contests.draw([0], 50, np.random.default_rng(0))
     last = held(
         next(retriever._weighed([drawn[0].tokens]))["span"], [len(learnable) - 1] * 2, retriever._scorers["span"]
     )
@@ -107,6 +107,8 @@ def test_no_document_that_answers_a_query_is_ranked_below_another(fit: Any, lear
 class _Lesson:
     """Has nothing of its own to draw."""
 
+    evaluate = None
+
     def can_draw(self, _row: int) -> bool:
         return True
 
@@ -114,7 +116,7 @@ class _Lesson:
         return 0, np.zeros(1, dtype=np.int64)
 
 
-def test_nothing_to_rank_is_told(fit: Any, learnable: Collection) -> None:
+def test_where_every_document_is_right_nothing_is_learned(fit: Any, learnable: Collection) -> None:
     retriever = fit()
     examples = training_queries(learnable, "train", retriever._query_tokens)
     every = [Example(one.tokens, row) for one in examples for row in range(len(learnable))]
@@ -124,5 +126,15 @@ def test_nothing_to_rank_is_told(fit: Any, learnable: Collection) -> None:
         retriever._scorers,
         _Lesson(),  # type: ignore[arg-type]
     )
-    with pytest.raises(BenchError, match=r"nothing to rank; leave ranking.epochs at 0"):
-        contests.draw(50, np.random.default_rng(0))
+    before = {name: weight.clone() for name, weight in retriever._writer.learned().items()}
+    course = learn_to_rank(
+        retriever._writer,
+        retriever.encoder,
+        contests,
+        RankingOptions(epochs=1),
+        seed=0,
+        workplace=Workplace.temporary(),
+        progress=lambda *_: None,
+    )
+    assert [epoch.loss for epoch in course.epochs] == [None, 0]
+    assert all(torch.equal(weight, before[name]) for name, weight in retriever._writer.learned().items())
