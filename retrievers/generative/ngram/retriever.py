@@ -103,7 +103,7 @@ class Ngram(ModelOptions, Retriever):
         return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=self.precision))
 
     def fit(self, collection: Collection) -> Self:
-        """Raises BenchError where no document has anything of a view."""
+        """Raises BenchError where no document has anything of a view, or no training query is there to rank for."""
         refuse_textless(collection)
         units = {view: self._units(view, collection) for view in self.views}
         for view, found in units.items():
@@ -115,6 +115,11 @@ class Ngram(ModelOptions, Retriever):
         self.progress("indexing n-grams", 0, 1)
         self._hold(words, {view: _index(units[view], words) for view in self.views}, len(collection))
         learned, kept = learned_and_kept(collection, self.training, self._query_tokens, self.seed)
+        if self.ranking.epochs and not any(example.tokens for example in learned):
+            raise BenchError(
+                f"{collection.name} has no training queries in split '{self.training.split}' to rank documents for; "
+                "leave ranking.epochs at 0"
+            )
         parts = document_parts(
             collection, self.reading, self.encoder.tokens_of, self.seed, lambda: self._written(collection)
         )
@@ -205,7 +210,7 @@ class Ngram(ModelOptions, Retriever):
                 progress=progress,
             )
             self._counts["training"] = course.as_data()
-            if self.ranking.epochs and learned:
+            if self.ranking.epochs:
                 self._learn_to_rank(lesson, learned, collection)
 
     def _learn_to_rank(self, lesson: "Lesson", learned: Sequence[Example], collection: Collection) -> None:

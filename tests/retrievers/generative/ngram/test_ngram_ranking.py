@@ -9,6 +9,7 @@ import torch
 from merging import merged
 
 from bench.collections.collection import Collection
+from bench.errors import BenchError
 from bench.workplace import Workplace
 from retrievers.generative.examples import Example, training_queries
 from retrievers.generative.ngram.options import RankingOptions
@@ -138,3 +139,8 @@ def test_where_every_document_is_right_nothing_is_learned(fit: Any, learnable: C
     )
     assert [epoch.loss for epoch in course.epochs] == [None, 0]
     assert all(torch.equal(weight, before[name]) for name, weight in retriever._writer.learned().items())
+
+
+def test_a_collection_without_training_queries_is_refused(fit: Any) -> None:
+    with pytest.raises(BenchError, match="no training queries in split 'none'.*leave ranking.epochs at 0"):
+        fit(ranking={"epochs": 1}, training={"split": "none"})
