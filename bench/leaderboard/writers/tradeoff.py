@@ -76,8 +76,10 @@ def against_latency(block: Block, rows: Sequence[Row], colours: Colours, wide: b
 
 def _where_timed(block: Block, rows: Sequence[Row]) -> str:
     elsewhere = sum(row.cost.p50_ms is not None for row in block.rows) - len(rows)
-    left_out = f"; not drawn: {plural(elsewhere, 'system')} timed on other hardware" if elsewhere else ""
-    return f"latency on {rows[0].hardware}{left_out}"
+    untimed = sum(bool(row.figures) and row.cost.p50_ms is None for row in block.rows)
+    left_out = [f"{plural(elsewhere, 'system')} timed on other hardware"] if elsewhere else []
+    left_out += [f"{plural(untimed, 'system')} without a latency of one machine"] if untimed else []
+    return f"latency on {rows[0].hardware}" + (f"; not drawn: {', '.join(left_out)}" if left_out else "")
 
 
 def against_coverage(block: Block, rows: Sequence[Row], colours: Colours, coverage: str) -> Chart:

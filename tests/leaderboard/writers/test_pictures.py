@@ -227,6 +227,13 @@ def test_only_rows_on_one_hardware_are_compared_by_latency() -> None:
     assert f"latency on {HARDWARE}; not drawn: 1 system timed on other hardware" in chart.notes
 
 
+def test_rows_without_a_latency_are_told_of() -> None:
+    whole = board(["bm25", "sbert", "dsi"], ["pydoc-1k"], relevance=False)
+    mixed = changed(whole, ["dsi"], cost=RowCost())
+    (chart, *_) = block_charts(mixed.collections[0].blocks[0], colours_of(SYSTEMS))
+    assert f"latency on {HARDWARE}; not drawn: 1 system without a latency of one machine" in chart.notes
+
+
 def test_the_picture_names_the_suite_the_collections_and_every_system(picture: str) -> None:
     told = words(picture)
     for part in ("made-up", "pydoc-1k, search: nDCG@10 against latency", "scifact, search", "bm25", HOSTILE):
