@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -21,9 +22,13 @@ from bench.verification.check import Check
 
 @dataclass
 class Recomputed:
-    """The cells of one collection; none where one of them cannot be computed."""
+    """The cells of one collection; none where one of them cannot be computed.
+
+    evaluations: of each cell's tasks, in their order
+    """
 
     cells: list[CellRecord] = field(default_factory=list)
+    evaluations: list[list[Evaluation]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
 
 
@@ -38,20 +43,22 @@ def recompute(published: Published, name: str, dataset: Dataset, spoilt: Set[str
         detail = f"published {board.fingerprint[:12]}, here {fingerprint[:12]}: other content or rules"
         return Recomputed(checks=[Check(f"{name}: fingerprint", "FAIL", detail)])
     found = Recomputed(checks=[Check(f"{name}: fingerprint", "OK")])
-    exams = Exams(dataset)
+    exams = _Exams(dataset)
     for identifier, cell in published.cells.items():
         if cell.cell.collection != name:
             continue
         found.checks += [Check(f"{name}: {identifier}", "FAIL", problem) for problem in _wrong(cell, dataset)]
         try:
             _refuse(spoilt, cell)
-            record = _record(published, cell, exams)
+            measured = [_measured(published, cell, task, exams.of(task)) for task in cell.tasks]
         except BenchError as error:
             failed = Check(f"{name}: {identifier}", "FAIL", str(error))
             return Recomputed(checks=[*found.checks, failed])
+        record = _record(published, cell, measured)
         if published_id(record) != identifier:
             found.checks.append(Check(f"{name}: {identifier}", "FAIL", "the manifest has another cell's name"))
         found.cells.append(record)
+        found.evaluations.append([evaluation for _, evaluation in measured])
     return found
 
 
@@ -76,7 +83,7 @@ def _wrong(cell: PublishedCell, dataset: Dataset) -> Iterator[str]:
         yield problem
 
 
-class Exams:
+class _Exams:
     """Each task bound to the collection once."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -92,19 +99,19 @@ class Exams:
         return exam
 
 
-def _record(published: Published, cell: PublishedCell, exams: Exams) -> CellRecord:
+def _record(
+    published: Published, cell: PublishedCell, measured: Sequence[tuple[TaskResult, Evaluation]]
+) -> CellRecord:
     return CellRecord(
         identity=cell.cell,
         manifest=cell.manifest,
         failure=cell.failure,
-        tasks=[_task(published, cell, task, exams.of(task)) for task in cell.tasks],
+        tasks=[_task(published.runs(task.answers), *one) for task, one in zip(cell.tasks, measured, strict=True)],
         folder=published.folder,
     )
 
 
-def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam) -> TaskRecord:
-    result, evaluation = measured(published, cell, task, exam)
-    answers = published.runs(task.answers)
+def _task(answers: Path, result: TaskResult, evaluation: Evaluation) -> TaskRecord:
     return TaskRecord(
         result=result,
         query_ids=evaluation.query_ids,
@@ -115,7 +122,7 @@ def _task(published: Published, cell: PublishedCell, task: PublishedTask, exam: 
     )
 
 
-def measured(
+def _measured(
     published: Published, cell: PublishedCell, task: PublishedTask, exam: Exam
 ) -> tuple[TaskResult, Evaluation]:
     """One task's answers, measured anew, with the published values of measures that depend on more than answers.

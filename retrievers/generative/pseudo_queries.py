@@ -202,7 +202,8 @@ def _trained_writer(
 
     def batches(generator: np.random.Generator) -> list[Batch]:
         order = generator.permutation(len(pairs))
-        return [(order[start : start + 32],) for start in range(0, len(order), 32)]
+        size = training.training_batch
+        return [(order[start : start + size],) for start in range(0, len(order), size)]
 
     def loss(batch: Batch) -> torch.Tensor:
         wanted = torch.from_numpy(targets[batch[0]]).to(encoder.device)[:, None]

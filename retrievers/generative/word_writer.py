@@ -54,7 +54,7 @@ def read(encoder: TextEncoder, tokens: Sequence[Tokens]) -> list[Tensor]:
     return [encoder.without_marks(states[mask]) for states, mask in zip(encoded.states, encoded.mask, strict=True)]
 
 
-class _Read(NamedTuple):
+class Reading(NamedTuple):
     """A question as the decoder sees it, once for all n-grams of it."""
 
     layers: list[KeysValues]
@@ -121,7 +121,7 @@ class WordWriter(Learner):
         """As `losses` of what is read of the question."""
         return self.losses(self.look_at(question), views, targets, label_smoothing)
 
-    def losses(self, read: _Read, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def losses(self, read: Reading, views: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Minus the log-probability of each token of n-grams, shape [texts, n-grams, tokens]; 0 after the end.
 
         views: shape [texts]; targets: int64, shape [texts, n-grams, tokens], -1 after the end
@@ -144,20 +144,20 @@ class WordWriter(Learner):
         losses[there] = -(1 - label_smoothing) * found - label_smoothing * generated.mean(dim=-1)
         return losses.view(targets.shape)
 
-    def first_log_probs(self, read: _Read, views: Tensor) -> Tensor:
+    def first_log_probs(self, read: Reading, views: Tensor) -> Tensor:
         """Of the first token, shape [texts, words]; views: shape [texts]."""
         hidden, _ = self.run(self.first_input(read, views)[:, None, None], read)
         return self.log_probs(hidden[:, :, 0], read)[:, 0]
 
-    def look_at(self, question: Question) -> _Read:
+    def look_at(self, question: Question) -> Reading:
         """What is computed from the question alone, which has a word at least."""
         known = self.vectors[question.words.clamp(min=0)] * (question.words >= 0)[..., None]
         memory = torch.cat([question.states, known], dim=-1)
         mean = Encoded(memory, question.mask).means()
         layers = [layer.to_encoder.look_at(memory) for layer in self.layers]
-        return _Read(layers, question.mask[:, None, None], mean, self.point_to(memory), question.words)
+        return Reading(layers, question.mask[:, None, None], mean, self.point_to(memory), question.words)
 
-    def first_input(self, read: _Read, views: Tensor) -> Tensor:
+    def first_input(self, read: Reading, views: Tensor) -> Tensor:
         """Shape [texts, dimension]: from which the first token is predicted."""
         return self.start[views] + self.read_mean(read.mean)
 
@@ -167,7 +167,7 @@ class WordWriter(Learner):
         return self.read_word(self.vectors[words]) + self.positions(places)
 
     def run(
-        self, inputs: Tensor, read: _Read, past: Sequence[KeysValues] | None = None
+        self, inputs: Tensor, read: Reading, past: Sequence[KeysValues] | None = None
     ) -> tuple[Tensor, list[KeysValues]]:
         """Hidden states for inputs of shape [texts, n-grams, tokens, dimension], and what later tokens may see."""
         x, seen = self.dropout(inputs), []
@@ -176,7 +176,7 @@ class WordWriter(Learner):
             seen.append(layer_seen)
         return self.norm(x), seen
 
-    def log_probs(self, hidden: Tensor, read: _Read) -> Tensor:
+    def log_probs(self, hidden: Tensor, read: Reading) -> Tensor:
         """Of the next token, shape [texts, n-grams, words], from hidden states of [texts, n-grams, dimension]."""
         found = self._generated(hidden)
         if not self.copies:
@@ -187,7 +187,7 @@ class WordWriter(Learner):
         mixed = ((1 - share) * found.exp()).scatter_add(-1, places, share * attention)
         return mixed.clamp(min=_LEAST).log()
 
-    def log_probs_of(self, hidden: Tensor, read: _Read, rows: Tensor, words: Tensor) -> Tensor:
+    def log_probs_of(self, hidden: Tensor, read: Reading, rows: Tensor, words: Tensor) -> Tensor:
         """Those of `log_probs` for single n-grams and words, shape [pairs], in a third of the time of all.
 
         rows: shape [pairs]: places among the n-grams of all texts, text by text
@@ -210,7 +210,7 @@ class WordWriter(Learner):
         aimed = self.output(hidden) * self.vectors.shape[1] ** -0.5
         return functional.linear(aimed, self.vectors, self.priors).float()
 
-    def _copied(self, hidden: Tensor, read: _Read) -> tuple[Tensor, Tensor]:
+    def _copied(self, hidden: Tensor, read: Reading) -> tuple[Tensor, Tensor]:
         """The logit of pointing at a word, and how likely each is the one that is meant."""
         lost = (read.words < 0)[:, None]
         scores = self.point_from(hidden) @ read.pointers.transpose(1, 2) * hidden.shape[-1] ** -0.5

@@ -25,7 +25,7 @@ from retrievers.generative.ngram.scoring import Answer, Scorer, Weighed, prior_o
 from retrievers.generative.ngram.search import Ngrams
 from retrievers.generative.ngram.suffix_array import END
 from retrievers.generative.ngram.training import Lesson
-from retrievers.generative.word_writer import Question, WordWriter, asked, read
+from retrievers.generative.word_writer import Question, Reading, WordWriter, asked, read
 from retrievers.learning.course import Course
 from retrievers.learning.trainer import Batch, Plan, rise_and_fall, train
 
@@ -89,17 +89,21 @@ def scores(writer: WordWriter, question: Question, views: Sequence[Sequence[Held
     total = torch.zeros(len(question.states), len(views[0][0].shares), device=question.states.device)
     for number, texts in enumerate(views):
         view = torch.full((len(texts),), number, device=total.device)
-        single = [part.of((part.tokens != END).sum(axis=1) == 1) for part in texts]
-        longer = [part.of((part.tokens != END).sum(axis=1) > 1) for part in texts]
-        if any(len(part.tokens) for part in single):
-            tokens, prior, shares = _together(single, total.device)
-            found = writer.first_log_probs(reading, view).gather(1, tokens[..., 0].clamp(min=0))
-            total = total + (shares * _weights(found, prior, alpha)[:, None]).sum(dim=-1)
-        if any(len(part.tokens) for part in longer):
-            tokens, prior, shares = _together(longer, total.device)
-            found = -writer.losses(reading, view, tokens).sum(dim=-1)
-            total = total + (shares * _weights(found, prior, alpha)[:, None]).sum(dim=-1)
+        single = [(part.tokens != END).sum(axis=1) == 1 for part in texts]
+        for chosen in (single, [~one for one in single]):
+            parts = [part.of(one) for part, one in zip(texts, chosen, strict=True)]
+            if any(len(part.tokens) for part in parts):
+                tokens, prior, shares = _together(parts, total.device)
+                found = _weights(_log_probs(writer, reading, view, tokens), prior, alpha)
+                total = total + (shares * found[:, None]).sum(dim=-1)
     return total
+
+
+def _log_probs(writer: WordWriter, reading: Reading, view: Tensor, tokens: Tensor) -> Tensor:
+    """Shape [texts, n-grams]; where all are single words, one step of the decoder is enough."""
+    if (tokens[..., 1:] == END).all():
+        return writer.first_log_probs(reading, view).gather(1, tokens[..., 0].clamp(min=0))
+    return -writer.losses(reading, view, tokens).sum(dim=-1)
 
 
 def _together(parts: Sequence[Held], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
