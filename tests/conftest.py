@@ -132,3 +132,19 @@ def beir_folder(docstrings: dict[str, tuple[str, str]], tmp_path_factory: pytest
 
 def _write_jsonl(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+WALKS = 60
+"""Users who walk along a circle of twenty months and skip one now and then."""
+
+
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of RecBole's in which the latest item of a history tells the most."""
+    folder = tmp_path_factory.mktemp("walks")
+    steps = [(user, [(user + step + step // 3) % 20 for step in range(6 + user % 4)]) for user in range(WALKS)]
+    lines = [f"u{user}\tm{month}\t{time}" for user, months in steps for time, month in enumerate(months)]
+    (folder / "walks.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *lines, ""]))
+    items = [f"m{month}\tmonth {month}" for month in range(20)]
+    (folder / "walks.item").write_text("\n".join(["item_id:token\ttitle:token_seq", *items, ""]))
+    return f"recbole:{folder}"

@@ -114,8 +114,8 @@ def run(
     from bench.runner.executors import make_executor
     from bench.runner.executors.local import LocalExecutor
     from bench.runner.executors.slurm import SlurmExecutor
-    from bench.runner.life import start_server
     from bench.runner.plan import left_out, uses_weights
+    from bench.runner.worker import start_server
     from bench.terminal import console, plan_table
 
     registry.load_files(plugin)

@@ -44,6 +44,7 @@ def tune(
         str, typer.Option(help="What decides, e.g. Recall@10 (default: the task's primary one).")
     ] = "",
     device: Device = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time; above 1 they share the cores.")] = 1,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the trials.")] = Path(RUNS),
     to: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Suite file of the winner (default: beside the trials).")
@@ -80,6 +81,7 @@ def tune(
                 task=task,
                 measure=measure,
                 device=device,
+                jobs=jobs,
                 out=out,
                 to=to,
                 fresh=fresh,

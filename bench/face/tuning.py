@@ -10,10 +10,10 @@ from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.durations import seconds_of
 from bench.errors import BenchError
-from bench.runner.plan import open_task
 from bench.suite import Suite, SystemEntry
 from bench.tuning.space import parse_space
 from bench.tuning.study import TRIALS, Budget, Study, Watcher, best_first, judging_split, search
+from bench.tuning.subject import Subject
 from bench.tuning.trials import Trial
 from bench.tuning.winner import told, write_winner
 
@@ -46,7 +46,7 @@ class Unwatched:
     """Nobody is told how the search gets on."""
 
     def started(self, number: int, options: Mapping[str, Any]) -> None: ...
-    def progressed(self, phase: str, done: int, total: int) -> None: ...
+    def progressed(self, number: int, phase: str, done: int, total: int) -> None: ...
     def finished(self, trial: Trial) -> None: ...
 
 
@@ -63,6 +63,7 @@ def tune(
     task: str = "",
     measure: str = "",
     device: str | None = None,
+    jobs: int = 1,
     out: str | Path = "runs",
     to: str | Path | None = None,
     fresh: bool = False,
@@ -79,28 +80,31 @@ def tune(
     split: judges; by default `valid` or else `dev`, and never one that published figures are of
     measure: decides; by default the task's primary one
     to: the winner's suite file; by default it lies beside the trials
+    jobs: so many trials at a time, which share the cores
     fresh: forget the trials of earlier calls, which otherwise count
     opened: the dataset, where it is open already
     """
-    registry.load_files([Path(file) for file in plugins])
+    files = tuple(Path(file) for file in plugins)
+    registry.load_files(files)
     chosen = _chosen(system, dataset, suite, settings, task, measure)
     entry = chosen.systems[0]
     found = opened or open_dataset(chosen.datasets[0])
     of_these = chosen.on(found.collection)
-    study = Study(
+    subject = Subject(
         entry=entry,
-        space=parse_space(registry.find("retriever", entry.retriever).load(), _space(chosen, entry, space)),
-        collection=found.collection,
-        spec=found.spec,
-        split=judging_split(found.collection, split),
-        task=open_task(of_these.tasks[0].task, of_these.tasks[0].options),
-        task_name=of_these.tasks[0].task,
         seed=seed,
         device=device,
-        out=Path(out),
+        collection=found.collection.name,
+        folder=found.folder,
+        rules=found.collection.rules,
+        split=judging_split(found.collection, split),
+        task=of_these.tasks[0],
+        plugin_files=files,
     )
+    searched = parse_space(registry.find("retriever", entry.retriever).load(), _space(chosen, entry, space))
+    study = Study(subject, searched, found.collection, found.spec, Path(out))
     budget = _budget(trials, time)
-    done = search(study, budget, watcher or Unwatched(), fresh)
+    done = search(study, budget, watcher or Unwatched(), jobs, fresh)
     path = Path(to) if to else study.folder / "winner.toml"
     write_winner(path, study, done, budget)
     return Tuned(

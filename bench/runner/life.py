@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
@@ -35,22 +34,6 @@ _BUSY = "another run works on it"
 _NO_RESULT = Problem("crashed", "it ended without a result; see its log.txt")
 _ASK_AGAIN = 1.0
 """Seconds until a cell that another run works on is tried again."""
-
-
-def fork_context(neural: bool, *also: str) -> ForkServerContext:
-    """Processes fork from a server that has the libraries loaded, the neural ones where a cell needs them.
-
-    also: modules that every process would import as its main one
-    """
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["bench.runner.preload_neural" if neural else "bench.runner.preload", *also])
-    return context
-
-
-def start_server(neural: bool) -> None:
-    """Have the server that processes fork from load its libraries now, beside what comes before the first cell."""
-    fork_context(neural)
-    forkserver.ensure_running()
 
 
 def is_neural(cells: Sequence[Cell]) -> bool:

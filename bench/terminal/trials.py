@@ -17,28 +17,29 @@ if TYPE_CHECKING:
 
 
 class TrialsDisplay(LiveLines):
-    """A live line for the trial at work; what became of a trial stays on the screen."""
+    """A live line for each trial at work; what became of a trial stays on the screen."""
 
     def __init__(self, screen: Console, system: str, trials: int) -> None:
         super().__init__(screen)
         self._system, self._trials = system, trials
-        self._line: TaskID | None = None
+        self._lines: dict[int, TaskID] = {}
 
     def started(self, number: int, options: Mapping[str, Any]) -> None:
         """A line for the trial."""
-        self._name = visible(f"{self._system} {number + 1}/{self._trials}: {chosen(options)}")
-        self._line = self._begin(self._name)
+        self._lines[number] = self._begin(self._name(number, options))
 
-    def progressed(self, phase: str, done: int, total: int) -> None:
+    def progressed(self, number: int, phase: str, done: int, total: int) -> None:
         """What the trial is at, and how far."""
-        if self._line is not None:
-            self._tell(self._line, phase, done, total)
+        self._tell(self._lines[number], phase, done, total)
 
     def finished(self, trial: Trial) -> None:
         """What became of the trial stays on the screen."""
-        if self._line is not None:
-            self._progress.remove_task(self._line)
-        self._screen.print(Text(self._name), outcome(trial), Text(f"{trial.seconds:.1f} s", style="dim"))
+        self._progress.remove_task(self._lines.pop(trial.number))
+        name = Text(self._name(trial.number, trial.options))
+        self._screen.print(name, outcome(trial), Text(f"{trial.seconds:.1f} s", style="dim"))
+
+    def _name(self, number: int, options: Mapping[str, Any]) -> str:
+        return visible(f"{self._system} {number + 1}/{self._trials}: {chosen(options)}")
 
 
 def chosen(options: Mapping[str, Any]) -> str:

@@ -2,31 +2,22 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Protocol
 
 from bench.cells.key import cell_key_parts, task_key_parts
 from bench.collections.collection import Collection
 from bench.digests import digest_data
 from bench.errors import BenchError
-from bench.machine import usable_cores
 from bench.measures.measure import Measure
-from bench.protocols import identifier_groups
-from bench.retriever import Retriever
-from bench.runner.fitting import ask, bound_threads, fit
-from bench.runner.plan import construct
-from bench.runner.problems import explain
-from bench.settings import merge, nest
 from bench.store import locked, slug
-from bench.suite import SystemEntry
 from bench.tasks import Task
-from bench.tasks.exam import Exam
 from bench.tuning.space import Space, points
+from bench.tuning.subject import Subject
 from bench.tuning.trials import Outcome, Trial, ranked, read_trials, write_trials
-from bench.workplace import Workplace, common_folder
+from bench.tuning.workers import Heard, Verdict, Workers, checkpoints_of
 
 TRIALS = "trials.jsonl"
 _JUDGES = ("valid", "dev")
@@ -37,7 +28,7 @@ class Watcher(Protocol):
     """Is told how the search gets on."""
 
     def started(self, number: int, options: Mapping[str, Any]) -> None: ...
-    def progressed(self, phase: str, done: int, total: int) -> None: ...
+    def progressed(self, number: int, phase: str, done: int, total: int) -> None: ...
     def finished(self, trial: Trial) -> None: ...
 
 
@@ -53,53 +44,39 @@ class Budget:
 class Study:
     """One search. All that its trials depend on, but for the budget: more of it goes on with the same trials.
 
-    entry: the system, with the options that all trials share
-    collection: what is fitted on, without the split `test`, and judged by its split `split`
+    collection: what the subject is fitted on
+    spec: names its dataset
     """
 
-    entry: SystemEntry
+    subject: Subject
     space: Space
     collection: Collection
     spec: str
-    split: str
-    task: Task
-    task_name: str
-    seed: int
-    device: str | None
     out: Path
-    exam: Exam = field(init=False, repr=False)
+    task: Task = field(init=False, repr=False)
+    measure: Measure = field(init=False, repr=False)
+    """The figure that decides."""
 
     def __post_init__(self) -> None:
-        rules = self.collection.rules.model_copy(update={"split": self.split})
-        object.__setattr__(self, "exam", self.task.on(replace(self.collection, rules=rules)))
-
-    @property
-    def measure(self) -> Measure:
-        """The figure that decides."""
-        return self.exam.primary
+        object.__setattr__(self, "task", self.subject.opened_task())
+        object.__setattr__(self, "measure", self.subject.exam(self.collection).primary)
 
     @property
     def folder(self) -> Path:
         """Where its trials are kept; of another search of the same system another folder."""
-        first = construct(self.entry, self.seed, self.device)
         key = {
-            "system": cell_key_parts(first, self.collection.fingerprint),
-            "task": task_key_parts(self.task_name, self.task),
-            "split": self.split,
+            "system": cell_key_parts(self.subject.system({}), self.collection.fingerprint),
+            "task": task_key_parts(self.subject.task.task, self.task),
+            "split": self.subject.split,
             "space": {name: repr(dimension) for name, dimension in self.space.items()},
         }
-        name = f"{slug(self.entry.label)}.{slug(self.collection.name)}.{digest_data(key)[:10]}"
+        name = f"{slug(self.subject.entry.label)}.{slug(self.collection.name)}.{digest_data(key)[:10]}"
         return self.out / "tuning" / name
 
     def candidates(self) -> Iterator[dict[str, Any]]:
         """The options of each trial, by number: none for the first, which is the system as it stands."""
         yield {}
-        yield from points(self.space, self.seed)
-
-    def system(self, options: Mapping[str, Any]) -> Retriever:
-        """The system with the options of a trial. Raises BenchError for values that it does not accept."""
-        chosen = merge(nest(self.entry.options), nest(options))
-        return construct(self.entry.model_copy(update={"options": chosen}), self.seed, self.device)
+        yield from points(self.space, self.subject.seed)
 
 
 def judging_split(collection: Collection, wanted: str = "") -> str:
@@ -117,29 +94,34 @@ def judging_split(collection: Collection, wanted: str = "") -> str:
     return found
 
 
-def search(study: Study, budget: Budget, watcher: Watcher, fresh: bool = False) -> list[Trial]:
+def search(study: Study, budget: Budget, watcher: Watcher, jobs: int = 1, fresh: bool = False) -> list[Trial]:
     """Try options until the budget is spent or all were tried, and return all trials, those of earlier calls too.
 
-    After each trial its record is written; an interrupted search goes on where it stopped, inside a training too. A
-    trial that fails is one with its problem. The trial at work when the time is up is stopped; it does not count.
+    So many `jobs` at a time. After each trial its record is written; an interrupted search goes on where it stopped,
+    inside a training too. A trial that fails is one with its problem, which the next call tries again. Trials at work
+    when the time is up are stopped; they do not count.
     """
     folder = study.folder
     with locked(folder, timeout=1):
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
-        trials = {trial.number: trial for trial in read_trials(folder / TRIALS)}
-        for number, options in enumerate(islice(study.candidates(), budget.trials)):
-            old = trials.get(number)
-            left = budget.seconds - sum(trial.seconds for trial in trials.values())
-            if old and old.outcome != "stopped":
-                continue
-            if left <= 0:
-                break
-            watcher.started(number, options)
-            trials[number] = _tried(study, number, options, left, folder, watcher, old.seconds if old else 0.0)
-            write_trials(folder / TRIALS, [trials[one] for one in sorted(trials)])
-            watcher.finished(trials[number])
-    return [trials[one] for one in sorted(trials)]
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _Record(folder, {trial.number: trial for trial in read_trials(folder / TRIALS)}, watcher)
+        wanted = dict(enumerate(islice(study.candidates(), budget.trials)))
+        waiting = [number for number in wanted if not record.is_done(number)]
+        with Workers(study.subject, folder.absolute(), jobs) as workers:
+            while waiting or workers.at_work:
+                if record.seconds + sum(workers.at_work.values()) > budget.seconds:
+                    break
+                while waiting and workers.has_room:
+                    number = waiting.pop(0)
+                    watcher.started(number, wanted[number])
+                    workers.begin(number, wanted[number])
+                for heard in workers.listen():
+                    record.take(heard, wanted[heard.number])
+            for number, seconds in workers.at_work.items():
+                record.stop(number, wanted[number], seconds)
+    return record.trials
 
 
 def best_first(study: Study, trials: Sequence[Trial]) -> list[Trial]:
@@ -151,54 +133,51 @@ def best_first(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     return found
 
 
-class _TimeIsUp(Exception):
-    """The budget is spent."""
+@dataclass
+class _Record:
+    """The trials so far, on disk as they are here."""
 
+    folder: Path
+    by_number: dict[int, Trial]
+    watcher: Watcher
 
-def _tried(
-    study: Study,
-    number: int,
-    options: Mapping[str, Any],
-    left: float,
-    folder: Path,
-    watcher: Watcher,
-    before: float,
-) -> Trial:
-    """Fit, ask and judge one system; `before` are the seconds that it had when it was stopped earlier."""
-    start = perf_counter()
-    workplace = Workplace(folder / f"trial-{number}", common_folder(len(usable_cores())))
+    @property
+    def trials(self) -> list[Trial]:
+        return [self.by_number[number] for number in sorted(self.by_number)]
 
-    def tell(phase: str, done: int, total: int) -> None:
-        watcher.progressed(phase, done, total)
-        if perf_counter() - start > left:
-            raise _TimeIsUp
+    @property
+    def seconds(self) -> float:
+        """What all of them took."""
+        return sum(trial.seconds for trial in self.by_number.values())
 
-    def ended(outcome: Outcome, figures: Mapping[str, float], problem: str = "") -> Trial:
-        if outcome != "stopped":
-            shutil.rmtree(workplace.checkpoints, ignore_errors=True)
-        return Trial(
+    def is_done(self, number: int) -> bool:
+        return number in self.by_number and self.by_number[number].outcome == "done"
+
+    def take(self, heard: Heard, options: Mapping[str, Any]) -> None:
+        """Pass on how far a trial is, or keep what it came to."""
+        if isinstance(heard.said, Verdict):
+            outcome: Outcome = "failed" if heard.said.problem else "done"
+            shutil.rmtree(checkpoints_of(self.folder, heard.number), ignore_errors=True)
+            self._keep(heard.number, options, heard.seconds, outcome, heard.said)
+        else:
+            self.watcher.progressed(heard.number, *heard.said)
+
+    def stop(self, number: int, options: Mapping[str, Any], seconds: float) -> None:
+        """Keep that the budget ended a trial, whose checkpoints stay."""
+        self._keep(number, options, seconds, "stopped", Verdict())
+
+    def _keep(
+        self, number: int, options: Mapping[str, Any], seconds: float, outcome: Outcome, verdict: Verdict
+    ) -> None:
+        before = self.by_number[number].seconds if number in self.by_number else 0.0
+        trial = Trial(
             number=number,
             options=dict(options),
-            figures=dict(figures),
-            seconds=round(before + perf_counter() - start, 3),
+            figures=verdict.figures,
+            seconds=round(before + seconds, 3),
             outcome=outcome,
-            problem=problem,
+            problem=verdict.problem,
         )
-
-    try:
-        return ended("done", _figures(study, study.system(options), workplace, tell))
-    except _TimeIsUp:
-        return ended("stopped", {})
-    except Exception as error:
-        return ended("failed", {}, explain(error))
-
-
-def _figures(study: Study, system: Retriever, workplace: Workplace, tell: Any) -> dict[str, float]:
-    """What a system is worth on the split that judges, the deciding figure first."""
-    bound_threads(len(usable_cores()))
-    system.report_to(tell)
-    fit(system, study.collection.training_view(), workplace)
-    exam = study.exam
-    answers = ask(system, exam.queries, exam.reach, exam.collection.documents)
-    evaluation = exam.evaluate(answers, identifier_groups(system))
-    return {figure.measure: figure.value for figure in evaluation.figures}
+        self.by_number[number] = trial
+        write_trials(self.folder / TRIALS, self.trials)
+        self.watcher.finished(trial)

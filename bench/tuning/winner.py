@@ -22,15 +22,15 @@ def write_winner(path: Path, study: Study, trials: Sequence[Trial], budget: Budg
     if path.suffix != ".toml":
         raise BenchError(f"{path} is no suite file; give a name that ends in .toml")
     won = best_first(study, trials)[0]
-    systems = [_system(study, f"{study.entry.label} tuned", won.options)]
+    systems = [_system(study, f"{study.subject.entry.label} tuned", won.options)]
     if won.options:
-        systems.append(_system(study, study.entry.label, {}))
+        systems.append(_system(study, study.subject.entry.label, {}))
     head = [
-        f"title = {_value(f'{study.entry.label}, tuned on {study.collection.name}')}",
+        f"title = {_value(f'{study.subject.entry.label}, tuned on {study.collection.name}')}",
         f"datasets = {_value([study.spec])}",
         f"findings = {_value(told(study, trials, budget))}",
     ]
-    task = ["[[tasks]]", f"task = {_value(study.task_name)}", f"options = {_value(_changed(study.task))}"]
+    task = ["[[tasks]]", f"task = {_value(study.subject.task.task)}", f"options = {_value(_changed(study.task))}"]
     write_text(path, "\n\n".join("\n".join(part) for part in [head, *systems, task]) + "\n")
 
 
@@ -42,9 +42,9 @@ def told(study: Study, trials: Sequence[Trial], budget: Budget) -> str:
     name = study.measure.name
     begun = f", as it stood {first.figures[name]:.4f}" if first.outcome == "done" else ""
     return (
-        f"Chosen by {name} on the split {study.split} among {plural(len(done), 'trial')} "
+        f"Chosen by {name} on the split {study.subject.split} among {plural(len(done), 'trial')} "
         f"(budget: {plural(budget.trials, 'trial')}, {duration(budget.seconds)}; {seconds:.0f} s were used; seed "
-        f"{study.seed}): {won.figures[name]:.4f}{begun}."
+        f"{study.subject.seed}): {won.figures[name]:.4f}{begun}."
     )
 
 
@@ -67,12 +67,12 @@ def _changed(task: Any) -> dict[str, Any]:
 
 def _system(study: Study, name: str, options: Mapping[str, Any]) -> list[str]:
     """The system with the options of a trial."""
-    given = merge(nest(study.entry.options), nest(options))
+    given = merge(nest(study.subject.entry.options), nest(options))
     return [
         "[[systems]]",
-        f"retriever = {_value(study.entry.retriever)}",
+        f"retriever = {_value(study.subject.entry.retriever)}",
         f"name = {_value(name)}",
-        f"options = {_value(_typed(given, study.system(options).options()))}",
+        f"options = {_value(_typed(given, study.subject.system(options).options()))}",
     ]
 
 

@@ -12,7 +12,7 @@ from conftest import PLUGINS, MakeCells, Notes, ledger_of, run
 
 from bench.cells.folder import read
 from bench.cells.stores import FolderStore
-from bench.runner import life
+from bench.runner import life, worker
 from bench.runner.plan import Cell
 from bench.runner.run import run_cells
 from bench.store import locked
@@ -116,7 +116,7 @@ def test_the_server_of_cells_may_be_started_before_there_is_a_cell(make_cells: M
     def servers() -> list[int]:
         return [child.pid for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
 
-    life.start_server(neural=False)
+    worker.start_server(neural=False)
     (server,) = servers()
     (record,), _ = run(make_cells("tf-idf"))
     assert record.done

@@ -21,21 +21,6 @@ from retrievers.recommenders.item_knn import ItemKNN
 
 Tune = Callable[..., Tuned]
 
-WALKS = 60
-"""Users who walk along a circle of twenty months and skip one now and then."""
-
-
-@pytest.fixture(scope="module")
-def walks(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder of RecBole's in which the latest item of a history tells the most."""
-    folder = tmp_path_factory.mktemp("walks")
-    steps = [(user, [(user + step + step // 3) % 20 for step in range(6 + user % 4)]) for user in range(WALKS)]
-    lines = [f"u{user}\tm{month}\t{time}" for user, months in steps for time, month in enumerate(months)]
-    (folder / "walks.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *lines, ""]))
-    items = [f"m{month}\tmonth {month}" for month in range(20)]
-    (folder / "walks.item").write_text("\n".join(["item_id:token\ttitle:token_seq", *items, ""]))
-    return f"recbole:{folder}"
-
 
 @pytest.fixture(scope="module")
 def questions(beir_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -58,7 +43,7 @@ class Watch:
     def started(self, number: int, options: Mapping[str, Any]) -> None:
         self.started_trials.append(number)
 
-    def progressed(self, phase: str, done: int, total: int) -> None: ...
+    def progressed(self, number: int, phase: str, done: int, total: int) -> None: ...
 
     def finished(self, trial: Trial) -> None:
         self.finished_trials.append(trial)

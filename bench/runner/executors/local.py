@@ -7,8 +7,9 @@ from multiprocessing.connection import wait
 from bench.machine import usable_cores
 from bench.runner.cell import Setting
 from bench.runner.events import Event, Order
-from bench.runner.life import CellLife, fork_context, is_neural, none_left_at_work
+from bench.runner.life import CellLife, is_neural, none_left_at_work
 from bench.runner.plan import Cell
+from bench.runner.worker import fork_context
 
 _TICK = 0.2
 """Seconds between two looks at the time limits."""

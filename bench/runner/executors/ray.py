@@ -24,8 +24,9 @@ from bench.machine import usable_cores
 from bench.runner.cell import Setting
 from bench.runner.cost import Stopwatch
 from bench.runner.events import Ended, Event, Order, Remarked
-from bench.runner.life import GRACE, CellLife, fork_context, is_neural, none_left_at_work, record_failure
+from bench.runner.life import GRACE, CellLife, is_neural, none_left_at_work, record_failure
 from bench.runner.plan import Cell
+from bench.runner.worker import fork_context
 
 _TICK = 0.2
 _TRIES = 3
