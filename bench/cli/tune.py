@@ -85,6 +85,7 @@ def tune(
                 out=out,
                 to=to,
                 fresh=fresh,
+                plugins=plugin,
                 watcher=display,
                 opened=opened,
             )

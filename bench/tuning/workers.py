@@ -127,7 +127,8 @@ class Workers:
 
     def begin(self, number: int, options: Mapping[str, Any]) -> None:
         """Have a trial begin, in a process that is free or in another."""
-        free = next((worker for worker in self._workers if worker.number is None), None)
+        idle = (worker for worker in self._workers if worker.number is None and worker.process.is_alive())
+        free = next(idle, None)
         if free is None:
             free = _Worker(*start(self._context, _work, *self._given))
             self._workers.append(free)
@@ -135,9 +136,9 @@ class Workers:
 
     def listen(self) -> Iterator[Heard]:
         """Wait a moment for what the trials at work say. A process whose trial failed tries no other."""
-        handles = [handle for worker in self._workers for handle in (worker.events, worker.process.sentinel)]
-        wait(handles, timeout=_TICK)
-        for worker in list(self._workers):
+        busy = [worker for worker in self._workers if worker.number is not None]
+        wait([handle for worker in busy for handle in (worker.events, worker.process.sentinel)], timeout=_TICK)
+        for worker in busy:
             for heard in worker.heard():
                 if isinstance(heard.said, Verdict) and heard.said.problem:
                     self._workers.remove(worker)

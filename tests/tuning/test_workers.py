@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.face.tuning import tune
 from bench.tuning.study import TRIALS
 
@@ -75,3 +77,10 @@ def test_a_trial_that_dies_takes_no_other_with_it_and_is_tried_again(
     assert "pulled at with 3" in "".join(log.read_text() for log in record.parent.glob("trial-*.log"))
     storm.unlink()
     assert set(tuned_once().values()) == {"done"}
+
+
+def test_the_command_tries_a_plugin(walks: str, plugin: Path, tmp_path: Path) -> None:
+    words = ["tune", f"fragile?storm={tmp_path / 'none'}", "--plugin", str(plugin), "--dataset", walks]
+    done = CliRunner().invoke(app, [*words, "--space", "strain=1..4", "--trials", "2", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "among 2 trials" in done.output
