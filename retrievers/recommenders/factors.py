@@ -1,9 +1,12 @@
 """Vectors of users and items, and how they are learned from pairs of items."""
 
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,19 +64,42 @@ def spread(graph: Tensor, vectors: Tensor, layers: int) -> list[Tensor]:
     """The vectors of all nodes, and what 1 to `layers` steps over the graph make of them."""
     steps = [vectors]
     for _ in range(layers):
-        steps.append(torch.sparse.mm(graph, steps[-1]))
+        steps.append(_Step.apply(graph, steps[-1]))
     return steps
 
 
+class _Step(torch.autograd.Function):
+    """The product of a graph and its nodes' vectors. No edge has a direction, so the gradient is the same product.
+
+    Left to itself, torch transposes the graph at each step back, which takes longer than the product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, graph: Tensor, vectors: Tensor) -> Tensor:
+        ctx.graph = graph
+        return graph @ vectors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        return None, ctx.graph @ gradients[0]
+
+
 def graph_of(users: int, items: int, owned: np.ndarray) -> Tensor:
-    """Sparse, of shape [users + items, users + items]: 1 over the root of both degrees for each interaction."""
+    """Sparse and symmetric, of shape [users + items, users + items], its rows compressed (CSR).
+
+    Each interaction weighs 1 over the root of both degrees.
+    """
     owners, things = owned[0], owned[1] + users
     degrees = np.bincount(np.concatenate([owners, things]), minlength=users + items)
     values = 1 / np.sqrt(degrees[owners] * degrees[things])
     places = np.stack([np.concatenate([owners, things]), np.concatenate([things, owners])])
     size = (users + items, users + items)
-    weights = torch.from_numpy(np.concatenate([values, values]).astype(np.float32))
-    return torch.sparse_coo_tensor(torch.from_numpy(places), weights, size, check_invariants=False).coalesce()
+    weights = np.concatenate([values, values]).astype(np.float32)
+    rows = coo_array((weights, tuple(places)), shape=size).tocsr()
+    starts, columns = (torch.from_numpy(part.astype(np.int64)) for part in (rows.indptr, rows.indices))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse", UserWarning)  # torch calls all of CSR a beta
+        return torch.sparse_csr_tensor(starts, columns, torch.from_numpy(rows.data), size, check_invariants=False)
 
 
 def pairwise_plan(

@@ -37,6 +37,17 @@ def test_the_graph_spreads_vectors_by_both_degrees() -> None:
     np.testing.assert_allclose(np.concatenate([users, items]), expected, atol=1e-6)
 
 
+def test_gradients_come_back_over_the_graph_as_over_its_matrix() -> None:
+    torch.manual_seed(0)
+    graph, given = factors.graph_of(3, 5, OWNED), torch.randn(8, 4)
+    dense, found = graph.to_dense(), []
+    for product in (lambda vectors: factors.spread(graph, vectors, 2)[-1], lambda vectors: dense @ (dense @ vectors)):
+        vectors = given.clone().requires_grad_()
+        (product(vectors).square() * torch.arange(4)).sum().backward()
+        found.append(vectors.grad)
+    torch.testing.assert_close(*found)
+
+
 def test_the_loss_is_of_the_margin_and_of_the_vectors_squares() -> None:
     torch.manual_seed(0)
     model = Factors(3, 5, 4)
