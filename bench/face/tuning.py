@@ -103,7 +103,7 @@ def tune(
     )
     searched = parse_space(registry.find("retriever", entry.retriever).load(), _space(chosen, entry, space))
     study = Study(subject, searched, found.collection, found.spec, Path(out))
-    budget = _budget(trials, time)
+    budget = _budget(trials, time, jobs)
     done = search(study, budget, watcher or Unwatched(), jobs, fresh)
     path = Path(to) if to else study.folder / "winner.toml"
     write_winner(path, study, done, budget)
@@ -142,9 +142,10 @@ def _space(suite: Suite, entry: SystemEntry, given: Sequence[str]) -> Sequence[s
     return given or suite.tune.get(entry.label) or suite.tune.get(entry.retriever) or ()
 
 
-def _budget(trials: int, time: str | float) -> Budget:
-    if trials < 1:
-        raise BenchError(f"--trials {trials}: give 1 or more")
+def _budget(trials: int, time: str | float, jobs: int) -> Budget:
+    for name, value in (("trials", trials), ("jobs", jobs)):
+        if value < 1:
+            raise BenchError(f"--{name} {value}: give 1 or more")
     try:
         return Budget(trials, seconds_of(time))
     except ValueError as error:

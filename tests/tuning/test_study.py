@@ -89,6 +89,12 @@ def test_a_collection_without_such_a_split_says_so(beir_folder: Path) -> None:
         judging_split(open_dataset(f"beir:{beir_folder}").collection)
 
 
+@pytest.mark.parametrize("budget", [{"trials": 0}, {"jobs": 0}])
+def test_a_search_needs_a_trial_and_a_process(walks: str, budget: dict[str, int]) -> None:
+    with pytest.raises(BenchError, match=f"--{next(iter(budget))} 0: give 1 or more"):
+        tune("item-knn", walks, ["decay=0.1..1"], **budget)  # type: ignore[arg-type]
+
+
 def test_the_same_search_goes_on_with_its_trials(walks: str, tmp_path: Path) -> None:
     space = ["decay=0.1..1"]
     few = tune("item-knn", walks, space, trials=2, out=tmp_path)
