@@ -78,6 +78,15 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def unnest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables as dotted names, which `nest` takes apart again."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        parts = unnest(value) if isinstance(value, Mapping) else {"": value}
+        flat |= {f"{name}.{rest}" if rest else name: part for rest, part in parts.items()}
+    return flat
+
+
 def merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Both, where `more` wins; tables are merged name by name, and into the systems that text or a list names."""
     merged = dict(base)

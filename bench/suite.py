@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench import registry
 from bench.durations import DAY, TimeLimit
 from bench.errors import BenchError, UnknownName
 from bench.needs import Needs
 from bench.options import known_part, option_names, plain
-from bench.settings import merge, nest
+from bench.settings import merge, nest, unnest
 from bench.textfiles import read_toml
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ class _Content(BaseModel):
     time_limit: TimeLimit | None = None
     needs: Needs | None = None
     tune: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _by_dotted_name(cls, given: Any) -> Any:
+        """TOML reads `training.epochs`, written without quotes, as a table of its own."""
+        if not isinstance(given, Mapping):
+            return given
+        return {name: unnest(space) if isinstance(space, Mapping) else space for name, space in given.items()}
 
 
 class Suite(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
-from bench.settings import merge, nest, parse_query, parse_setting, parse_settings, parse_value
+from bench.settings import merge, nest, parse_query, parse_setting, parse_settings, parse_value, unnest
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,6 @@ def test_a_setting_without_a_name_or_a_value_shows_an_example() -> None:
 
 def test_dotted_names_are_tables_and_tables_are_merged() -> None:
     assert nest({"a.b.c": 1, "a": {"d": 2}, "e": 3}) == {"a": {"b": {"c": 1}, "d": 2}, "e": 3}
+    assert unnest({"a": {"b": {"c": 1}, "d": 2}, "e": 3}) == {"a.b.c": 1, "a.d": 2, "e": 3}
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
     assert merge({"a": {"b": 1, "c": 2}}, {"a": "{b = 3}"}) == {"a": {"b": 3, "c": 2}}

@@ -110,6 +110,12 @@ def test_a_faulty_suite_is_refused_in_one_line_with_its_fault(tmp_path: Path, te
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize("option", ["training.epochs", '"training.epochs"'])
+def test_what_is_tuned_is_named_with_its_dots(tmp_path: Path, option: str) -> None:
+    suite = read_suite(_written(tmp_path, BASE + f'[tune.sasrec]\n{option} = "1..9"\ndropout = "0..0.5"\n'))
+    assert suite.tune == {"sasrec": {"training.epochs": "1..9", "dropout": "0..0.5"}}
+
+
 def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
     assert read_suite(_written(tmp_path, "\ufeff" + BASE)).title == "Words"
 

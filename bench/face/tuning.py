@@ -95,7 +95,7 @@ def tune(
         seed=seed,
         device=device,
         collection=found.collection.name,
-        folder=found.folder,
+        folder=found.folder.absolute(),
         rules=found.collection.rules,
         split=judging_split(found.collection, split),
         task=of_these.tasks[0],
