@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from bench.leaderboard.board import Block, Board, CollectionBoard, Row
@@ -31,6 +32,9 @@ _MOST = 4
 
 _HEAD, _LINE, _WIDTH = 30, 16, 760
 """Pixels of the overview: its title, a line of notes, its width."""
+
+_LONGEST = 130
+"""Characters of a line of notes."""
 
 
 def block_charts(block: Block, colours: Colours) -> list[Chart]:
@@ -65,7 +69,7 @@ def collection_charts(collection: CollectionBoard) -> list[Chart]:
 def as_picture(board: Board) -> str:
     """overview.svg: the first task of the first collections. Equal boards give equal text."""
     panels = _panels(board, colours_of([entry["name"] for entry in board.systems]))
-    notes = _notes(board, panels)
+    notes = [line for note in _notes(board, panels) for line in wrap(note, _LONGEST)]
     bottom = panels[-1].bottom if panels else _HEAD
     return template("overview.svg").render(
         board=board,

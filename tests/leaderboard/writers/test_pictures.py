@@ -264,6 +264,16 @@ def test_a_note_that_holds_of_one_collection_says_of_which() -> None:
     assert told.count("dashed: ") == 1
 
 
+def test_a_long_note_takes_several_lines() -> None:
+    name = "a-collection-whose-name-is-so-long-that-the-note-of-it-has-no-room-in-one-line-of-this-width"
+    quiet = board(["bm25", "dsi"], ["pydoc-1k"])
+    mixed = changed(board(["bm25", "dsi", "sbert"], [name]), ["dsi"], hardware="another machine")
+    picture = as_picture(replace(quiet, collections=[*quiet.collections, *mixed.collections]))
+    lines = re.findall(r'<text class="own" x="8" y="\d+">([^<]*)</text>', picture)
+    assert max(map(len, lines)) <= 130
+    assert f"{name}: latency on {HARDWARE}; not drawn: 1 system timed on other hardware" in " ".join(lines)
+
+
 def test_a_picture_without_figures_says_so() -> None:
     assert "no system has figures" in words(as_picture(changed(board(["bm25"], ["pydoc-1k"]), figures={})))
 
