@@ -74,21 +74,21 @@ def _with_needs(suite: Suite, given: Sequence[str]) -> Suite:
 def with_retrievers(suite: Suite, wanted: Sequence[str]) -> Suite:
     """The systems of the suite that are named, and what else is named as further systems.
 
-    A name of the suite's, label or retriever, selects; a retriever that the suite lacks, or one with options as in
-    `bm25?k1=0.9`, is added. Where nothing of the suite is named all of it stays. Raises BenchError for unknown
-    names and for equal systems.
+    A name of the suite's selects, that of a system this one alone, that of a retriever all of its systems. A
+    retriever that the suite lacks, or one with options as in `bm25?k1=0.9`, is added. Where nothing of the suite is
+    named all of it stays. Raises BenchError for unknown names and for equal systems.
     """
     from bench.parts import with_rows
 
-    names = {name for entry in suite.systems for name in (entry.label, entry.retriever)}
+    names = suite.names
     for name in wanted:
         if wanted.count(name) > 1:
             raise BenchError(f"--retriever {name} is given {wanted.count(name)} times; give it once")
         if name not in names and parse_query(name)[0] not in (plugins := registry.plugins("retriever")):
             remedy = "(a file of your own is loaded with --plugin FILE)"
             raise UnknownName(f"system of suite {suite.name}", name, {*names, *plugins}, remedy)
-    selected = names & set(wanted)
-    kept = [entry for entry in suite.systems if not selected or {entry.label, entry.retriever} & selected]
+    selected = [entry for name in wanted for entry in suite.named(name)]
+    kept = [entry for entry in suite.systems if not selected or entry in selected]
     left_out = [entry for entry in suite.systems if entry not in kept]
     added = _added([name for name in wanted if name not in names])
     return suite.model_copy(update={"systems": [*with_rows(kept, left_out), *added]}).check()
@@ -114,12 +114,14 @@ def _added(specs: Sequence[str]) -> list[SystemEntry]:
 
 
 def with_settings(suite: Suite, settings: Sequence[str]) -> Suite:
-    """The suite with options changed by `SYSTEM.OPTION=VALUE`, where SYSTEM is a label or a retriever.
+    """The suite with options changed by `SYSTEM.OPTION=VALUE`, where SYSTEM is a system or a retriever.
+
+    One that is both is the system alone.
 
     Raises BenchError for a malformed setting, one that fits no system, and an option that is set twice.
     """
-    systems = list(suite.systems)
-    names = {name for entry in systems for name in (entry.label, entry.retriever)}
+    systems = {entry.label: entry for entry in suite.systems}
+    names = suite.names
     done = set()
     for setting in settings:
         system = max((name for name in names if setting.startswith(f"{name}.")), key=len, default="")
@@ -133,11 +135,10 @@ def with_settings(suite: Suite, settings: Sequence[str]) -> Suite:
         if (system, option) in done:
             raise BenchError(f"--set {setting}: {system}.{option} is set twice; set it once")
         done.add((system, option))
-        for i, entry in enumerate(systems):
-            if system in (entry.label, entry.retriever):
-                changed = merge(nest(entry.options), nest({option: value}))
-                systems[i] = entry.model_copy(update={"options": changed})
-    return suite.model_copy(update={"systems": systems})
+        for label in [entry.label for entry in suite.named(system)]:
+            changed = merge(nest(systems[label].options), nest({option: value}))
+            systems[label] = systems[label].model_copy(update={"options": changed})
+    return suite.model_copy(update={"systems": list(systems.values())})
 
 
 def _with_task_options(suite: Suite, measures: Sequence[str], depth: int | None) -> Suite:

@@ -117,6 +117,16 @@ class Suite(BaseModel):
         """With the tasks that this collection is asked."""
         return self.model_copy(update={"tasks": [one for task in self.tasks for one in task.on(collection)]})
 
+    def named(self, name: str) -> list[SystemEntry]:
+        """The system of that name, or else all of the retriever of that name; none if there is neither."""
+        by_name = [entry for entry in self.systems if entry.label == name]
+        return by_name or [entry for entry in self.systems if entry.retriever == name]
+
+    @property
+    def names(self) -> set[str]:
+        """What `named` finds something for."""
+        return {name for entry in self.systems for name in (entry.label, entry.retriever)}
+
     def check(self) -> "Suite":
         """The suite itself. Raises BenchError when something is named twice."""
         named = {

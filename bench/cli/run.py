@@ -50,9 +50,9 @@ def run(
     retriever: Annotated[
         list[str],
         typer.Option(
-            help="A system or retriever (repeatable). One that the suite has is selected, and the suite's others are "
-            "left out; one that it lacks, or one with options as in 'bm25?k1=0.9', is added. If all are new, the "
-            "suite's own all stay."
+            help="A system or retriever (repeatable). One that the suite has is selected, the system before all of "
+            "the retriever, and the suite's others are left out; one that it lacks, or one with options as in "
+            "'bm25?k1=0.9', is added. If all are new, the suite's own all stay."
         ),
     ] = [],
     settings: Settings = [],

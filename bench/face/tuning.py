@@ -129,8 +129,7 @@ def _chosen(system: str, dataset: str, suite: str, settings: Sequence[str], task
         tasks=[task] if task else [],
         measures=[measure] if measure else [],
     )
-    by_name = [entry for entry in chosen.systems if entry.label == system]
-    fitting = by_name or [entry for entry in chosen.systems if entry.retriever == system] or chosen.systems[-1:]
+    fitting = chosen.named(system) or chosen.systems[-1:]
     if len(fitting) > 1:
         names = ", ".join(f"'{entry.label}'" for entry in fitting)
         raise BenchError(f"suite {suite} has several systems of {system}: {names}; name one of them")

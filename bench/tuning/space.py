@@ -39,6 +39,10 @@ class Range:
             value = low + share * (high - low)
         return min(max(round(value), int(self.low)), int(self.high)) if self.whole else float(f"{value:.4g}")
 
+    def __str__(self) -> str:
+        low, high = (int(end) if end.is_integer() else end for end in (self.low, self.high))
+        return f"{low}..{high}{':log' if self.log else ''}"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -49,6 +53,9 @@ class Choice:
     def at(self, share: float) -> str:
         """The value below which `share` of the draws lie; 0 <= share < 1."""
         return self.values[int(share * len(self.values))]
+
+    def __str__(self) -> str:
+        return ",".join(self.values)
 
 
 Dimension = Range | Choice

@@ -18,17 +18,22 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def write_winner(path: Path, study: Study, trials: Sequence[Trial], budget: Budget) -> None:
-    """A suite of the best system and the same system as it stood. Raises BenchError if no trial is done."""
+    """A suite of the best system and the same system as it stood, with what was searched.
+
+    Raises BenchError if no trial is done.
+    """
     if path.suffix != ".toml":
         raise BenchError(f"{path} is no suite file; give a name that ends in .toml")
     won = best_first(study, trials)[0]
     systems = [_system(study, f"{study.subject.entry.label} tuned", won.options)]
     if won.options:
         systems.append(_system(study, study.subject.entry.label, {}))
+    space = {name: str(dimension) for name, dimension in study.space.items()}
     head = [
         f"title = {_value(f'{study.subject.entry.label}, tuned on {study.collection.name}')}",
         f"datasets = {_value([study.spec])}",
         f"findings = {_value(told(study, trials, budget))}",
+        f"tune = {_value({study.subject.entry.retriever: space})}",
     ]
     task = ["[[tasks]]", f"task = {_value(study.subject.task.task)}", f"options = {_value(_changed(study.task))}"]
     write_text(path, "\n\n".join("\n".join(part) for part in [head, *systems, task]) + "\n")

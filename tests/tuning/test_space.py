@@ -38,6 +38,17 @@ def test_a_space_has_ranges_and_choices() -> None:
     assert parse_space(System, {"depth": "1..4"}) == parse_space(System, written[:1])
 
 
+@given(st.floats(1e-12, 1e12), st.floats(1.001, 1e6), st.booleans())
+def test_a_space_is_read_as_it_is_written(low: float, factor: float, log: bool) -> None:
+    space = {
+        "depth": Range(1.0, 4.0, log=log, whole=True),
+        "weight": Range(low, low * factor, log=log, whole=False),
+        "loss": Choice(("square", "hinge")),
+    }
+    assert parse_space(System, {name: str(dimension) for name, dimension in space.items()}) == space
+    assert str(space["depth"]) == ("1..4:log" if log else "1..4")
+
+
 @pytest.mark.parametrize(
     ("written", "told"),
     [

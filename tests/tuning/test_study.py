@@ -148,6 +148,7 @@ def test_the_winner_is_a_suite_beside_the_system_as_it_stood(walks: str, tmp_pat
     options = {entry.label: entry.options for entry in suite.systems}
     assert options["item-knn latest=3 tuned"] == {"latest": 3, **tuned.best.options}
     assert [task.task for task in suite.tasks] == ["next_item"]
+    assert suite.tune == {"item-knn": {"decay": "0.1..1"}}
     table = bench.run(str(target), out=tmp_path / "runs")
     assert {result.name for result in table} == set(options)
 
