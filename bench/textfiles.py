@@ -222,10 +222,19 @@ def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises BenchError with the file and what is wrong in it."""
+    """The content of a JSON file. Raises BenchError with the file and what is wrong in it, a key given twice too."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise BenchError(f"{path}: the key {short(key)} occurs twice in an object; keep one")
+            found[key] = value
+        return found
+
     text = "\n".join(line for _, line in read_lines(path))
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{path}: not JSON: {error}; write it anew") from None
 

@@ -56,6 +56,11 @@ def test_the_forms_are_those_that_others_read(tmp_path: Path) -> None:
         ("a.json", '{"saw": ["<b_1>"]}', r"item 'saw': the tokens are \['<b_1>'\]; give <a_N>, <b_N>"),
         ("a.json", '{"saw": ["<a_1>", 2]}', r"item 'saw': the tokens are"),
         ("a.json", '{"saw": "<a_1>"}', r"item 'saw': the tokens are '<a_1>'"),
+        (
+            "a.json",
+            '{"saw": ["<a_1>"], "saw": ["<a_2>"]}',
+            r"a\.json: the key 'saw' occurs twice in an object",
+        ),
         ("a.csv", "saw,1", r"unknown form of a mapping 'a\.csv': known: \.json, \.jsonl, \.npy"),
     ],
 )

@@ -167,7 +167,7 @@ def _level(
         text=agreement["text"],
         together=agreement["together"],
         chance=agreement["chance"] or 0.0,
-        changed=[changed(codes[:, level], other[:, level]) for other in others if other.shape[1] > level],
+        changed=[changed(codes[:, level], other[:, level]) if other.shape[1] > level else None for other in others],
     )
 
 

@@ -55,13 +55,9 @@ def _columns(report: "Report", seeds: Sequence[int]) -> "dict[str, Callable[[Lev
         "chance": lambda level: _share(level.chance),
     }
     for place, seed in enumerate(seeds):
-        columns[f"seed {seed}"] = lambda level, place=place: _changed(level, place)  # type: ignore[misc]
+        columns[f"seed {seed}"] = lambda level, place=place: _share(level.changed[place])  # type: ignore[misc]
     return {header: entry for header, entry in columns.items() if any(entry(level) != "–" for level in report.levels)}
 
 
 def _share(value: float | None) -> str:
     return "–" if value is None else fraction(value)
-
-
-def _changed(level: "Level", place: int) -> str:
-    return _share(level.changed[place]) if place < len(level.changed) else "–"

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
+from bench.errors import BenchError
 from retrievers.recommenders.sequences import Counting, ownership
+
+_SINGULAR = 2.0**-24
+"""Reciprocal condition number, below which LAPACK takes a matrix for singular in single precision."""
 
 
 class EASE(Counting):
@@ -20,13 +24,21 @@ class EASE(Counting):
     latest: int = Field(0, ge=0, description="how many of the history's items count, the latest; 0: all")
 
     def learn(self, sequences: Sequence[np.ndarray], size: int) -> dict[str, np.ndarray]:
+        """As `Counting.learn`. Raises BenchError where too little is added to the diagonal."""
         from scipy.linalg import lapack
 
         self.progress("solving", 0, 1)
         has = ownership(sequences, size).astype(np.float32)
-        gram = (has.T @ has).toarray(order="F")
+        together = has.T @ has
+        norm = float(together.sum(axis=0).max()) + self.regularisation
+        gram = together.toarray(order="F")
         gram[np.diag_indices(size)] += np.float32(self.regularisation)
-        factor, _ = lapack.spotrf(gram, lower=True, overwrite_a=True)
+        factor, refused = lapack.spotrf(gram, lower=True, overwrite_a=True)
+        if refused or lapack.spocon(factor, norm, uplo="L")[0] < _SINGULAR:
+            raise BenchError(
+                "ease: the items' matrix cannot be inverted in single precision; raise regularisation "
+                f"({self.regularisation:g})"
+            )
         inverse, _ = lapack.spotri(factor, lower=True, overwrite_c=True)
         return {"weights": _weights(inverse)}
 

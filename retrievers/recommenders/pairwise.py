@@ -48,7 +48,7 @@ class PairwiseRecommender(Recommender):
 
         super().fit(collection)
         sequences = [np.unique(sequence) for sequence in training_sequences(collection)]
-        asked = [query.id for query in collection.queries("train")]
+        asked = [query.id for query in collection.asking("users").queries("train")]
         self._users = {user: row for row, user in enumerate(asked)}
         users = Validation.of(collection, type(self).__name__.lower(), self.training.valid_users, self.seed)
         owners = np.repeat(np.arange(len(sequences)), list(map(len, sequences)))

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
+from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions, pick_device
 from retrievers.encoding import refuse_textless
 from retrievers.recommenders.item_texts import described
@@ -85,7 +86,9 @@ class Recformer(Recommender):
         return self
 
     def fit(self, collection: Collection) -> Self:
-        """Raises BenchError for a collection without sequences or the split `valid`, or where no item has text."""
+        """Raises BenchError for a collection without sequences or the split `valid`, or where no item has text, or
+        no sequence has two items that do.
+        """
         import torch
 
         from retrievers.generative.encoders import TextEncoder
@@ -96,13 +99,19 @@ class Recformer(Recommender):
         reader = TextEncoder.open(self.model, ModelOptions(device=self.device))
         self._catalogue, pieces = item_tokens(described(collection), reader.tokenizer, self.value_tokens)
         self._told = self._catalogue.told
-        sequences = [sequence[self._told[sequence]] for sequence in training_sequences(collection)]
+        told = [sequence[self._told[sequence]] for sequence in training_sequences(collection)]
+        sequences = [sequence for sequence in told if len(sequence) > 1]
+        if not sequences:
+            raise BenchError(
+                f"{collection.name} has no training sequence of two items with text to learn from; take item-knn, "
+                "which reads none"
+            )
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self._model = self._untrained()
             if self.start == "words":
                 self._take_words(reader, pieces)
-            self._train([one for one in sequences if len(one) > 1], collection)
+            self._train(sequences, collection)
         return self
 
     def _untrained(self) -> "TextTransformer":

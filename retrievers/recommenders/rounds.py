@@ -57,7 +57,8 @@ class Rounds(Learner):
         base = self.base
         rows = base.padded([history[-base.longest :] for history in histories])
         ends = torch.arange(len(histories), device=rows.device), (rows != base.none).sum(dim=1) - 1
-        vectors, answered, found = base.items(rows), list[Tensor](), list[Round]()
+        items = base.items(torch.arange(base.none + 1, device=rows.device))  # once: each reading drops other numbers
+        vectors, answered, found = items[rows], list[Tensor](), list[Round]()
         for number in range(self.rounds):
             read = self._in_context(vectors, answered) if answered else vectors
             users = self._moved(base.read(read, rows)[ends], [one.users for one in found])
@@ -66,7 +67,7 @@ class Rounds(Learner):
             found.append(Round(users, scores, may))
             if number + 1 < self.rounds:
                 best = scores.masked_fill(~may, -torch.inf).topk(self.page, dim=1).indices
-                answered.append(base.items(best))
+                answered.append(items[best])
                 may = may.scatter(1, best, value=False)
         return found
 

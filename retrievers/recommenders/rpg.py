@@ -11,7 +11,7 @@ from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from retrievers.recommenders.attending import Attending
 from retrievers.recommenders.item_texts import ItemReader
-from retrievers.recommenders.semantic_ids.product import ProductOptions, product_codes
+from retrievers.recommenders.semantic_ids.product import ProductOptions, digit_vocabulary, product_codes
 
 if TYPE_CHECKING:
     from retrievers.recommenders.digits import DigitTransformer
@@ -34,6 +34,7 @@ class RPG(ItemReader, Attending):
         """As `NextItemRecommender.fit`. Raises BenchError where no item has text."""
         seen = np.unique(np.concatenate(training_sequences(collection)))
         self._codes = product_codes(self.item_vectors(collection), seen, self.tokenizer, self.seed)
+        self._vocabulary = digit_vocabulary(len(seen), self.tokenizer)
         return super().fit(collection)
 
     def network(self, items: int) -> "DigitTransformer":
@@ -43,7 +44,7 @@ class RPG(ItemReader, Attending):
         from retrievers.recommenders.digits import DigitTransformer
 
         codes = torch.from_numpy(self._codes)
-        return DigitTransformer(self.shape(items), codes, 2**self.tokenizer.bits, self.temperature)
+        return DigitTransformer(self.shape(items), codes, self._vocabulary, self.temperature)
 
     def loss_of(self, model: "DigitTransformer") -> "NextItemLoss":
         """As `NextItemRecommender.loss_of`."""
@@ -53,17 +54,18 @@ class RPG(ItemReader, Attending):
         return [tuple(map(str, codes)) for codes in self._codes.tolist()]
 
     def vocabularies(self) -> Sequence[int]:
-        return (2**self.tokenizer.bits,) * self.tokenizer.digits
+        return (self._vocabulary,) * self.tokenizer.digits
 
     def identifier_groups(self) -> np.ndarray:
         return np.unique(self._codes, axis=0, return_inverse=True)[1].reshape(-1)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        np.save(folder / "codes.npy", self._codes)
+        np.savez(folder / "codes.npz", codes=self._codes, vocabulary=self._vocabulary)
 
     def load(self, folder: Path) -> None:
-        self._codes = np.load(folder / "codes.npy", allow_pickle=False)
+        with np.load(folder / "codes.npz", allow_pickle=False) as saved:
+            self._codes, self._vocabulary = saved["codes"], int(saved["vocabulary"])
         super().load(folder)
 
     def facts(self) -> dict[str, Any]:

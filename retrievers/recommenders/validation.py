@@ -50,21 +50,23 @@ class Validation:
     def figures(self, scores: Callable[[slice], np.ndarray], learning_rate: float) -> dict[str, float]:
         """Mean Recall@10 and nDCG@10 of one target each among all items; equal scores count against it.
 
-        `scores` gives a part of the users their scores, of shape [users, items], which may be written to. Raises
-        BenchError for scores that are not finite, and says that the learning rate is to be lowered.
+        `scores` gives a part of the users their scores, of shape [users, items], which may be written to; those of
+        -inf are no answers. Raises BenchError for other scores that are not finite, and says that the learning rate
+        is to be lowered.
         """
         ranks = []
         for start in range(0, len(self.targets), _BATCH):
             part = slice(start, start + _BATCH)
             of_part = scores(part)
             of_target = of_part[np.arange(len(of_part)), self.targets[part]]
-            if not np.isfinite(of_target).all():
+            if np.isnan(of_target).any() or np.isposinf(of_target).any():
                 raise BenchError(f"the training diverged; lower training.learning_rate ({learning_rate:g})")
             if self.hide:
                 hidden = self.histories[part]
                 owners = np.repeat(np.arange(len(hidden)), list(map(len, hidden)))
                 of_part[owners, np.concatenate(hidden)] = -np.inf
-            ranks.append((of_part >= of_target[:, None]).sum(axis=1))
+            rank = (of_part >= of_target[:, None]).sum(axis=1)
+            ranks.append(np.where(np.isneginf(of_target), np.inf, rank))
         found = np.concatenate(ranks)
         gains = np.where(found <= 10, 1 / np.log2(found + 1), 0.0)
         return {"Recall@10": float((found <= 10).mean()), "nDCG@10": float(gains.mean())}

@@ -41,6 +41,8 @@ def test_another_fit_may_call_the_same_codes_otherwise() -> None:
     codes = np.array([0, 0, 1, 1, 2])
     assert changed(codes, np.array([9, 9, 4, 4, 0])) == 0
     assert changed(codes, np.array([9, 4, 4, 4, 0])) == pytest.approx(1 / 5)
+    shorter, alike = CODES[:, :2], CODES
+    assert [level.changed for level in report(CODES, others=[shorter, alike]).levels] == [[0, 0], [0, 0], [None, 0]]
     many = np.arange(5000)
     assert changed(many, many) is None
 

@@ -18,7 +18,7 @@ from retrievers.unit_vectors import unit
 _FACTORS = 64
 """Dimension of the vectors that are made of what users have, at most."""
 
-_BATCH, _RATE, _EPOCHS, _PATIENCE, _TEMPERATURE = 64, 1e-3, 30, 5, 0.05
+_BATCH, _RATE, _EPOCHS, _PATIENCE, _TEMPERATURE = 64, 1e-4, 30, 5, 0.05
 
 
 class Pairs(NamedTuple):

@@ -45,7 +45,7 @@ def product_codes(vectors: np.ndarray, seen: np.ndarray, options: ProductOptions
     if len(seen) < 2:
         raise BenchError("the training sequences have one item; there is nothing to tell apart")
     seen = np.random.default_rng([seed, *_ORDER]).permutation(seen)
-    bits = min(options.bits, len(seen).bit_length() - 1)
+    bits = _bits(len(seen), options)
     with threadpool_limits(limits=1):
         white = whitened(vectors, seen, options.components)
         turn = faiss.OPQMatrix(options.components, options.digits)
@@ -58,6 +58,15 @@ def product_codes(vectors: np.ndarray, seen: np.ndarray, options: ProductOptions
         quantiser.train(turned[seen])
         packed = quantiser.compute_codes(turned)
     return faiss.unpack_bitstrings(packed, options.digits, bits).astype(np.int64)
+
+
+def digit_vocabulary(items: int, options: ProductOptions) -> int:
+    """How many codes `product_codes` gives a digit where it learns from so many items."""
+    return int(2 ** _bits(items, options))
+
+
+def _bits(items: int, options: ProductOptions) -> int:
+    return min(options.bits, items.bit_length() - 1)
 
 
 def _quantiser(options: ProductOptions, bits: int, seed: int) -> Any:

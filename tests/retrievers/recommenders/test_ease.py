@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
 from retrievers.recommenders.ease import EASE
 
 MakeSequences = Callable[..., Collection]
@@ -55,3 +57,10 @@ def test_a_saved_model_answers_the_same(make_sequences: MakeSequences, tmp_path:
     loaded.load(tmp_path)
     asked = collection.queries()
     np.testing.assert_array_equal(loaded.retrieve(asked, 5).scores, system.retrieve(asked, 5).scores)
+
+
+@pytest.mark.parametrize("regularisation", [1e-9, 1e-8])
+def test_a_matrix_that_cannot_be_inverted_is_refused(make_sequences: MakeSequences, regularisation: float) -> None:
+    """Fewer users than items, so that the diagonal alone makes it one that can be."""
+    with pytest.raises(BenchError, match=r"cannot be inverted in single precision; raise regularisation \(1e-0"):
+        EASE(regularisation=regularisation).fit(make_sequences(BASKETS).training_view())

@@ -253,3 +253,8 @@ def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> No
 def test_a_catalogue_without_text_is_refused(make_sequences: MakeSequences) -> None:
     with pytest.raises(BenchError, match="text"):
         fitted(without_texts(make_sequences))
+
+
+def test_it_needs_two_items_with_text_in_a_sequence(make_sequences: MakeSequences) -> None:
+    with pytest.raises(BenchError, match="no training sequence of two items with text"):
+        fitted(make_sequences({"u": ["red", "-", "--", "red", "-"], "v": ["-", "blue", "--", "-", "red"]}))

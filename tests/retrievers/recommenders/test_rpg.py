@@ -128,6 +128,14 @@ def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) ->
     np.testing.assert_array_equal(before.rows, after.rows)
     np.testing.assert_array_equal(before.scores, after.scores)
     assert list(again.docids()) == list(system.docids())
+    assert again.vocabularies() == system.vocabularies()
+
+
+def test_few_items_have_few_codes(months: Collection) -> None:
+    """What no item can have is neither written nor told as dead."""
+    system = fitted(months, tokenizer={"bits": 8}, training={"epochs": 1})
+    assert system.vocabularies() == (8, 8, 8, 8)
+    assert system._model.log_probs(torch.zeros(1, 16)).shape == (1, 4, 8)
 
 
 def test_the_seed_decides(months: Collection) -> None:

@@ -65,7 +65,7 @@ def test_items_that_share_codes_are_told_apart_by_one_more(make_sequences: MakeS
         ({"oslo": (0, 1)}, {}, r"no codes for 4 of 5 items, such as bergen, hamar, narvik; give each"),
         ({**CODES, "hamar": (2, 256)}, {}, r"item 'hamar' has the codes \(2, 256\), beyond 3 levels of 256 codes"),
         (CODES, {"tokenizer.levels": 1}, r"beyond 1 levels of 256 codes; raise tokenizer.levels"),
-        ({**CODES, "hamar": (0,)}, {}, r"prefix"),
+        ({**CODES, "hamar": (0,)}, {}, r"codes\.jsonl: the codes of item 'hamar' begin those of item 'oslo'"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
