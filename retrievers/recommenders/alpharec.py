@@ -31,8 +31,9 @@ class AlphaRec(ItemReader, Recommender):
     Nothing is learned of an item or a user but through texts, so that items that training lacks are answers, and any
     history is a user: one that it meets after training gets what the graph's steps would have given it. The order of
     a history, and how often it has an item, are not read. Unlike the paper's, vectors are all-MiniLM-L6-v2's and not
-    a large language model's; negatives are drawn for a few interactions together, of the items that training has; and
-    answers are of histories that have grown since training, where the paper's users stay as they were.
+    a large language model's; negatives are drawn for a few interactions together, of the items that training has; the
+    rate is twice and the batch half the paper's; and answers are of histories that have grown since training, where
+    the paper's users stay as they were.
     """
 
     dimension: int = Field(64, ge=1, description="size of the vectors that are compared")

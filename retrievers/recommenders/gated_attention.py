@@ -28,7 +28,10 @@ class GatedAttention(NextItemModel):
 
 
 class _Layer(nn.Module):
-    """U, V, Q, K = SiLU(W LN(x)); A = SiLU(Q K' + bias) V / length; x + W'(LN(A) * U) (equations 1 to 3)."""
+    """U, V, Q, K = SiLU(W LN(x)); A = SiLU(Q K' + bias) V / n; x + W'(LN(A) * U) (equations 1 to 3).
+
+    n counts the items up to each place; which number divides A makes no difference behind its norm.
+    """
 
     def __init__(self, dimension: int, heads: int, longest: int, dropout: float) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class HSTU(SequentialRecommender):
     """Attention without a softmax, gated point by point.
 
-    Its bias is of places alone: the paper's is of times too, which a history does not carry.
+    Its bias is of places alone: the paper's is of times too, which are not read here.
     """
 
     layers: int = Field(2, ge=1, description="layers")

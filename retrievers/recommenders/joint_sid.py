@@ -13,10 +13,12 @@ from bench.collections.collection import Collection, Query
 from bench.collections.histories import known_items
 from bench.errors import BenchError
 from bench.options import Options
+from bench.protocols import Trace
 from bench.sentences import sentences
 from retrievers.encoding import refuse_textless
 from retrievers.recommenders.semantic_ids.options import TokenizerOptions
-from retrievers.recommenders.sid import SID
+from retrievers.recommenders.semantic_ids.tokenizers import Codes, tokenize
+from retrievers.recommenders.sid import SID, Named
 
 if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
     from retrievers.recommenders.semantic_ids.sequence_model import History, Shape
 
-Vectors = Literal["text", "search", "recommendation", "concatenated", "averaged", "joint"]
+Vectors = Literal["text", "search", "recommendation", "concatenated", "averaged", "joint", "separate"]
+_Task = Literal["search", "recommendation"]
 
 
 class JointTokenizerOptions(TokenizerOptions):
@@ -33,7 +36,8 @@ class JointTokenizerOptions(TokenizerOptions):
     vectors: Vectors = Field(
         "text",
         description="of the items' texts; these by a linear map learned for search, or for both; of what users "
-        "have together (recommendation); search's and recommendation's concatenated or averaged",
+        "have together (recommendation); search's and recommendation's concatenated or averaged; or separate: two "
+        "identifiers, one that questions are answered with and one for what comes next",
     )
 
     @model_validator(mode="after")
@@ -64,6 +68,9 @@ class JointSID(SID):
     users' sequences; what differs is its first position, which holds the question's vector or one for all users. The
     paper's model is a T5 that reads words. A query with a history is read by it alone. The weights that are kept
     have the highest mean of MRR@10 on the questions of the split `dev` and on the users of `valid`.
+
+    With separate vectors an item has two identifiers, in tokens of their own: its row is that of the one for
+    recommendation, and `len(self._rows)` more is that of the one for search.
     """
 
     tokenizer: JointTokenizerOptions = Field(
@@ -109,20 +116,36 @@ class JointSID(SID):
         rows = np.array([row for _, row in (*asked, *parts)], dtype=np.int64)
         return Searches(vectors, rows, len(asked))
 
+    def _named(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "Named":
+        if self.tokenizer.vectors != "separate":
+            return super()._named(collection, sequences)
+        from retrievers.recommenders.semantic_ids.two_names import with_both
+
+        tasks: tuple[_Task, _Task] = ("recommendation", "search")
+        first, second = (self._told_apart(self._codes_for(task, collection, sequences)) for task in tasks)
+        groups = np.unique([first.groups, second.groups], axis=1, return_inverse=True)[1].reshape(-1)
+        facts = dict(zip(tasks, (first.facts, second.facts), strict=True))
+        return Named(with_both(first.identifiers, second.identifiers), groups, facts)
+
+    def _codes_for(self, task: _Task, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
+        vectors = self._vectors(task, collection, sequences)
+        return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
+
     def coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        return self._vectors(self.tokenizer.vectors, collection, sequences)
+
+    def _vectors(self, made_for: Vectors, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
+        """What the items' codes are made of, shape [items, dimension]."""
         from retrievers.recommenders.semantic_ids.joint_vectors import factors_of, fused
 
-        texts = self.item_vectors(collection)
-        match self.tokenizer.vectors:
-            case "text":
-                return texts
-            case "search" | "joint":
-                return self._projected(collection, texts, sequences)
-            case "recommendation":
-                return factors_of(sequences, len(collection), self.seed)
-            case "concatenated" | "averaged" as how:
-                factors = factors_of(sequences, len(collection), self.seed)
-                return fused(self._projected(collection, texts, sequences), factors, how)
+        if made_for == "text":
+            return self.item_vectors(collection)
+        if made_for == "recommendation":
+            return factors_of(sequences, len(collection), self.seed)
+        asked = self._projected(collection, self.item_vectors(collection), sequences)
+        if made_for in ("concatenated", "averaged"):
+            return fused(asked, factors_of(sequences, len(collection), self.seed), made_for)
+        return asked
 
     def _projected(self, collection: Collection, texts: np.ndarray, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """The items' text vectors by a map that is learned from training queries, and for `joint` from sequences."""
@@ -170,7 +193,7 @@ class JointSID(SID):
             users,
             self.training.training_batch,
             self._model.tables.device,
-            self._searches,
+            self._searches._replace(rows=self._searches.rows + self._second),
             self.questions.share,
         )
 
@@ -204,6 +227,47 @@ class JointSID(SID):
         history = self._history([histories[place] for place in known], np.zeros(len(known), dtype=np.int64))
         questions = torch.from_numpy(vectors[known]).to(self._model.tables.device)
         return known, history._replace(questions=questions)
+
+    @property
+    def _second(self) -> int:
+        """What is added to an item's row for the identifier that questions are answered with: 0 if it has but one."""
+        return len(self._identifiers) - len(self._rows)
+
+    def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """As `SID._found`; a question is answered with identifiers for search, a history with the others."""
+        from retrievers.recommenders.semantic_ids.asked import asked_in_words
+
+        if not self._second:
+            yield from super()._found(history, ids, k)
+            return
+        asked = asked_in_words(history).tolist()
+        for in_words, (rows, scores) in zip(asked, super()._found(history, ids, k), strict=True):
+            suited = (rows >= self._second) == in_words
+            yield rows[suited] % self._second, scores[suited]
+
+    def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:  # noqa: ARG002
+        found: dict[int, list[Trace]] = {}
+        for in_words in (False, True):
+            places = [place for place, query in enumerate(queries) if _in_words(query) == in_words]
+            tokens = self._identifiers.tokens[self._second if in_words else 0 :]
+            told = self._traced([queries[place] for place in places], [rows[place] for place in places], tokens)
+            found |= dict(zip(places, told, strict=True))
+        return iter([found[place] for place in range(len(queries))])
+
+    def docids(self) -> Sequence[tuple[str, ...]]:
+        """Of an item with two identifiers both, that for recommendation first."""
+        if not self._second:
+            return super().docids()
+        books = np.array(self.vocabularies())
+        both = np.hstack(np.split(self._identifiers.tokens, 2))
+        return [
+            tuple(str(code % size) for code, size in zip(codes, books, strict=True) if code >= 0)
+            for codes in both.tolist()
+        ]
+
+    def vocabularies(self) -> Sequence[int]:
+        own = super().vocabularies()
+        return [size // 2 for size in own] * 2 if self._second else own
 
     def _question_vectors(self, texts: Sequence[str]) -> np.ndarray:
         known = self._remembered

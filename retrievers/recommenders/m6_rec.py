@@ -48,8 +48,8 @@ class M6Rec(ItemReader, Recommender):
     the history's, and its plausibility, a linear map of its state there as in the paper's scoring tasks, is added to
     its likeness. Unlike in the paper, the encoder is MiniLM and not the language model M6, so that there is no
     probability of a text, by which the paper scores without training; a segment sees those before it and not the
-    whole history, so that one pass teaches every place; and the last layers are trained whole, not by options and
-    adapters, and neither distilled nor pruned.
+    whole history, so that one pass teaches every place; segments meet in the last layer of six and not in three; and
+    what learns is trained whole, not by options and adapters, and neither distilled nor pruned.
     """
 
     split_layer: int = Field(5, ge=1, description="layers that read each segment alone; those behind them join them")

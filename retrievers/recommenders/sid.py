@@ -5,10 +5,9 @@ Rajput et al. 2023 (TIGER, arXiv 2305.05065); the choices of Ju et al. 2025 (GRI
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from zlib import crc32
 
 import numpy as np
@@ -40,6 +39,19 @@ if TYPE_CHECKING:
     from retrievers.learning.trainer import Batch
     from retrievers.recommenders.semantic_ids.examples import SequenceExamples
     from retrievers.recommenders.semantic_ids.sequence_model import History, SequenceModel, Shape
+
+
+class Named(NamedTuple):
+    """What items are called.
+
+    identifiers: of each item one
+    groups: shape [items], a number for each item, equal for those that share an identifier
+    facts: what there is to tell of them
+    """
+
+    identifiers: Identifiers
+    groups: np.ndarray
+    facts: dict[str, Any]
 
 
 class SID(ItemCoder):
@@ -92,22 +104,29 @@ class SID(ItemCoder):
     def fit(self, collection: Collection) -> Self:
         sequences = training_sequences(collection)
         self._rows = collection.documents.rows
-        codes = self.codes(collection, sequences)
-        extra = self.collisions == "extra-token" and codes.facts["items_sharing"] > 0
-        self._counts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
-        if self.collisions == "nearest-unused" or self.collisions == "recursive":
-            codes = self._with_other_codes(codes, self.collisions)
-        self._groups = _groups(codes.identifiers)
-        self._hold(numbered(codes.identifiers, self.seed) if extra else codes.identifiers)
+        identifiers, self._groups, self._counts = self._named(collection, sequences)
+        self._hold(identifiers)
         self._train(collection, [sequence for sequence in sequences if len(sequence) > 1])
         return self
 
-    def _with_other_codes(self, codes: Codes, how: OtherCodes) -> Codes:
+    def _named(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "Named":
+        """What the items are called."""
+        return self._told_apart(self.codes(collection, sequences))
+
+    def _told_apart(self, codes: Codes) -> "Named":
+        """Items that share an identifier get what `collisions` says."""
+        extra = self.collisions == "extra-token" and codes.facts["items_sharing"] > 0
+        facts: dict[str, Any] = {"tokenizer": codes.facts, "extra_token": extra}
+        if self.collisions == "nearest-unused" or self.collisions == "recursive":
+            unique = self._with_other_codes(codes, self.collisions)
+            facts["items_with_other_codes"] = int((unique.tokens != codes.identifiers.tokens).any(axis=1).sum())
+            return Named(unique, _groups(unique), facts)
+        made = numbered(codes.identifiers, self.seed) if extra else codes.identifiers
+        return Named(made, _groups(codes.identifiers), facts)
+
+    def _with_other_codes(self, codes: Codes, how: OtherCodes) -> Identifiers:
         assert codes.made_of is not None, "the options allow it for codes that build on each other alone"
-        unique = with_other_codes(codes.identifiers, codes.made_of, how, self.seed)
-        moved = (unique.tokens != codes.identifiers.tokens).any(axis=1).sum()
-        self._counts["items_with_other_codes"] = int(moved)
-        return replace(codes, identifiers=unique)
+        return with_other_codes(codes.identifiers, codes.made_of, how, self.seed)
 
     def _hold(self, identifiers: Identifiers) -> None:
         """Build the model that writes the identifiers, with its weights as they start."""
@@ -244,6 +263,12 @@ class SID(ItemCoder):
 
     def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:  # noqa: ARG002
         """The beams are as many as ever; of a history without a known item there is nothing to tell."""
+        return self._traced(queries, rows, self._identifiers.tokens)
+
+    def _traced(
+        self, queries: Sequence[Query], rows: Sequence[np.ndarray], tokens: np.ndarray
+    ) -> Iterator[list[Trace]]:
+        """As `traces`, where the items have these identifiers, shape [items, levels]."""
         from retrievers.generative.tracing import traces
 
         for span, known, history in self._batches(queries):
@@ -251,8 +276,8 @@ class SID(ItemCoder):
             if known:
                 wanted = [rows[place] for place in known]
                 answer = partial(self._search, history)
-                tokens, tables = self._identifiers.tokens, self._model.tables
-                found = dict(zip(known, traces(answer, self.beams, tables, tokens, wanted), strict=True))
+                told = traces(answer, self.beams, self._model.tables, tokens, wanted)
+                found = dict(zip(known, told, strict=True))
             for place in span:
                 yield found.get(place, [])
 

@@ -149,7 +149,7 @@ def _section(collection: CollectionBoard, colours: Colours) -> _Section:
     return _Section(
         board=collection,
         tables=[_table(block, collection, colours) for block in collection.blocks],
-        charts=collection_charts(collection),
+        charts=collection_charts(collection, colours),
         systems=list(_systems(collection)),
     )
 

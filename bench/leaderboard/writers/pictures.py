@@ -17,12 +17,15 @@ from bench.leaderboard.writers.charts import (
     side_by_side,
 )
 from bench.leaderboard.writers.templating import template
-from bench.leaderboard.writers.tradeoff import against_coverage, against_latency
+from bench.leaderboard.writers.tradeoff import against_coverage, against_latency, against_task
 from bench.measures.beyond_accuracy import COVERAGE
 from bench.tasks.failures import KINDS
 
 _BESIDE = ("exclusivity", "completeness")
 """Tasks whose figures are drawn side by side."""
+
+_AGAINST = ("next_item", "search")
+"""Tasks of which the first is drawn against the second, where a collection is asked both."""
 
 _OVER_TIME = {"dynamic": "A"}
 """Tasks in which the collection grows, with the measures that are drawn over its parts."""
@@ -60,14 +63,26 @@ def block_charts(block: Block, colours: Colours) -> list[Chart]:
     return found
 
 
-def collection_charts(collection: CollectionBoard) -> list[Chart]:
-    """The charts over several tasks of a collection: exclusivity beside completeness, where both were asked."""
-    asked = {block.task: block for block in collection.blocks if _with_figures(block)}
-    return [side_by_side([asked[task] for task in _BESIDE])] if set(_BESIDE) <= set(asked) else []
+def collection_charts(collection: CollectionBoard, colours: Colours) -> list[Chart]:
+    """The charts over several tasks of a collection, where both were asked: exclusivity beside completeness, and what
+    comes next against search."""
+    beside, against = _blocks(collection, _BESIDE, 1), _blocks(collection, _AGAINST, 2)
+    return ([side_by_side(beside)] if beside else []) + ([against_task(against, colours)] if against else [])
+
+
+def _blocks(collection: CollectionBoard, tasks: tuple[str, str], systems: int) -> list[Block]:
+    """Two tasks of a collection that so many systems or more have figures of; none where there are fewer."""
+    asked = {block.task: block for block in collection.blocks}
+    found = [asked[task] for task in tasks if task in asked]
+    both = set.intersection(*({row.system for row in _with_figures(block)} for block in found)) if found else set()
+    return found if len(found) == len(tasks) and len(both) >= systems else []
 
 
 def as_picture(board: Board) -> str:
-    """overview.svg: the first task of the first collections. Equal boards give equal text."""
+    """overview.svg: of the first collections the first task, or two that are drawn against each other.
+
+    Equal boards give equal text.
+    """
     panels = _panels(board, colours_of([entry["name"] for entry in board.systems]))
     notes = [line for note in _notes(board, panels) for line in wrap(note, _LONGEST)]
     bottom = panels[-1].bottom if panels else _HEAD
@@ -96,15 +111,23 @@ class _Panel(NamedTuple):
 def _panels(board: Board, colours: Colours) -> list[_Panel]:
     found: list[_Panel] = []
     for collection in board.collections[:_MOST]:
-        block = collection.blocks[0]
-        rows = _with_figures(block)
-        if rows:
-            timed = _on_one_machine(rows)
-            wide = len(timed) > 1
-            chart = against_latency(block, timed, colours, wide=True) if wide else intervals(block, rows, colours)
+        chart, tasks = _main_chart(collection, colours)
+        if chart:
             top = found[-1].bottom + _LINE if found else _HEAD
-            found.append(_Panel(collection.name, f"{collection.name}, {block.task}: {chart.title}", chart, top))
+            found.append(_Panel(collection.name, f"{collection.name}, {tasks}: {chart.title}", chart, top))
     return found
+
+
+def _main_chart(collection: CollectionBoard, colours: Colours) -> tuple[Chart | None, str]:
+    """The chart that says most of a collection, if any system has figures, and the task that it is of."""
+    if against := _blocks(collection, _AGAINST, 2):
+        return against_task(against, colours, wide=True), against[0].task
+    block = collection.blocks[0]
+    rows = _with_figures(block)
+    timed = _on_one_machine(rows)
+    if len(timed) > 1:
+        return against_latency(block, timed, colours, wide=True), block.task
+    return (intervals(block, rows, colours) if rows else None), block.task
 
 
 def _notes(board: Board, panels: Sequence[_Panel]) -> list[str]:

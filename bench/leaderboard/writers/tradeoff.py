@@ -1,4 +1,4 @@
-"""Quality against another good, with the front of systems that none beats in both: latency, or coverage."""
+"""Quality against another good, with the systems that none beats in both: latency, coverage, or another task."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ class _Good:
     lower: whether less of it is better
     log: whether the axis is logarithmic
     mark: stands at the name of a row whose value misleads
+    within: the interval of a row's value; none is drawn where it is the value alone
+    quality: what the block's own measure is called, where that needs more than its name
     """
 
     name: str
@@ -51,6 +53,12 @@ class _Good:
     mark: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
     front: str = ""
     below: Callable[[Sequence[Row]], Sequence[str]] = lambda rows: ()  # noqa: ARG005
+    within: Callable[[Row], tuple[float, float]] | None = None
+    quality: str = ""
+
+    def span(self, row: Row) -> tuple[float, float]:
+        """The interval of a row's value."""
+        return self.within(row) if self.within else (self.of(row), self.of(row))
 
     @property
     def steps(self) -> Literal["step-after", "step-before"]:
@@ -97,6 +105,26 @@ def against_coverage(block: Block, rows: Sequence[Row], colours: Colours, covera
     return _against(good, block, rows, colours)
 
 
+def against_task(blocks: Sequence[Block], colours: Colours, wide: bool = False) -> Chart:
+    """Quality in the first of two tasks against that in the second, of the systems that have figures in both."""
+    block, other = blocks
+    measure, task = other.primary.name, other.task
+    figures = {row.system: row.figures[measure] for row in other.rows if measure in row.figures}
+    rows = [row for row in block.rows if block.primary.name in row.figures and row.system in figures]
+    good = _Good(
+        name=f"{direction(other)} of {task}",
+        title=f"{task}: {direction(other)}",
+        of=lambda row: figures[row.system].value,
+        told=lambda row: f"{task}: {measure} {fraction(figures[row.system].value)}",
+        lower=not other.primary.higher_is_better,
+        log=False,
+        front="no system is better in both",
+        within=lambda row: (figures[row.system].low, figures[row.system].high),
+        quality=f"{block.task}: {direction(block)}",
+    )
+    return _against(good, block, rows, colours, wide)
+
+
 def _against(good: _Good, block: Block, rows: Sequence[Row], colours: Colours, wide: bool = False) -> Chart:
     """With intervals and the front that no system beats in both."""
     import altair as alt
@@ -111,7 +139,7 @@ def _against(good: _Good, block: Block, rows: Sequence[Row], colours: Colours, w
     up = alt.Scale(domain=list(plane.up), nice=False, round=True)
     across = alt.Scale(type="log" if good.log else "linear", domain=list(plane.across), nice=False, round=True)
     x = alt.X("x:Q", scale=across, title=good.title, axis=ticks)
-    y = alt.Y("value:Q", scale=up, title=direction(block), axis=axis(tickCount=4))
+    y = alt.Y("value:Q", scale=up, title=good.quality or direction(block), axis=axis(tickCount=4))
     base = alt.Chart(alt.Data(values=data)).encode(x=x, color=system_colour(data, legend=unnamed))
     steps = alt.Chart(alt.Data(values=[{"x": place, "value": value} for place, value in front])).encode(x=x, y=y)
     points = base.mark_point(filled=True, size=70, opacity=1)
@@ -124,6 +152,7 @@ def _against(good: _Good, block: Block, rows: Sequence[Row], colours: Colours, w
     layers = [
         steps.mark_line(interpolate=good.steps, strokeDash=[4, 3], color=MUTED, strokeWidth=1, aria=False),
         base.mark_rule(opacity=0.45, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        *([base.mark_rule(opacity=0.45, aria=False).encode(x="from:Q", x2="to:Q", y=y)] if good.within else []),
         points.encode(y=y, shape=system_shape(data, legend=unnamed), description="about:N"),
         *names,
     ]
@@ -133,7 +162,14 @@ def _against(good: _Good, block: Block, rows: Sequence[Row], colours: Colours, w
 
 def _datum(good: _Good, row: Row, block: Block, colours: Colours) -> dict[str, Any]:
     about = f"{note(row, block)}; {good.told(row)}{good.mark(row)}"
-    return datum(row, block, colours) | {"x": good.of(row), "text": _text(good, row), "about": about}
+    start, end = good.span(row)
+    return datum(row, block, colours) | {
+        "x": good.of(row),
+        "from": start,
+        "to": end,
+        "text": _text(good, row),
+        "about": about,
+    }
 
 
 def _text(good: _Good, row: Row) -> str:
@@ -166,7 +202,8 @@ class _Plane:
         values = [value for value, _ in places]
         figures = [row.figures[block.primary.name] for row in rows]
         up = _with_margin(min(figure.low for figure in figures), max(figure.high for figure in figures))
-        low, high = _with_margin(min(values), max(values), 0.2)
+        ends = [end for row in rows for end in good.span(row)]
+        low, high = _with_margin(min(ends), max(ends), 0.2)
         across = _decades(values) if good.log else (max(low, 0.0), high)
         return cls(good, block, places, across, up, width)
 
@@ -186,7 +223,9 @@ class _Plane:
         found = []
         for row in rows:
             figure, x = row.figures[self.block.primary.name], self._right(self.place(row)[0])
+            y, (start, end) = self._down(figure.value), self.good.span(row)
             found.append(Box(x - 1, self._down(figure.high), x + 1, self._down(figure.low)))
+            found.append(Box(self._right(start) - 1, y - 1, self._right(end) + 1, y + 1))
         for (left, first), (right, second) in pairwise(front):
             upright, level = (right, first) if self.good.steps == "step-after" else (left, second)
             x, y = self._right(upright), self._down(level)

@@ -25,11 +25,11 @@ class AskedDecoderOnly(DecoderOnly):
         users = super().first(history)
         if history.questions is None:
             return users
-        return torch.where(_asked(history)[:, None], self.question(history.questions * self._scale), users)
+        return torch.where(asked_in_words(history)[:, None], self.question(history.questions * self._scale), users)
 
     def loss(self, history: History, label_smoothing: float) -> Tensor:
         """The mean cross-entropy of the codes: of a user's items after the first, and of a question's only one."""
-        asked = _asked(history)
+        asked = asked_in_words(history)
         users, items = self.learned_places(history.rows)
         of_users, asking = ~asked[users], asked.nonzero()[:, 0]
         places = torch.cat([users[of_users], asking]), torch.cat([items[of_users], torch.zeros_like(asking)])
@@ -37,7 +37,7 @@ class AskedDecoderOnly(DecoderOnly):
         return self.code_loss(hidden, history.rows, places, label_smoothing)
 
 
-def _asked(history: History) -> Tensor:
+def asked_in_words(history: History) -> Tensor:
     """Mask of shape [users]: which are questions in words."""
     if history.questions is None:
         return torch.zeros(len(history.rows), dtype=torch.bool, device=history.rows.device)

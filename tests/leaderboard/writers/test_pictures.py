@@ -11,7 +11,7 @@ from boards import HARDWARE, SEARCH, block, board, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.board import BANDS, Block, RowCost, RowFigure
+from bench.leaderboard.board import BANDS, Block, Board, RowCost, RowFigure
 from bench.leaderboard.writers.charts import PALETTE, by_rank, colours_of, distribution, side_by_side
 from bench.leaderboard.writers.labels import FONT_SIZE, Box, Point, place_names, text_width
 from bench.leaderboard.writers.pictures import as_picture, block_charts, collection_charts
@@ -185,11 +185,43 @@ def test_a_chart_by_rank_has_a_line_for_each_system_and_says_which_way_is_better
 
 def test_exclusivity_stands_beside_completeness() -> None:
     collection = board(SYSTEMS, ["pydoc-1k"], probes=True).collections[0]
-    [chart] = collection_charts(collection)
+    [chart] = collection_charts(collection, {})
     assert "exclusivity, Hits@1" in words(chart.svg)
     assert "completeness, Hits@1" in words(chart.svg)
-    assert not collection_charts(replace(collection, blocks=collection.blocks[:2]))
+    assert not collection_charts(replace(collection, blocks=collection.blocks[:2]), {})
     assert side_by_side(collection.blocks[1:3]).svg == chart.svg
+
+
+@pytest.fixture
+def asked_both() -> Board:
+    """Three systems, which come in the opposite order in the one task as in the other."""
+    made_up = board(["tea", "milk", "sugar"], ["pydoc-1k"], relevance=False)
+    collection = made_up.collections[0]
+    search = collection.blocks[0]
+    figures = [row.figures for row in search.rows]
+    rows = [replace(row, figures=own) for row, own in zip(search.rows, reversed(figures), strict=True)]
+    following = replace(search, task="next_item", rows=rows)
+    return replace(made_up, collections=[replace(collection, blocks=[search, following])])
+
+
+def test_what_comes_next_is_drawn_against_search(asked_both: Board) -> None:
+    (collection,) = asked_both.collections
+    [chart] = collection_charts(collection, colours_of(["tea", "milk", "sugar"]))
+    assert chart.title == "nDCG@10 against nDCG@10 of search"
+    assert {"tea", "milk", "sugar"} <= {text for text, _ in texts(chart.svg, "mark-text role-mark")}
+    assert {"search: nDCG@10", "next_item: nDCG@10"} <= {one.text for one in ElementTree.fromstring(chart.svg).iter()}
+    told = 'aria-label="tea: nDCG@10 .200, n = 200; 95 % .170–.230; search: nDCG@10 .800"'
+    assert told in chart.svg
+    assert "dashed: no system is better in both" in chart.notes
+    assert "pydoc-1k, next_item: nDCG@10 against nDCG@10 of search" in words(as_picture(asked_both))
+
+
+def test_one_system_is_drawn_against_nothing(asked_both: Board) -> None:
+    (collection,) = asked_both.collections
+    search, following = collection.blocks
+    alone = replace(collection, blocks=[search, replace(following, rows=following.rows[:1])])
+    assert not collection_charts(alone, {})
+    assert "against nDCG@10 of search" not in words(as_picture(replace(asked_both, collections=[alone])))
 
 
 def test_the_distribution_shows_every_band() -> None:

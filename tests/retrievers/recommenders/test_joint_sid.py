@@ -74,7 +74,9 @@ def figures(system: JointSID, collection: Collection) -> tuple[float, float]:
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("vectors", ["text", "search", "recommendation", "concatenated", "averaged", "joint"])
+@pytest.mark.parametrize(
+    "vectors", ["text", "search", "recommendation", "concatenated", "averaged", "joint", "separate"]
+)
 def test_one_model_learns_both_tasks_whatever_names_the_items(functions: Collection, vectors: str) -> None:
     search, next_item = figures(fitted(functions, tokenizer={"vectors": vectors}), functions)
     assert search > 0.6  # of six items in any order .41, as for next_item
@@ -193,6 +195,45 @@ def test_a_saved_system_answers_as_before(functions: Collection, tmp_path: Path)
         before, after = (one.retrieve(asked, 5) for one in (system, again))
         np.testing.assert_array_equal(before.rows, after.rows)
         np.testing.assert_array_equal(before.scores, after.scores)
+
+
+@pytest.fixture(scope="module")
+def twice_named(functions: Collection) -> JointSID:
+    return fitted(functions, tokenizer={"vectors": "separate"}, beams={"width": 12})
+
+
+def test_separate_identifiers_are_those_of_either_task(functions: Collection, twice_named: JointSID) -> None:
+    brief = {"epochs": 1}
+    alone = [
+        fitted(functions, tokenizer={"vectors": task}, training=brief).docids()
+        for task in ("recommendation", "search")
+    ]
+    assert list(twice_named.docids()) == [own + asked for own, asked in zip(*alone, strict=True)]
+    assert twice_named.vocabularies() == [4, 4, 4, 4]
+    assert len(set(twice_named.identifier_groups().tolist())) == 6
+    assert twice_named.facts()["identifiers"] == 12
+
+
+def test_each_task_is_answered_with_its_identifiers(functions: Collection, twice_named: JointSID) -> None:
+    """Twelve identifiers are found, of which six are of the task; each item is an answer once."""
+    asked = [Query("a", "glue folders into one path"), Query("b", "", ("open", "close"))]
+    answers = twice_named.retrieve(asked, 6)
+    assert [sorted(answers.of(place)[0].tolist()) for place in (0, 1)] == [[0, 1, 2, 3, 4, 5]] * 2
+    rows = [np.arange(6), np.arange(6)]
+    for place, told in enumerate(twice_named.traces(asked, rows, 6)):
+        own = {one.row: one.log_prob for one in told}
+        found = dict(zip(answers.of(place)[0].tolist(), answers.of(place)[1].tolist(), strict=True))
+        assert own == pytest.approx(found, abs=1e-4)
+
+
+def test_separate_identifiers_come_back(functions: Collection, twice_named: JointSID, tmp_path: Path) -> None:
+    twice_named.save(tmp_path)
+    again = JointSID(**merged(TINY, {"tokenizer": {"vectors": "separate"}, "beams": {"width": 12}}))
+    again.load(tmp_path)
+    asked = [*functions.queries("test")]
+    before, after = (one.retrieve(asked, 6) for one in (twice_named, again))
+    np.testing.assert_array_equal(before.rows, after.rows)
+    assert again.docids() == twice_named.docids()
 
 
 def test_options_that_do_not_fit_are_refused() -> None:
