@@ -49,7 +49,8 @@ class AdaRetrieval(Composed, Scoring):
     def _base_is_a_network(self) -> "AdaRetrieval":
         if not isinstance(self.base, NextItemRecommender):
             raise ValueError(
-                f"base: {type(self.base).__name__} is no network of sequences; take sasrec, gru4rec, hstu or rpg"
+                f"base: {type(self.base).__name__} is no network of sequences; take sasrec, gru4rec, hstu, rpg, "
+                "two-tower, ilm or sid-features"
             )
         return self
 

@@ -21,7 +21,7 @@ class LIGER(SID):
     """Of the items that sid writes, and all that no training sequence has, those whose text is where it points.
 
     Unlike the paper's, the model is decoder-only and small, a history is read by its items' codes alone, and items
-    that were not seen are no negatives of the text's loss.
+    that were not seen are no negatives of the text's loss. One of these without text is no answer.
     """
 
     generated: int = Field(20, ge=1, description="items that are written, beside all that training lacks")
@@ -55,7 +55,7 @@ class LIGER(SID):
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         import torch
 
-        cold = np.setdiff1d(np.arange(len(self._vectors)), self._seen)
+        cold = np.setdiff1d(np.flatnonzero(self._vectors.any(axis=1)), self._seen)
         with torch.no_grad():
             directions = cast("DenseDecoderOnly", self._model).directions(history).cpu().numpy()
         for direction, (rows, _) in zip(directions, super()._found(history, ids, k), strict=True):

@@ -56,6 +56,15 @@ def test_an_answer_has_what_was_written_and_all_that_training_lacks(partly_new: 
         assert new in rows.tolist()
 
 
+def test_what_training_lacks_and_has_no_text_is_no_answer(make_sequences: MakeSequences) -> None:
+    """Its cosine with every direction would be 0, which is more than that of texts that point elsewhere."""
+    walks = {f"u{n}": [NAMES[(n + step) % 6] for step in range(5 + n % 5)] for n in range(24)}
+    collection = make_sequences({**walks, "new": [*NAMES[:4], "--"]})
+    assert "--" in collection.documents.rows
+    answers = fitted(collection, training={"epochs": 1}).retrieve(collection.queries(), 7)
+    assert collection.documents.rows["--"] not in answers.rows
+
+
 def test_an_answer_is_ordered_by_the_cosines_of_the_texts(partly_new: Collection) -> None:
     system = fitted(partly_new, training={"epochs": 3})
     (query,) = [one for one in partly_new.queries() if one.id == "new"]
