@@ -70,7 +70,7 @@ class JointSID(SID):
     have the highest mean of MRR@10 on the questions of the split `dev` and on the users of `valid`.
 
     With separate vectors an item has two identifiers, in tokens of their own: its row is that of the one for
-    recommendation, and `len(self._rows)` more is that of the one for search.
+    recommendation, which is told of where one is asked for, and `len(self._rows)` more is that of the one for search.
     """
 
     tokenizer: JointTokenizerOptions = Field(
@@ -84,6 +84,8 @@ class JointSID(SID):
     def _options_suit_both_tasks(self) -> "JointSID":
         if self.architecture != "decoder-only" or self.user_bins:
             raise ValueError("joint-sid is decoder-only, and has no vectors of users (user_bins)")
+        if self.tokenizer.vectors == "separate" and self.collisions not in ("nearest-unused", "recursive"):
+            raise ValueError("tokenizer.vectors=separate needs collisions=nearest-unused or recursive")
         return self
 
     def fit(self, collection: Collection) -> Self:
@@ -123,9 +125,8 @@ class JointSID(SID):
 
         tasks: tuple[_Task, _Task] = ("recommendation", "search")
         first, second = (self._told_apart(self._codes_for(task, collection, sequences)) for task in tasks)
-        groups = np.unique([first.groups, second.groups], axis=1, return_inverse=True)[1].reshape(-1)
         facts = dict(zip(tasks, (first.facts, second.facts), strict=True))
-        return Named(with_both(first.identifiers, second.identifiers), groups, facts)
+        return Named(with_both(first.identifiers, second.identifiers), first.groups, facts)
 
     def _codes_for(self, task: _Task, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
         vectors = self._vectors(task, collection, sequences)
@@ -182,7 +183,10 @@ class JointSID(SID):
     def _network(self, shape: "Shape") -> "AskedDecoderOnly":
         from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
 
-        return AskedDecoderOnly(shape, self._dimension, last_only=self.sliding == "off", seed=self.seed)
+        last_only, first = self.sliding == "off", self.vocabularies()[0]
+        return AskedDecoderOnly(
+            shape, self._dimension, first if self._second else None, last_only=last_only, seed=self.seed
+        )
 
     def _examples(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "JointExamples":  # noqa: ARG002
         from retrievers.recommenders.semantic_ids.examples import JointExamples
@@ -234,16 +238,8 @@ class JointSID(SID):
         return len(self._identifiers) - len(self._rows)
 
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As `SID._found`; a question is answered with identifiers for search, a history with the others."""
-        from retrievers.recommenders.semantic_ids.asked import asked_in_words
-
-        if not self._second:
-            yield from super()._found(history, ids, k)
-            return
-        asked = asked_in_words(history).tolist()
-        for in_words, (rows, scores) in zip(asked, super()._found(history, ids, k), strict=True):
-            suited = (rows >= self._second) == in_words
-            yield rows[suited] % self._second, scores[suited]
+        for rows, scores in super()._found(history, ids, k):
+            yield rows % len(self._rows), scores
 
     def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:  # noqa: ARG002
         found: dict[int, list[Trace]] = {}
@@ -255,19 +251,11 @@ class JointSID(SID):
         return iter([found[place] for place in range(len(queries))])
 
     def docids(self) -> Sequence[tuple[str, ...]]:
-        """Of an item with two identifiers both, that for recommendation first."""
-        if not self._second:
-            return super().docids()
-        books = np.array(self.vocabularies())
-        both = np.hstack(np.split(self._identifiers.tokens, 2))
-        return [
-            tuple(str(code % size) for code, size in zip(codes, books, strict=True) if code >= 0)
-            for codes in both.tolist()
-        ]
+        return super().docids()[: len(self._rows)]
 
     def vocabularies(self) -> Sequence[int]:
         own = super().vocabularies()
-        return [size // 2 for size in own] * 2 if self._second else own
+        return [size // 2 for size in own] if self._second else own
 
     def _question_vectors(self, texts: Sequence[str]) -> np.ndarray:
         known = self._remembered

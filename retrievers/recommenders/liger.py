@@ -55,11 +55,13 @@ class LIGER(SID):
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         import torch
 
-        cold = np.setdiff1d(np.flatnonzero(self._vectors.any(axis=1)), self._seen)
+        unseen = np.setdiff1d(np.arange(len(self._vectors)), self._seen)
+        told = self._vectors[unseen].any(axis=1)
         with torch.no_grad():
             directions = cast("DenseDecoderOnly", self._model).directions(history).cpu().numpy()
         for direction, (rows, _) in zip(directions, super()._found(history, ids, k), strict=True):
-            candidates = np.union1d(rows[: self.generated], cold)
+            written = np.setdiff1d(rows, unseen[~told], assume_unique=True)[: self.generated]
+            candidates = np.union1d(written, unseen[told])
             scores = self._vectors[candidates] @ direction
             order = np.argsort(-scores, kind="stable")
             yield candidates[order], scores[order]

@@ -28,7 +28,7 @@ from retrievers.recommenders.semantic_ids.options import (
     SequenceDecoderOptions,
     SequenceTrainingOptions,
 )
-from retrievers.recommenders.semantic_ids.tokenizers import Codes
+from retrievers.recommenders.semantic_ids.tokenizers import Codes, refuse_beginnings
 from retrievers.recommenders.semantic_ids.unique import OtherCodes, numbered, with_other_codes
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
 
@@ -111,7 +111,10 @@ class SID(ItemCoder):
 
     def _named(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "Named":
         """What the items are called."""
-        return self._told_apart(self.codes(collection, sequences))
+        named = self._told_apart(self.codes(collection, sequences))
+        if self.tokenizer.mapping:
+            refuse_beginnings(named.identifiers, list(self._rows), Path(self.tokenizer.mapping))
+        return named
 
     def _told_apart(self, codes: Codes) -> "Named":
         """Items that share an identifier get what `collisions` says."""

@@ -58,13 +58,14 @@ class Validation:
         for start in range(0, len(self.targets), _BATCH):
             part = slice(start, start + _BATCH)
             of_part = scores(part)
-            of_target = of_part[np.arange(len(of_part)), self.targets[part]]
-            if np.isnan(of_target).any() or np.isposinf(of_target).any():
+            places = np.arange(len(of_part)), self.targets[part]
+            if np.isnan(of_part[places]).any() or np.isposinf(of_part[places]).any():
                 raise BenchError(f"the training diverged; lower training.learning_rate ({learning_rate:g})")
             if self.hide:
                 hidden = self.histories[part]
                 owners = np.repeat(np.arange(len(hidden)), list(map(len, hidden)))
                 of_part[owners, np.concatenate(hidden)] = -np.inf
+            of_target = of_part[places]
             rank = (of_part >= of_target[:, None]).sum(axis=1)
             ranks.append(np.where(np.isneginf(of_target), np.inf, rank))
         found = np.concatenate(ranks)

@@ -72,7 +72,7 @@ def collection_charts(collection: CollectionBoard, colours: Colours) -> list[Cha
 
 def _blocks(collection: CollectionBoard, tasks: tuple[str, str], systems: int) -> list[Block]:
     """Two tasks of a collection that so many systems or more have figures of; none where there are fewer."""
-    asked = {block.task: block for block in collection.blocks}
+    asked = {block.task: block for block in reversed(collection.blocks)}
     found = [asked[task] for task in tasks if task in asked]
     both = set.intersection(*({row.system for row in _with_figures(block)} for block in found)) if found else set()
     return found if len(found) == len(tasks) and len(both) >= systems else []

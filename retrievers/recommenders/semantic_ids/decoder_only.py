@@ -143,10 +143,10 @@ class DecoderOnly(SequenceModel):
         return self.distances(distances.clamp(0, self.longest + 1))
 
     def stepper(self, history: History) -> Stepper:
-        return _DecoderOnlyStepper(self, history)
+        return DecoderOnlyStepper(self, history)
 
 
-class _DecoderOnlyStepper:
+class DecoderOnlyStepper:
     """A decoder-only model in the middle of a beam search: a query's beams look at one copy of its history."""
 
     def __init__(self, model: DecoderOnly, history: History) -> None:

@@ -1,6 +1,6 @@
 """Item tokenizers: what turns the items of a catalogue into short sequences of codes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
@@ -68,8 +68,7 @@ def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
     """The identifiers that the file `options.mapping` gives to the items, in their order.
 
     facts: see `report`, and `unknown_items`, how many of the file's are none of these. Raises BenchError for an item
-    that the file lacks, for more levels or other codes than the options allow, and for an identifier that another
-    begins with.
+    that the file lacks, and for more levels or other codes than the options allow.
     """
     path = Path(options.mapping)
     mapping = read_mapping(path)
@@ -86,7 +85,6 @@ def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
                 f"{path}: item '{item}' has the codes {short(codes)}, beyond {options.levels} levels of "
                 f"{options.codes} codes; raise tokenizer.levels or tokenizer.codes to what the file holds"
             )
-    _refuse_beginnings({mapping[item]: item for item in reversed(items)}, path)
     levels = max(len(mapping[item]) for item in items)
     tokens = np.full((len(items), levels), -1, dtype=np.int32)
     for row, item in enumerate(items):
@@ -95,14 +93,16 @@ def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
     return Codes(identifiers, {**report(identifiers), "unknown_items": len(mapping.keys() - set(items))})
 
 
-def _refuse_beginnings(owners: Mapping[tuple[int, ...], str], path: Path) -> None:
-    """Raises BenchError where one identifier begins another; `owners` has an item of each."""
+def refuse_beginnings(identifiers: Identifiers, items: Sequence[str], path: Path) -> None:
+    """Raises BenchError where one identifier, of those that come from the file, begins another."""
+    named = [tuple(code for code in codes if code >= 0) for codes in identifiers.tokens.tolist()]
+    owners = dict(zip(reversed(named), reversed(items), strict=True))
     for codes, item in owners.items():
         for length in range(1, len(codes)):
             if codes[:length] in owners:
                 raise BenchError(
                     f"{path}: the codes of item '{owners[codes[:length]]}' begin those of item '{item}', so that "
-                    "nothing tells where they end; give both one code more"
+                    "nothing tells where they end; make them equally long"
                 )
 
 

@@ -84,6 +84,18 @@ def test_each_round_answers_with_the_best_that_is_left(network: Rounds) -> None:
     assert not torch.allclose(first.users, second.users)
 
 
+def test_what_is_dropped_of_an_item_is_dropped_wherever_it_is_read() -> None:
+    """In the history, in every page, and where states are compared: one mask for all of a step."""
+    torch.manual_seed(0)
+    table = ItemTable(9, 4, dropout=0.5)
+    model = Rounds(Recurrent(table, 1, 5, 0.0), rounds=3, page=2, dropout=0.0).train()
+    read: list[torch.Tensor] = []
+    table.register_forward_hook(lambda module, given, found: read.append(found))
+    model(HISTORIES, torch.ones(2, 9, dtype=torch.bool))
+    assert len(read) == 1
+    torch.testing.assert_close(read[0][:-1], table.compared)
+
+
 def test_an_answer_is_page_after_page_and_then_the_rest() -> None:
     left = torch.tensor([[True, True, True, True, True, False]])
     first = Round(torch.zeros(1, 1), torch.tensor([[5.0, -1, 3, 0, 1, 99]]), left)

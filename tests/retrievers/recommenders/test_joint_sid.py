@@ -199,7 +199,7 @@ def test_a_saved_system_answers_as_before(functions: Collection, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def twice_named(functions: Collection) -> JointSID:
-    return fitted(functions, tokenizer={"vectors": "separate"}, beams={"width": 12})
+    return fitted(functions, tokenizer={"vectors": "separate"})
 
 
 def test_separate_identifiers_are_those_of_either_task(functions: Collection, twice_named: JointSID) -> None:
@@ -208,14 +208,16 @@ def test_separate_identifiers_are_those_of_either_task(functions: Collection, tw
         fitted(functions, tokenizer={"vectors": task}, training=brief).docids()
         for task in ("recommendation", "search")
     ]
-    assert list(twice_named.docids()) == [own + asked for own, asked in zip(*alone, strict=True)]
-    assert twice_named.vocabularies() == [4, 4, 4, 4]
+    assert list(twice_named.docids()) == list(alone[0])
+    asked = [tuple(str(code - 4) for code in codes) for codes in twice_named._identifiers.tokens[6:].tolist()]
+    assert asked == list(alone[1])
+    assert twice_named.vocabularies() == [4, 4]
     assert len(set(twice_named.identifier_groups().tolist())) == 6
     assert twice_named.facts()["identifiers"] == 12
 
 
 def test_each_task_is_answered_with_its_identifiers(functions: Collection, twice_named: JointSID) -> None:
-    """Twelve identifiers are found, of which six are of the task; each item is an answer once."""
+    """Six beams of twelve identifiers find the six of the task, in company of questions of the other one."""
     asked = [Query("a", "glue folders into one path"), Query("b", "", ("open", "close"))]
     answers = twice_named.retrieve(asked, 6)
     assert [sorted(answers.of(place)[0].tolist()) for place in (0, 1)] == [[0, 1, 2, 3, 4, 5]] * 2
@@ -228,7 +230,7 @@ def test_each_task_is_answered_with_its_identifiers(functions: Collection, twice
 
 def test_separate_identifiers_come_back(functions: Collection, twice_named: JointSID, tmp_path: Path) -> None:
     twice_named.save(tmp_path)
-    again = JointSID(**merged(TINY, {"tokenizer": {"vectors": "separate"}, "beams": {"width": 12}}))
+    again = JointSID(**merged(TINY, {"tokenizer": {"vectors": "separate"}}))
     again.load(tmp_path)
     asked = [*functions.queries("test")]
     before, after = (one.retrieve(asked, 6) for one in (twice_named, again))
@@ -241,3 +243,5 @@ def test_options_that_do_not_fit_are_refused() -> None:
         JointSID(architecture="encoder-decoder")
     with pytest.raises(BenchError, match="vectors=search is for tokenizers that read vectors, not random"):
         JointSID(tokenizer={"kind": "random", "vectors": "search"})
+    with pytest.raises(BenchError, match="separate needs collisions=nearest-unused or recursive"):
+        JointSID(tokenizer={"vectors": "separate"})

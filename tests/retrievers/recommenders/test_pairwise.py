@@ -1,13 +1,18 @@
 """BPR and LightGCN: their loss and their graph against the formulas in numpy, and what they learn."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Document, Query, Rules, read_collection
+from bench.collections.sources.protocols import leave_one_out
+from bench.collections.sources.recbole import RecBole
+from bench.collections.sources.sequences import InWords, Item
+from bench.collections.writer import CollectionWriter
 from bench.errors import BenchError
 from retrievers.recommenders import factors
 from retrievers.recommenders.bpr import BPR
@@ -108,6 +113,28 @@ def test_a_user_who_is_not_known_gets_no_answer(tastes: Collection) -> None:
     system = BPR(dimension=8, training={**TRAINING, "epochs": 1}).fit(tastes.training_view())
     answers = system.retrieve([Query("nobody", "", ("tea-1",)), Query("u1", "", ())], 3)
     assert answers.lengths.tolist() == [0, 3]
+
+
+def test_users_alone_have_vectors_where_questions_are_asked_too(tmp_path: Path) -> None:
+    """Questions in words stand before the users in the same split: they are no users, and move nobody's row."""
+    walks = {f"u{user}": [f"tea-{(user + step) % 8}" for step in range(6)] for user in range(12)}
+    items = [Item(Document(f"tea-{number}", f"tea {number}", ""), "tea") for number in range(8)]
+    words = [InWords("train", f"q{number}", f"what is tea {number}", f"tea-{number}") for number in range(8)]
+    with CollectionWriter(tmp_path) as writer:
+        RecBole(folder=tmp_path).ask(writer, items, leave_one_out(walks), in_words=words)
+    mixed = read_collection(tmp_path, "tea house", Rules(mixed=True))
+    order = np.arange(len(mixed.queries("train")))[::-1]
+    queries = {**mixed.split_queries, "train": [mixed.queries("train")[place] for place in order.tolist()]}
+    turned = replace(
+        mixed, split_queries=queries, split_qrels={**mixed.split_qrels, "train": mixed.qrels("train").take(order)}
+    )
+    assert not turned.queries("train")[0].history
+    asked = turned.asking("users").queries("test")
+    with_words, alone = (
+        BPR(dimension=4, training={**TRAINING, "epochs": 2}).fit(one.training_view()).retrieve(asked, 5)
+        for one in (turned, turned.asking("users"))
+    )
+    np.testing.assert_array_equal(with_words.scores, alone.scores)
 
 
 def test_a_saved_model_answers_the_same(tastes: Collection, tmp_path: Path) -> None:

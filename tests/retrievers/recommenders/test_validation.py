@@ -31,6 +31,16 @@ def test_items_of_the_history_are_no_answer_where_they_seldom_come_again(users: 
     assert figures(users, scores) == pytest.approx({"Recall@10": 1, "nDCG@10": (1 / np.log2(3) + 1) / 2})
 
 
+def test_a_target_in_the_history_is_missed_where_such_items_are_no_answer() -> None:
+    """One of a hundred and twenty, so that the others' histories are hidden and its own too."""
+    histories = [np.array([0, 1])] * 120
+    targets = np.array([2] * 119 + [1])
+    users = Validation([], histories, targets, hide=True)
+    scores = np.tile(np.array([1.0, 5.0, 3.0, 0.0]), (120, 1))
+    found = users.figures(lambda part: scores[part].copy(), 0.5)
+    assert found == pytest.approx({"Recall@10": 119 / 120, "nDCG@10": 119 / 120})
+
+
 def test_a_target_that_is_no_answer_is_missed(users: Validation) -> None:
     """As where it has no text, or nobody knows the user; and in a catalogue of fewer than ten items too."""
     scores = [[0.0] * 4, [-np.inf] * 4]
