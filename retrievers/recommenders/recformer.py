@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from bench.errors import BenchError
-from bench.models import MINILM, ModelOptions, pick_device
+from bench.models import MINILM, ModelOptions, find_weights, pick_device
 from retrievers.encoding import refuse_textless
 from retrievers.recommenders.item_texts import described
 from retrievers.recommenders.options import NextItemTrainingOptions, Pooling
@@ -21,7 +21,7 @@ from retrievers.recommenders.validation import Validation
 
 if TYPE_CHECKING:
     from retrievers.generative.encoders import TextEncoder
-    from retrievers.recommenders.text_transformer import Loss, TextTransformer
+    from retrievers.recommenders.text_transformer import Loss, TextNetwork
 
 _TOKENS = ("tokens", "types", "offsets")
 
@@ -45,24 +45,28 @@ class Recformer(Recommender):
     among all items, which are encoded anew before each epoch; then the same with the items as they were best.
 
     Unlike the paper's, the network is small and starts from MiniLM's word vectors alone, not from a Longformer, whose
-    windows and first token that sees all it has; it is pre-trained on the collection itself and not on other shops;
-    the mean of all tokens stands for a text, because what a network from a random start makes of the first one
-    (`pooling=first`, the paper's) says much the same of every text; a text with hidden words is read once for both
-    of the first losses; and items that training lacks are no negatives. One item of each sequence, drawn anew, is
-    learned in an epoch. An item without text is neither read nor an answer.
+    windows and first token that sees all it has. With `start=model` it is the one that `model` names, such as
+    Recformer's released weights as safetensors, with the vectors of places that these have and without their head. It
+    is pre-trained on the collection itself and not on other shops; the mean of all tokens stands for a text, because
+    what a network from a random start makes of the first one (`pooling=first`, the paper's) says much the same of
+    every text; a text with hidden words is read once for both of the first losses; and items that training lacks are
+    no negatives. One item of each sequence, drawn anew, is learned in an epoch. An item without text is neither read
+    nor an answer.
     """
 
     model: str = Field(MINILM, description="name or folder of the encoder whose tokenizer and word vectors it takes")
-    start: Literal["words", "random"] = Field(
-        "words", description="word vectors begin as principal components of the model's, or at random"
+    start: Literal["words", "random", "model"] = Field(
+        "words",
+        description="a small network whose word vectors begin as principal components of the model's, or at random; "
+        "or the model itself, a Longformer, with its own sizes",
     )
-    dimension: int = Field(64, ge=2, description="size of the vectors")
-    layers: int = Field(2, ge=1, description="blocks of self-attention")
-    heads: int = Field(2, ge=1, description="heads of each block")
-    dropout: float = Field(0.0, ge=0, lt=1, description="while training")
+    dimension: int = Field(64, ge=2, description="small network: size of the vectors")
+    layers: int = Field(2, ge=1, description="small network: blocks of self-attention")
+    heads: int = Field(2, ge=1, description="small network: heads of each block")
+    dropout: float = Field(0.0, ge=0, lt=1, description="small network: while training")
     value_tokens: int = Field(8, ge=1, description="tokens of an attribute's value that are read")
     longest: int = Field(10, ge=1, description="latest items of a history that are read")
-    window: int = Field(64, ge=2, description="tokens around itself that a token sees")
+    window: int = Field(64, ge=2, description="small network: tokens around itself that a token sees")
     pooling: Pooling = Field("mean", description="what stands for a text: the mean of its tokens, or the first one")
     temperature: float = Field(0.05, gt=0, le=1, description="cosines are divided by it in the losses")
     masked_weight: float = Field(0.1, ge=0, description="of the loss of hidden words; 0: none")
@@ -108,15 +112,21 @@ class Recformer(Recommender):
             )
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
+            self._config = reader.model.config.to_dict() if self.start == "model" else None
             self._model = self._untrained()
-            if self.start == "words":
-                self._take_words(reader, pieces)
+            if self.start != "random":
+                self._take(reader, pieces)
             self._train(sequences, collection)
         return self
 
-    def _untrained(self) -> "TextTransformer":
+    def _untrained(self) -> "TextNetwork":
+        from retrievers.recommenders.longformer_text import LongformerText, longformer_shape
         from retrievers.recommenders.text_transformer import TextShape, TextTransformer
 
+        device = pick_device(self.device)
+        if self._config is not None:
+            whole = longformer_shape(self.model, self._config, self._catalogue, self.longest, self.pooling)
+            return LongformerText(whole, self._catalogue, self.temperature, self._config).to(device)
         shape = TextShape(
             self._catalogue.vocabulary,
             self.dimension,
@@ -128,17 +138,22 @@ class Recformer(Recommender):
             self.dropout,
             self.pooling,
         )
-        return TextTransformer(shape, self._catalogue, self.temperature).to(pick_device(self.device))
+        return TextTransformer(shape, self._catalogue, self.temperature).to(device)
 
-    def _take_words(self, reader: "TextEncoder", pieces: Sequence[int]) -> None:
+    def _take(self, reader: "TextEncoder", pieces: Sequence[int]) -> None:
+        """What the network begins with of the model, whose own numbers of the catalogue's tokens are `pieces`."""
         import torch
 
+        from retrievers.recommenders.longformer_text import LongformerText, places_of
         from retrievers.recommenders.text_transformer import principal_words
 
+        if isinstance(self._model, LongformerText):
+            self._model.take(reader.model, pieces, places_of(find_weights(self.model).folder))
+            return
         vectors: Any = reader.model.get_input_embeddings()
         with torch.no_grad():
             found = principal_words(vectors.weight[list(pieces)].float().cpu().numpy(), self.dimension)
-            self._model.words.weight.copy_(torch.from_numpy(found))
+            self._model.pieces.copy_(torch.from_numpy(found))
 
     def _train(self, sequences: Sequence[np.ndarray], collection: Collection) -> None:
         """All stages, each going on from the best weights of the one before."""
@@ -195,7 +210,11 @@ class Recformer(Recommender):
             np.save(folder / f"{name}.npy", getattr(self._catalogue, name))
         np.save(folder / "encoded.npy", self._model.items.cpu().numpy())
         save_file(self._model.state_dict(), folder / "model.safetensors")
-        facts = {"vocabulary": self._catalogue.vocabulary, "training": self._training}
+        facts = {
+            "vocabulary": self._catalogue.vocabulary,
+            "training": self._training,
+            "config": self._config,
+        }
         (folder / "facts.json").write_text(json.dumps(facts))
 
     def load(self, folder: Path) -> None:
@@ -208,7 +227,7 @@ class Recformer(Recommender):
         facts = json.loads((folder / "facts.json").read_text())
         tokens, types, offsets = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in _TOKENS)
         self._catalogue = ItemTokens(tokens, types, offsets, facts["vocabulary"])
-        self._told, self._training = self._catalogue.told, facts["training"]
+        self._told, self._training, self._config = self._catalogue.told, facts["training"], facts["config"]
         self._model = self._untrained().eval()
         self._model.load_state_dict(load_file(folder / "model.safetensors"))
         self._model.items.copy_(torch.from_numpy(np.load(folder / "encoded.npy", allow_pickle=False)))

@@ -1,5 +1,6 @@
-"""The network of Recformer (Li et al. 2023, arXiv 2305.13731) in small, and how it is trained."""
+"""Networks that read items as text, one in small, and how they are trained (Li et al. 2023, arXiv 2305.13731)."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -36,45 +37,34 @@ class TextShape(NamedTuple):
     pooling: Pooling = "mean"
 
 
-class TextTransformer(Learner):
+class TextNetwork(Learner):
     """Reads a sequence of items as one text; the mean of its states, or the first, stands for the sequence or item.
 
-    A token is read as the sum of vectors of the word piece, its position, its type, and its item's place. It sees the
-    `window` tokens around it, and the first one, which sees all.
+    A token is read as the sum of vectors of the word piece, its position, its type, and its item's place. It sees
+    tokens around it, and the first one, which sees all.
 
+    guess: from states to what is multiplied with the word pieces' vectors to guess hidden ones
+    bias: shape [vocabulary], of these guesses
     items: shape [items, dimension], vectors of length 1 that sequences are compared with, as they were last encoded
     """
 
+    guess: nn.Module
+    bias: nn.Parameter
     items: Tensor
 
     def __init__(self, shape: TextShape, catalogue: ItemTokens, temperature: float) -> None:
         super().__init__()
         self.shape, self.catalogue, self.temperature = shape, catalogue, temperature
-        dimension = shape.dimension
-        self.words = nn.Embedding(shape.vocabulary, dimension)
-        self.positions = nn.Embedding(shape.tokens, dimension)
-        self.types = nn.Embedding(PADDING + 1, dimension)
-        self.places = nn.Embedding(shape.items + 1, dimension)
-        self.norm, self.dropout = nn.LayerNorm(dimension), nn.Dropout(shape.dropout)
-        block = nn.TransformerEncoderLayer(
-            dimension, shape.heads, 4 * dimension, shape.dropout, functional.gelu, batch_first=True
-        )
-        self.blocks = nn.TransformerEncoder(block, shape.layers, enable_nested_tensor=False)
-        self.guess = nn.Sequential(nn.Linear(dimension, dimension), nn.GELU(), nn.LayerNorm(dimension))
-        self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
-        nn.init.normal_(self.words.weight, std=_OF_WORDS)
-        for table in (self.positions, self.types, self.places):
-            nn.init.normal_(table.weight, std=_DEVIATION)
-        self.register_buffer("items", torch.zeros(len(catalogue.told), dimension), persistent=False)
+        self.register_buffer("items", torch.zeros(len(catalogue.told), shape.dimension), persistent=False)
 
+    @property
+    @abstractmethod
+    def pieces(self) -> Tensor:
+        """The vectors of the catalogue's word pieces, shape [vocabulary, dimension]."""
+
+    @abstractmethod
     def forward(self, flat: Flat) -> Tensor:
         """States of all tokens, shape [sequences, length, dimension]."""
-        tokens, types, places = (torch.from_numpy(part).to(self.items.device) for part in flat)
-        along = torch.arange(tokens.shape[1], device=tokens.device)
-        x = self.words(tokens) + self.positions(along) + self.types(types) + self.places(places)
-        far = (along[:, None] - along).abs() > self.shape.window // 2
-        far[0], far[:, 0] = False, False
-        return self.blocks(self.dropout(self.norm(x)), mask=far, src_key_padding_mask=types == PADDING)
 
     def sequences(self, flat: Flat) -> Tensor:
         """Vectors of length 1, shape [sequences, dimension]."""
@@ -122,7 +112,7 @@ class TextTransformer(Learner):
         hidden = asked != NOT_ASKED
         if not masked_weight or not hidden.any():
             return contrasted
-        logits = self.guess(states[hidden]) @ self.words.weight.T + self.bias
+        logits = self.guess(states[hidden]) @ self.pieces.T + self.bias
         return contrasted + masked_weight * functional.cross_entropy(logits, asked[hidden])
 
     def finetuning_loss(self, flat: Flat, targets: np.ndarray, seen: Tensor) -> Tensor:
@@ -133,12 +123,51 @@ class TextTransformer(Learner):
         return functional.cross_entropy(self.sequences(flat) @ self.items[seen].T / self.temperature, wanted)
 
 
+class TextTransformer(TextNetwork):
+    """A small one, from a random start."""
+
+    def __init__(self, shape: TextShape, catalogue: ItemTokens, temperature: float) -> None:
+        super().__init__(shape, catalogue, temperature)
+        dimension = shape.dimension
+        self.words = nn.Embedding(shape.vocabulary, dimension)
+        self.positions = nn.Embedding(shape.tokens, dimension)
+        self.types = nn.Embedding(PADDING + 1, dimension)
+        self.places = nn.Embedding(shape.items + 1, dimension)
+        self.norm, self.dropout = nn.LayerNorm(dimension), nn.Dropout(shape.dropout)
+        block = nn.TransformerEncoderLayer(
+            dimension, shape.heads, 4 * dimension, shape.dropout, functional.gelu, batch_first=True
+        )
+        self.blocks = nn.TransformerEncoder(block, shape.layers, enable_nested_tensor=False)
+        self.guess = guessing(dimension)
+        self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
+        nn.init.normal_(self.words.weight, std=_OF_WORDS)
+        for table in (self.positions, self.types, self.places):
+            nn.init.normal_(table.weight, std=_DEVIATION)
+
+    @property
+    def pieces(self) -> Tensor:
+        return self.words.weight
+
+    def forward(self, flat: Flat) -> Tensor:
+        tokens, types, places = (torch.from_numpy(part).to(self.items.device) for part in flat)
+        along = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.words(tokens) + self.positions(along) + self.types(types) + self.places(places)
+        far = (along[:, None] - along).abs() > self.shape.window // 2
+        far[0], far[:, 0] = False, False
+        return self.blocks(self.dropout(self.norm(x)), mask=far, src_key_padding_mask=types == PADDING)
+
+
+def guessing(dimension: int) -> nn.Sequential:
+    """From states to guesses of hidden word pieces, from a random start."""
+    return nn.Sequential(nn.Linear(dimension, dimension), nn.GELU(), nn.LayerNorm(dimension))
+
+
 Loss = Callable[[Sequence[np.ndarray], np.ndarray, np.random.Generator], Tensor]
 """Of histories and their next items, shape [histories]; what it draws comes from the generator."""
 
 
 def text_plan(
-    model: TextTransformer,
+    model: TextNetwork,
     sequences: Sequence[np.ndarray],
     loss: Loss,
     options: NextItemTrainingOptions,
@@ -167,7 +196,7 @@ def text_plan(
     return validated_plan(model, options, seed, validate, examples=len(sequences), batches=batches, loss=of_batch)
 
 
-def pretraining_loss_of(model: TextTransformer, masked_weight: float) -> Loss:
+def pretraining_loss_of(model: TextNetwork, masked_weight: float) -> Loss:
     """The loss of the first stage."""
     others = np.arange(MASK + 1, model.shape.vocabulary)
 
@@ -179,7 +208,7 @@ def pretraining_loss_of(model: TextTransformer, masked_weight: float) -> Loss:
     return loss
 
 
-def finetuning_loss_of(model: TextTransformer, seen: np.ndarray) -> Loss:
+def finetuning_loss_of(model: TextNetwork, seen: np.ndarray) -> Loss:
     """The loss of the other stages."""
     rows = torch.from_numpy(seen).to(model.items.device)
     return lambda histories, targets, _: model.finetuning_loss(
