@@ -102,6 +102,11 @@ class Options(BaseModel):
             raise BenchError(_explain(owner, type(self), error)) from None
 
     @classmethod
+    def in_short(cls, text: str) -> Mapping[str, Any] | None:  # noqa: ARG003
+        """The options that text in place of a group stands for; None where the group has no short form."""
+        return None
+
+    @classmethod
     def describe_options(cls) -> list[OptionInfo]:
         """All options in the order of their declaration, those of a group as `group.option`."""
         return list(_described(cls, None, ""))
@@ -180,6 +185,8 @@ def _resolved(cls: type[Options], owner: str, values: Mapping[str, Any]) -> dict
 
 def _group(kind: type[Options], owner: str, value: Any, default: Options | None) -> Options:
     given = parse_value(value) if isinstance(value, str) else value
+    if isinstance(given, str):
+        given = kind.in_short(given)
     if isinstance(given, Options):
         return given
     if not isinstance(given, Mapping):

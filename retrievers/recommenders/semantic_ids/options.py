@@ -27,18 +27,28 @@ _TEXTLESS: tuple[Tokenizer, ...] = ("random", "sequential", "collaborative", "ma
 RESIDUAL: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq", "rq-vae")
 """Those whose levels code what the levels before them left."""
 
+MOST_LEVELS, MOST_CODES = 8, 65_536
+"""Of identifiers that are learned or given."""
+
 _UNSCALED: tuple[Tokenizer, ...] = ("residual-k-means", "residual-vq")
 
 
 class TokenizerOptions(Options):
-    """How items become sequences of codes."""
+    """How items become sequences of codes; in short the kind alone, or `mapping:FILE`."""
 
     kind: Tokenizer = Field("residual-k-means", description="what makes the codes")
     mapping: PathText = Field(
         "", description="mapping: file of the codes of each item, .jsonl, .npy or .json, see `bench show ids --to`"
     )
-    levels: int = Field(3, ge=1, le=8, description="codes of an identifier, at most")
-    codes: int = Field(256, ge=2, le=65_536, description="different codes of a level, at most")
+    levels: int = Field(
+        3, ge=1, le=MOST_LEVELS, description="codes of an identifier, at most; mapping: as many as the file has"
+    )
+    codes: int = Field(
+        256,
+        ge=2,
+        le=MOST_CODES,
+        description="different codes of a level, at most; mapping: or as many as the file has",
+    )
     normalise_residuals: bool = Field(
         False, description="residual-k-means, residual-vq: scale what is left to length 1 before the next level"
     )
@@ -58,6 +68,11 @@ class TokenizerOptions(Options):
     revive_codes: bool = Field(
         True, description="residual-vq, vq-vae, rq-vae: move codes that no item has to where items are"
     )
+
+    @classmethod
+    def in_short(cls, text: str) -> dict[str, str]:
+        kind, colon, file = text.partition(":")
+        return {"kind": kind, "mapping": file} if colon else {"kind": kind}
 
     @model_validator(mode="after")
     def _options_suit_the_tokenizer(self) -> "TokenizerOptions":

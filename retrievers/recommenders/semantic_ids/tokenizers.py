@@ -13,7 +13,7 @@ from bench.mappings import read_mapping
 from bench.progress import Progress
 from retrievers.generative.docids import Identifiers, semantic
 from retrievers.recommenders.semantic_ids import behavioural
-from retrievers.recommenders.semantic_ids.options import UNIQUE, TokenizerOptions
+from retrievers.recommenders.semantic_ids.options import MOST_CODES, MOST_LEVELS, UNIQUE, TokenizerOptions
 from retrievers.recommenders.semantic_ids.vector_codes import vector_codes
 from retrievers.residual import ResidualCodes
 
@@ -68,7 +68,7 @@ def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
     """The identifiers that the file `options.mapping` gives to the items, in their order.
 
     facts: see `report`, and `unknown_items`, how many of the file's are none of these. Raises BenchError for an item
-    that the file lacks, and for more levels or other codes than the options allow.
+    that the file lacks, and for more levels or other codes than a tokenizer here may have.
     """
     path = Path(options.mapping)
     mapping = read_mapping(path)
@@ -80,16 +80,16 @@ def codes_of_file(options: TokenizerOptions, items: Sequence[str]) -> Codes:
         )
     for item in items:
         codes = mapping[item]
-        if len(codes) > options.levels or max(codes) >= options.codes:
+        if len(codes) > MOST_LEVELS or max(codes) >= MOST_CODES:
             raise BenchError(
-                f"{path}: item '{item}' has the codes {short(codes)}, beyond {options.levels} levels of "
-                f"{options.codes} codes; raise tokenizer.levels or tokenizer.codes to what the file holds"
+                f"{path}: item '{item}' has the codes {short(codes)}, beyond {MOST_LEVELS} levels of {MOST_CODES:,} "
+                "codes; number each level's codes from 0"
             )
     levels = max(len(mapping[item]) for item in items)
     tokens = np.full((len(items), levels), -1, dtype=np.int32)
     for row, item in enumerate(items):
         tokens[row, : len(mapping[item])] = mapping[item]
-    identifiers = Identifiers(tokens, (options.codes,) * levels)
+    identifiers = Identifiers(tokens, tuple(np.maximum(tokens.max(axis=0) + 1, options.codes).tolist()))
     return Codes(identifiers, {**report(identifiers), "unknown_items": len(mapping.keys() - set(items))})
 
 

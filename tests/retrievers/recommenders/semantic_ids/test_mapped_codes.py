@@ -60,25 +60,41 @@ def test_items_that_share_codes_are_told_apart_by_one_more(make_sequences: MakeS
 
 
 @pytest.mark.parametrize(
-    ("codes", "options", "complaint"),
+    ("codes", "complaint"),
     [
-        ({"oslo": (0, 1)}, {}, r"no codes for 4 of 5 items, such as bergen, hamar, narvik; give each"),
-        ({**CODES, "hamar": (2, 256)}, {}, r"item 'hamar' has the codes \(2, 256\), beyond 3 levels of 256 codes"),
-        (CODES, {"tokenizer.levels": 1}, r"beyond 1 levels of 256 codes; raise tokenizer.levels"),
-        ({**CODES, "hamar": (0,)}, {}, r"codes\.jsonl: the codes of item 'hamar' begin those of item 'oslo'"),
+        ({"oslo": (0, 1)}, r"no codes for 4 of 5 items, such as bergen, hamar, narvik; give each"),
+        ({**CODES, "hamar": (2, 65536)}, r"item 'hamar' has the codes \(2, 65536\), beyond 8 levels of 65,536 codes"),
+        ({**CODES, "hamar": (1,) * 9}, r"item 'hamar' has the codes \(.*\), beyond 8 levels of 65,536 codes; number"),
+        ({**CODES, "hamar": (0,)}, r"codes\.jsonl: the codes of item 'hamar' begin those of item 'oslo'"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
     make_sequences: MakeSequences,
     tmp_path: Path,
     codes: dict[str, tuple[int, ...]],
-    options: dict[str, object],
     complaint: str,
 ) -> None:
     path = tmp_path / "codes.jsonl"
     write_mapping(path, codes)
     with pytest.raises(BenchError, match=complaint):
-        system(path, **options).fit(make_sequences(TRIPS))
+        system(path).fit(make_sequences(TRIPS))
+
+
+def test_a_file_may_have_more_levels_and_codes_than_ours(make_sequences: MakeSequences, tmp_path: Path) -> None:
+    path = tmp_path / "codes.jsonl"
+    write_mapping(
+        path, {item: (*codes, 0, number, 700 + number) for number, (item, codes) in enumerate(CODES.items())}
+    )
+    fitted = system(path).fit(make_sequences(TRIPS))
+    assert fitted.vocabularies() == (256, 256, 256, 256, 705)
+    assert len(set(fitted.docids())) == 5
+
+
+def test_text_is_a_kind_or_a_file() -> None:
+    made = [SID.from_options("sid", {"tokenizer": text}).tokenizer for text in ("fsq", "mapping:my codes.json")]
+    assert [(one.kind, one.mapping) for one in made] == [("fsq", ""), ("mapping", "my codes.json")]
+    with pytest.raises(BenchError, match="residual-k-means"):
+        SID.from_options("sid", {"tokenizer": "k-means"})
 
 
 def test_the_tokenizer_and_its_file_go_together() -> None:
