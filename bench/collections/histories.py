@@ -7,6 +7,16 @@ import numpy as np
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 
+_SELDOM = 0.01
+
+
+def seldom_again(again: np.ndarray) -> bool:
+    """Whether at most one in a hundred of the items that come next, by mask, stand in their own histories.
+
+    Then items of a history are no answers to it, in what is published as in what is chosen by.
+    """
+    return bool(again.mean() <= _SELDOM)
+
 
 def known_items(queries: Sequence[Query], rows: Mapping[str, int]) -> list[np.ndarray]:
     """Rows of the items of each history, oldest first; ids that `rows` lacks are passed over."""

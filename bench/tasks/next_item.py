@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection, Qrels, Query
+from bench.collections.histories import seldom_again
 from bench.errors import BenchError
 from bench.measures.beyond_accuracy import BeyondAccuracy
 from bench.measures.collisions import defined_for_groups, expected, sid_level
@@ -17,9 +18,6 @@ from bench.measures.names import Effectiveness
 from bench.rankings import Rankings
 from bench.tasks.measured import MeasuredExam, MeasuredTask, answerable_qrels, judged_positions
 from bench.tasks.slices import Kind, Questions, slices
-
-_SELDOM = 0.01
-"""Share of the targets that may stand in their histories before these are allowed in an answer."""
 
 
 class NextItem(MeasuredTask):
@@ -52,7 +50,7 @@ class NextItem(MeasuredTask):
         targets = judgements.qrels.rows[judgements.relevant(judgements.qrels.grades)]
         questions = Questions.of(collection, queries, targets)
         again = questions.come_again
-        masked = self.mask_history == "yes" or (self.mask_history == "auto" and bool(again.mean() <= _SELDOM))
+        masked = self.mask_history == "yes" or (self.mask_history == "auto" and seldom_again(again))
         parts = [part for part in slices(questions) if not (masked and part.kind == "repeats")]
         grouped = [kind for kind in _GROUPED if defined_for_groups(measures[0])]
         by_group = [kind.measure(measures[0]) for kind in grouped]

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.collections.collection import Collection, Query
-from bench.collections.histories import known_items
+from bench.collections.histories import known_items, seldom_again
 from bench.errors import BenchError
 
 _BATCH = 128
-_SELDOM = 0.01
-"""Share of the targets in their own histories, up to which items of a history are taken for no answer."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ class Validation:
             )
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
         histories = known_items(queries, collection.documents.rows)
-        again = np.mean([target in history for target, history in zip(targets, histories, strict=True)])
+        again = np.array([target in history for target, history in zip(targets, histories, strict=True)])
         drawn = np.random.default_rng(seed).permutation(len(histories))[:most]
         places = drawn[np.argsort([len(histories[place]) for place in drawn], kind="stable")].tolist()
         return cls(
             [queries[place] for place in places],
             [histories[place] for place in places],
             targets[places],
-            hide=bool(again <= _SELDOM),
+            hide=seldom_again(again),
         )
 
     def figures(self, scores: Callable[[slice], np.ndarray], learning_rate: float) -> dict[str, float]:
