@@ -19,7 +19,7 @@ from bench import registry
 from bench.cli import app
 from bench.collections.cards import cards, read_card
 from bench.collections.collection import Rules
-from bench.options import option_names
+from bench.options import Options, option_names
 from bench.parts import part_options
 from bench.runner.plan import construct
 from bench.settings import parse_query
@@ -72,9 +72,13 @@ def takes(kind: registry.Kind, name: str) -> set[str]:
 
 
 def tables(name: str) -> set[str]:
-    """The options of a retriever that are systems, or tables whose names the user chooses."""
+    """The options of a retriever that are systems, tables whose names the user chooses, or groups that text may name."""
     kind = registry.find("retriever", name).load()
-    return {*part_options(kind), *(info.name for info in kind.describe_options() if info.kind == "table")}
+    groups = {
+        name: field.annotation for name, field in kind.model_fields.items() if isinstance(field.annotation, type)
+    }
+    in_short = {name for name, group in groups.items() if issubclass(group, Options) and group.in_short("x")}
+    return {*part_options(kind), *(info.name for info in kind.describe_options() if info.kind == "table"), *in_short}
 
 
 def check_spec(kind: registry.Kind, spec: str) -> None:
