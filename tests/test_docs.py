@@ -72,7 +72,7 @@ def takes(kind: registry.Kind, name: str) -> set[str]:
 
 
 def tables(name: str) -> set[str]:
-    """The options of a retriever that are systems, tables whose names the user chooses, or groups that text may name."""
+    """Options of a retriever that are systems, tables whose names the user chooses, or groups that text may name."""
     kind = registry.find("retriever", name).load()
     groups = {
         name: field.annotation for name, field in kind.model_fields.items() if isinstance(field.annotation, type)
