@@ -84,7 +84,7 @@ class TokenizerOptions(Options):
             if wanted and self.kind not in suited:
                 raise ValueError(f"{name} is for the tokenizers {', '.join(suited)}, not {self.kind}")
         if bool(self.mapping) != (self.kind == "mapping"):
-            raise ValueError("the tokenizer `mapping` and the option mapping=FILE go together")
+            raise ValueError("the tokenizer `mapping` and the option mapping=FILE go together, as mapping:FILE")
         return self
 
     @property
