@@ -112,8 +112,8 @@ class SID(ItemCoder):
     def _named(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "Named":
         """What the items are called."""
         named = self._told_apart(self.codes(collection, sequences))
-        if self.tokenizer.mapping:
-            refuse_beginnings(named.identifiers, list(self._rows), Path(self.tokenizer.mapping))
+        for given in self.files()[:1]:
+            refuse_beginnings(named.identifiers, list(self._rows), given)
         return named
 
     def _told_apart(self, codes: Codes) -> "Named":
