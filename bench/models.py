@@ -165,6 +165,17 @@ def open_model(load: Callable[..., M], name: str, options: ModelOptions) -> M:
     return model.to(pick_dtype(options.precision, device)).eval()
 
 
+def tensors_in(folder: Path, wanted: Callable[[str], bool]) -> "dict[str, torch.Tensor]":
+    """The tensors of a model's safetensors whose names are wanted, by name; the others are not read."""
+    from safetensors import safe_open
+
+    found: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            found |= {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118
+    return found
+
+
 def _refuse_pickles(folder: Path, name: str) -> None:
     for pickle in sorted(path for pattern in _PICKLES for path in folder.rglob(pattern)):
         if not any(pickle.parent.glob("*.safetensors")):

@@ -24,6 +24,10 @@ class ItemCoder(ItemReader):
             return codes_of_file(self.tokenizer, collection.documents.ids())
         reads = self.tokenizer.reads_text
         vectors = self.coded(collection, sequences) if reads else np.zeros((len(collection), 1), np.float32)
+        return self.codes_of(vectors, sequences)
+
+    def codes_of(self, vectors: np.ndarray, sequences: Sequence[np.ndarray]) -> Codes:
+        """What the tokenizer makes of vectors of the items, shape [items, dimension]."""
         return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
     def coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:  # noqa: ARG002

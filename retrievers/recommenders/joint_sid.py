@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -14,16 +13,22 @@ from bench.collections.histories import known_items
 from bench.errors import BenchError
 from bench.options import Options
 from bench.protocols import Trace
-from bench.sentences import sentences
 from retrievers.encoding import refuse_textless
+from retrievers.recommenders.semantic_ids.joint_data import (
+    Pairs,
+    held_out_searches,
+    held_out_steps,
+    in_words,
+    questions_of,
+    searches_in,
+    steps_of,
+)
 from retrievers.recommenders.semantic_ids.options import TokenizerOptions
-from retrievers.recommenders.semantic_ids.tokenizers import Codes, tokenize
 from retrievers.recommenders.sid import SID, Named
 
 if TYPE_CHECKING:
     from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
-    from retrievers.recommenders.semantic_ids.examples import JointExamples, Searches
-    from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
+    from retrievers.recommenders.semantic_ids.examples import JointExamples
     from retrievers.recommenders.semantic_ids.sequence_model import History, Shape
 
 Vectors = Literal["text", "search", "recommendation", "concatenated", "averaged", "joint", "separate"]
@@ -91,32 +96,14 @@ class JointSID(SID):
     def fit(self, collection: Collection) -> Self:
         """As `SID.fit`. Raises BenchError where no item has text, or nothing of search is there to learn."""
         refuse_textless(collection)
-        self._searches = self._gathered(collection)
+        self._searches = searches_in(collection, self.questions.sentences, self.text_vectors)
         self._dimension = self._searches.vectors.shape[1]
-        held_out = [text for text, _ in _questions(collection, "dev")]
+        held_out = [text for text, _ in questions_of(collection, "dev")]
         if held_out:  # read once, and not after every epoch
             self._remembered = dict(zip(held_out, self.text_vectors(held_out), strict=True))
         super().fit(collection)
         self._remembered = {}
         return self
-
-    def _gathered(self, collection: Collection) -> "Searches":
-        """Training queries in words, and titles and sentences of the items, with the items that they are for."""
-        from retrievers.recommenders.semantic_ids.examples import Searches
-
-        asked = list(_questions(collection, "train"))
-        number = self.questions.sentences
-        parts = [
-            (part, row)
-            for row, document in enumerate(collection.documents if number else ())
-            for part in (document.title, *sentences(document.body)[:number])
-            if part.strip()
-        ]
-        if not asked and not parts:
-            raise BenchError(f"{collection.name} has no training queries in words; raise questions.sentences above 0")
-        vectors = self.text_vectors([text for text, _ in (*asked, *parts)])
-        rows = np.array([row for _, row in (*asked, *parts)], dtype=np.int64)
-        return Searches(vectors, rows, len(asked))
 
     def _named(self, collection: Collection, sequences: Sequence[np.ndarray]) -> "Named":
         if self.tokenizer.vectors != "separate":
@@ -124,13 +111,10 @@ class JointSID(SID):
         from retrievers.recommenders.semantic_ids.two_names import with_both
 
         tasks: tuple[_Task, _Task] = ("recommendation", "search")
-        first, second = (self._told_apart(self._codes_for(task, collection, sequences)) for task in tasks)
+        vectors = (self._vectors(task, collection, sequences) for task in tasks)
+        first, second = (self._told_apart(self.codes_of(made, sequences)) for made in vectors)
         facts = dict(zip(tasks, (first.facts, second.facts), strict=True))
         return Named(with_both(first.identifiers, second.identifiers), first.groups, facts)
-
-    def _codes_for(self, task: _Task, collection: Collection, sequences: Sequence[np.ndarray]) -> Codes:
-        vectors = self._vectors(task, collection, sequences)
-        return tokenize(self.tokenizer, vectors, sequences, self.seed, self.progress)
 
     def coded(self, collection: Collection, sequences: Sequence[np.ndarray]) -> np.ndarray:
         return self._vectors(self.tokenizer.vectors, collection, sequences)
@@ -150,7 +134,7 @@ class JointSID(SID):
 
     def _projected(self, collection: Collection, texts: np.ndarray, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """The items' text vectors by a map that is learned from training queries, and for `joint` from sequences."""
-        from retrievers.recommenders.semantic_ids.joint_vectors import Pairs, projected
+        from retrievers.recommenders.semantic_ids.joint_vectors import projected
 
         asked = self._searches.asked
         if not asked:
@@ -159,26 +143,14 @@ class JointSID(SID):
                 f"{self.tokenizer.vectors} learns from; take text or recommendation"
             )
         learned = [Pairs(self._searches.vectors[:asked], self._searches.rows[:asked])]
+        held_out = dict(held_out_searches(collection, self.text_vectors))
         if self.tokenizer.vectors == "joint":
-            learned.append(_following(texts, sequences))
-        held_out = dict(self._held_out(collection, texts))
+            learned.append(steps_of(texts, sequences))
+            held_out |= held_out_steps(collection, texts)
         below = self.workplace.below("vectors")
         vectors = projected(texts, learned, held_out, self.seed, below, self.progress)
         self.workplace.reused_seconds += below.reused_seconds
         return vectors
-
-    def _held_out(self, collection: Collection, texts: np.ndarray) -> "Iterator[tuple[str, Pairs]]":
-        """What chooses the map, by the task that it is held out of."""
-        from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
-
-        if asked := list(_questions(collection, "dev")):
-            vectors = self.text_vectors([text for text, _ in asked])
-            yield "search", Pairs(vectors, np.array([row for _, row in asked], dtype=np.int64))
-        if self.tokenizer.vectors == "joint" and "valid" in collection.splits:
-            histories = known_items(collection.queries("valid"), self._rows)
-            targets = collection.qrels("valid").rows
-            ends = [np.array([*items[-1:], target]) for items, target in zip(histories, targets, strict=True)]
-            yield "next_item", _following(texts, ends)
 
     def _network(self, shape: "Shape") -> "AskedDecoderOnly":
         from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
@@ -204,7 +176,7 @@ class JointSID(SID):
     def _evaluation(self, collection: Collection) -> Callable[[], dict[str, float]] | None:
         """Measures how the model answers questions of `dev` and users of `valid`, of what is not asked."""
         parts = {"next_item": super()._evaluation(collection)}
-        asked = [(query, rows[0]) for query, rows in collection.relevant("dev") if _in_words(query) and len(rows)]
+        asked = [(query, rows[0]) for query, rows in collection.relevant("dev") if in_words(query) and len(rows)]
         if asked:
             parts["search"] = self._measured_on([one for one, _ in asked], np.array([row for _, row in asked]))
         measured = {name: part for name, part in parts.items() if part}
@@ -223,7 +195,7 @@ class JointSID(SID):
         import torch
 
         histories = [items[-self.longest :] for items in known_items(queries, self._rows)]
-        asking = [place for place, query in enumerate(queries) if _in_words(query)]
+        asking = [place for place, query in enumerate(queries) if in_words(query)]
         vectors = np.zeros((len(queries), self._dimension), dtype=np.float32)
         if asking:
             vectors[asking] = self._question_vectors([queries[place].text for place in asking])
@@ -243,9 +215,9 @@ class JointSID(SID):
 
     def traces(self, queries: Sequence[Query], rows: Sequence[np.ndarray], k: int) -> Iterator[list[Trace]]:  # noqa: ARG002
         found: dict[int, list[Trace]] = {}
-        for in_words in (False, True):
-            places = [place for place, query in enumerate(queries) if _in_words(query) == in_words]
-            tokens = self._identifiers.tokens[self._second if in_words else 0 :]
+        for asked in (False, True):
+            places = [place for place, query in enumerate(queries) if in_words(query) == asked]
+            tokens = self._identifiers.tokens[self._second if asked else 0 :]
             told = self._traced([queries[place] for place in places], [rows[place] for place in places], tokens)
             found |= dict(zip(places, told, strict=True))
         return iter([found[place] for place in range(len(queries))])
@@ -273,23 +245,3 @@ class JointSID(SID):
     def load(self, folder: Path) -> None:
         self._dimension = json.loads((folder / "questions.json").read_text())["dimension"]
         super().load(folder)
-
-
-def _in_words(query: Query) -> bool:
-    return not query.history and bool(query.text.strip())
-
-
-def _questions(collection: Collection, split: str) -> Iterator[tuple[str, int]]:
-    """The queries in words of a split, if there is one, each with the row of each of its relevant documents."""
-    for query, rows in collection.relevant(split):
-        if _in_words(query):
-            yield from ((query.text, row) for row in rows.tolist())
-
-
-def _following(texts: np.ndarray, sequences: Sequence[np.ndarray]) -> "Pairs":
-    """The text vector of each item of the sequences with the row of the item that comes next, where that differs."""
-    from retrievers.recommenders.semantic_ids.joint_vectors import Pairs
-
-    steps = [step for sequence in sequences for step in pairwise(sequence.tolist()) if step[0] != step[1]]
-    before, after = np.array(steps, dtype=np.int64).reshape(-1, 2).T
-    return Pairs(texts[before], after)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.models import tensors_in
 from retrievers.recommenders.item_tokens import NO_TOKEN, PADDING, Flat, ItemTokens
 from retrievers.recommenders.options import Pooling
 from retrievers.recommenders.text_transformer import TextNetwork, TextShape, guessing
@@ -105,12 +106,4 @@ def longformer_shape(
 
 def places_of(folder: Path) -> Tensor | None:
     """The vectors of items' places in a folder of weights, shape [places, dimension], if it has any."""
-    from safetensors import safe_open
-
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118
-                if name.endswith(_PLACES):
-                    vectors: Tensor = file.get_tensor(name)
-                    return vectors
-    return None
+    return next(iter(tensors_in(folder, lambda name: name.endswith(_PLACES)).values()), None)

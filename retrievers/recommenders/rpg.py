@@ -11,7 +11,7 @@ from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from retrievers.recommenders.attending import Attending
 from retrievers.recommenders.item_texts import ItemReader
-from retrievers.recommenders.semantic_ids.product import ProductOptions, digit_vocabulary, product_codes
+from retrievers.recommenders.semantic_ids.product import ProductOptions, digit_bits, product_codes
 
 if TYPE_CHECKING:
     from retrievers.recommenders.digits import DigitTransformer
@@ -34,7 +34,7 @@ class RPG(ItemReader, Attending):
         """As `NextItemRecommender.fit`. Raises BenchError where no item has text."""
         seen = np.unique(np.concatenate(training_sequences(collection)))
         self._codes = product_codes(self.item_vectors(collection), seen, self.tokenizer, self.seed)
-        self._vocabulary = digit_vocabulary(len(seen), self.tokenizer)
+        self._vocabulary = 1 << digit_bits(len(seen), self.tokenizer)
         return super().fit(collection)
 
     def network(self, items: int) -> "DigitTransformer":

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import BenchError
-from bench.models import ModelOptions, find_weights
+from bench.models import ModelOptions, find_weights, tensors_in
 from bench.token_states import read_in_batches
 from retrievers.generative.encoders import TextEncoder, padded
 from retrievers.learning.trainer import Batch, Learner, Plan
@@ -60,16 +60,12 @@ def part_bert(name: str, learned: int, options: ModelOptions) -> Parted:
 
 def _head(folder: Path, bert: Any) -> tuple[nn.Module, bool]:
     """What guesses tokens, as the folder has it, or drawn."""
-    from safetensors import safe_open
     from transformers.models.bert.modeling_bert import BertLMPredictionHead
 
-    head, kept = BertLMPredictionHead(bert.config), dict[str, Tensor]()
+    head = BertLMPredictionHead(bert.config)
     head.decoder.bias = head.bias
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
-            names = [name for name in file.keys() if name.startswith(_HEAD) and ".decoder." not in name]  # noqa: SIM118
-            kept |= {name.removeprefix(_HEAD): file.get_tensor(name) for name in names}
-    head.load_state_dict(kept, strict=False)
+    kept = tensors_in(folder, lambda name: name.startswith(_HEAD) and ".decoder." not in name)
+    head.load_state_dict({name.removeprefix(_HEAD): weight for name, weight in kept.items()}, strict=False)
     head.decoder.weight = bert.embeddings.word_embeddings.weight
     return head, bool(kept)
 

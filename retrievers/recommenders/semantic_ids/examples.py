@@ -1,12 +1,11 @@
 """What a model that writes identifiers learns from in batches: users' sequences, and questions in words."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 
 from retrievers.generative.training import batches_by_length
 from retrievers.learning.trainer import Batch
+from retrievers.recommenders.semantic_ids.joint_data import Searches
 from retrievers.recommenders.semantic_ids.sequence_model import History
 from retrievers.recommenders.semantic_ids.windows import Windows
 
@@ -34,30 +33,6 @@ class SequenceExamples:
         """What the model reads of a batch."""
         owners, starts, ends = batch
         return History.of(self._windows.of(owners, starts, ends), self._users[owners], self._device)
-
-
-class Searches(NamedTuple):
-    """Questions in words and the item that each is for.
-
-    vectors: float32 of shape [questions, dimension]
-    rows: int64 of shape [questions]
-    asked: how many of them, the first, are training queries; the others are parts of the items' texts
-    """
-
-    vectors: np.ndarray
-    rows: np.ndarray
-    asked: int
-
-    def drawn(self, number: int, generator: np.random.Generator) -> np.ndarray:
-        """Places of so many questions: half are training queries where there are both kinds."""
-        asked, parts = self.asked, len(self.rows) - self.asked
-        of_asked = number if not parts else number // 2 if asked else 0
-        return np.concatenate(
-            [
-                generator.integers(asked, size=of_asked) if of_asked else np.zeros(0, dtype=np.int64),
-                asked + generator.integers(parts, size=number - of_asked) if parts else np.zeros(0, dtype=np.int64),
-            ]
-        )
 
 
 class JointExamples(SequenceExamples):

@@ -1,7 +1,7 @@
 """Item vectors made for search, for recommendation, and for both (Penha et al. 2025, arXiv 2508.10478)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, normalize
 from bench.progress import Progress
 from bench.workplace import Workplace
 from retrievers.learning.trainer import Batch, Learner, Plan, steady, train
+from retrievers.recommenders.semantic_ids.joint_data import Pairs
 from retrievers.recommenders.sequences import ownership
 from retrievers.unit_vectors import unit
 
@@ -19,13 +20,6 @@ _FACTORS = 64
 """Dimension of the vectors that are made of what users have, at most."""
 
 _BATCH, _RATE, _EPOCHS, _PATIENCE, _TEMPERATURE = 64, 1e-4, 30, 5, 0.05
-
-
-class Pairs(NamedTuple):
-    """What should be near what: vectors, float32 of shape [pairs, dimension], and rows of items, int64 [pairs]."""
-
-    vectors: np.ndarray
-    rows: np.ndarray
 
 
 def factors_of(sequences: Sequence[np.ndarray], items: int, seed: int) -> np.ndarray:

@@ -45,7 +45,7 @@ def product_codes(vectors: np.ndarray, seen: np.ndarray, options: ProductOptions
     if len(seen) < 2:
         raise BenchError("the training sequences have one item; there is nothing to tell apart")
     seen = np.random.default_rng([seed, *_ORDER]).permutation(seen)
-    bits = _bits(len(seen), options)
+    bits = digit_bits(len(seen), options)
     with threadpool_limits(limits=1):
         white = whitened(vectors, seen, options.components)
         turn = faiss.OPQMatrix(options.components, options.digits)
@@ -60,12 +60,8 @@ def product_codes(vectors: np.ndarray, seen: np.ndarray, options: ProductOptions
     return faiss.unpack_bitstrings(packed, options.digits, bits).astype(np.int64)
 
 
-def digit_vocabulary(items: int, options: ProductOptions) -> int:
-    """How many codes `product_codes` gives a digit where it learns from so many items."""
-    return int(2 ** _bits(items, options))
-
-
-def _bits(items: int, options: ProductOptions) -> int:
+def digit_bits(items: int, options: ProductOptions) -> int:
+    """To this power of two a digit has codes, where `product_codes` learns from so many items."""
     return min(options.bits, items.bit_length() - 1)
 
 

@@ -19,7 +19,7 @@ from bench.tasks.next_item import NextItem
 from bench.tasks.search import Search
 from retrievers.recommenders.joint_sid import JointSID
 from retrievers.recommenders.semantic_ids.asked import AskedDecoderOnly
-from retrievers.recommenders.semantic_ids.examples import Searches
+from retrievers.recommenders.semantic_ids.joint_data import Searches
 
 TEXTS = {
     "join": ("Join path components with a slash.", "put parts of a path together", "glue folders into one path"),

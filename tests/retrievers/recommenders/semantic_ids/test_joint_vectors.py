@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 
 from bench.progress import no_progress
 from bench.workplace import Workplace
-from retrievers.recommenders.semantic_ids.joint_vectors import Pairs, _mixed, factors_of, fused, projected
+from retrievers.recommenders.semantic_ids.joint_data import Pairs
+from retrievers.recommenders.semantic_ids.joint_vectors import _mixed, factors_of, fused, projected
 from retrievers.unit_vectors import unit
 
 TWO_GROUPS = [
