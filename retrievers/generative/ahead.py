@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.protocols import Scored
-from retrievers.generative.beam import Beams, items_of
+from retrievers.generative.beam import Beams
+from retrievers.generative.beam_items import items_of
 from retrievers.generative.trie import TrieTables
 
 

@@ -266,7 +266,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
     def _answers(self, tokens: Sequence[Tokens], k: int = 10) -> Iterator[Scored]:
         """Document rows and log-probabilities for each query, best first; at least k where there are as many."""
-        from retrievers.generative.beam import Validity, items_of
+        from retrievers.generative.beam_items import Validity, items_of
 
         self._validity = Validity()
         options, trie = self._wide_enough(k), self._model.tables.trie

@@ -223,7 +223,7 @@ class SID(ItemCoder):
 
     def _answers(self, queries: Sequence[Query], k: int = 10) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows and scores for each query, best first; nothing for a history without a known item."""
-        from retrievers.generative.beam import Validity
+        from retrievers.generative.beam_items import Validity
 
         self._validity = Validity()
         for span, known, history in self._batches(queries):
@@ -236,7 +236,7 @@ class SID(ItemCoder):
 
     def _found(self, history: "History", ids: Sequence[str], k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Item rows and scores for each of some histories, of an item or more, best first."""
-        from retrievers.generative.beam import Validity
+        from retrievers.generative.beam_items import Validity
 
         trie = self._model.tables.trie
         beams = self._search(history, self.beams)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from retrievers.generative import beam
-from retrievers.generative.beam import Beams, Projection, Validity, beam_search, exact_scores, items_of, search
+from retrievers.generative.beam import Beams, Projection, beam_search, exact_scores, search
+from retrievers.generative.beam_items import Validity, items_of
 from retrievers.generative.options import BeamOptions, Normalise
 from retrievers.generative.trie import Trie
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_model, save_model
 from torch.nn import functional
 
 from bench.errors import BenchError
-from retrievers.generative.beam import beam_search, exact_scores, items_of
+from retrievers.generative.beam import beam_search, exact_scores
+from retrievers.generative.beam_items import items_of
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.docids import Identifiers, atomic, centroids, semantic
 from retrievers.generative.heads import PrefixAdaptiveHead, PrefixHead, additive_start, prefix_start
