@@ -17,6 +17,7 @@ from bench.progress import Progress
 if TYPE_CHECKING:
     from sentence_transformers.base import BaseModel
     from torch import nn
+    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 Encode = Callable[[Iterable[list[str]]], Iterator[T]]
@@ -36,15 +37,18 @@ def refuse_textless(collection: Collection) -> None:
         )
 
 
-def check_length(model: "BaseModel", name: str, tokens: int) -> None:
+def check_length(model: "BaseModel | PreTrainedModel", name: str, tokens: int) -> None:
     """Raise BenchError if the model has no positions for so many tokens."""
-    positions = _positions(model)
+    positions = positions_of(model)
     if positions is not None and tokens > positions:
         raise BenchError(f"model '{name}' has positions for {positions} tokens; ask for no more than that ({tokens})")
 
 
-def _positions(model: "BaseModel") -> int | None:
-    """Tokens that the model has learned positions for: RoBERTa and its kin count from after the padding index."""
+def positions_of(model: "BaseModel | PreTrainedModel") -> int | None:
+    """Tokens that the model has learned positions for, None where it needs none.
+
+    RoBERTa and its kin count from after the padding index.
+    """
     positions = getattr(model.config, "max_position_embeddings", None)
     embeddings = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
     padding = next((getattr(each, "padding_idx", None) for each in embeddings), None)

@@ -10,7 +10,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
-import numpy as np
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from bench.collections.collection import Collection, Query
@@ -127,14 +126,6 @@ class Composed(Retriever):
 
     def facts(self) -> dict[str, Any]:
         return {"parts": {name: part.facts() for name, part in self.named().items()}}
-
-
-def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of a list, and all that tie with the k-th."""
-    if len(rows) <= k:
-        return rows, scores
-    kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
-    return rows[kept], scores[kept]
 
 
 def _link(source: str, target: str) -> None:

@@ -15,10 +15,15 @@ Hits = tuple[np.ndarray, np.ndarray]
 
 
 def fuse(lists: Sequence[Hits], weights: Sequence[float], method: Method, constant: float = 60) -> Hits:
-    """The rows of all lists, each once, and their fused scores; in no particular order."""
+    """The rows of all lists, each once, and their fused scores; in no particular order.
+
+    Shares are added from the smallest on, so that documents with the same shares of different lists tie.
+    """
     rows, places = np.unique(np.concatenate([rows for rows, _ in lists]), return_inverse=True)
     values = [weight * _shares(scores, method, constant) for (_, scores), weight in zip(lists, weights, strict=True)]
-    return rows, np.bincount(places, np.concatenate(values), minlength=len(rows))
+    shares = np.concatenate(values)
+    order = np.argsort(shares, kind="stable")
+    return rows, np.bincount(places[order], shares[order], minlength=len(rows))
 
 
 def _shares(scores: np.ndarray, method: Method, constant: float) -> np.ndarray:

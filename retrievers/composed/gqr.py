@@ -16,7 +16,8 @@ from bench.protocols import ComparesVectors, ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.composed.choosing import judged_queries, reciprocal_rank
-from retrievers.composed.composed import Composed, best
+from retrievers.composed.composed import Composed
+from retrievers.sharding import best
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,11 @@ class _Case:
     query: np.ndarray
     documents: Sequence[np.ndarray]
     guide: np.ndarray
+
+    def with_vectors(self) -> "_Case":
+        """Without documents that the primary has no vector of, which it would not find either."""
+        there = [place for place, vectors in enumerate(self.documents) if vectors.size]
+        return _Case(self.rows[there], self.query, [self.documents[place] for place in there], self.guide[there])
 
 
 class GQR(Composed):
@@ -138,7 +144,7 @@ class GQR(Composed):
         with self.timed("primary"):
             vectors = self.primary.query_vectors(queries)
             documents = [self.primary.document_vectors(some) for some in rows]
-        return [_Case(*parts) for parts in zip(rows, vectors, documents, guided, strict=True)]
+        return [_Case(*parts).with_vectors() for parts in zip(rows, vectors, documents, guided, strict=True)]
 
     def _refined(self, case: _Case, setting: Setting) -> np.ndarray:
         """The primary's scores of the candidates for the query that has moved."""
@@ -149,7 +155,7 @@ class GQR(Composed):
         start = torch.from_numpy(np.asarray(case.query, dtype=np.float32))
         documents = _Documents.of(case.documents)
         first = documents.scores(start)
-        divisor = setting.temperature * first.std().clamp_min(1e-12)
+        divisor = setting.temperature * first.std(correction=0).clamp_min(1e-12)
         target = (1 - setting.alpha) * torch.softmax(first / divisor, 0)
         target += setting.alpha * torch.from_numpy(_softmax(case.guide, setting.temperature))
         moved = start.clone().requires_grad_(True)
@@ -181,31 +187,39 @@ class GQR(Composed):
 
 @dataclass(frozen=True)
 class _Documents:
-    """Vectors of the candidates: one each, shape [documents, dimension], or `owners` of each of their tokens."""
+    """Vectors of the candidates, equal ones once, so that equal documents have equal scores.
+
+    vectors: shape [different documents, dimension], or [different documents, tokens, dimension]
+    lengths: shape [different documents]: how many tokens each has; None for one vector each
+    places: shape [documents]: which of them each candidate is
+    """
 
     vectors: "torch.Tensor"
     lengths: "torch.Tensor | None"
+    places: "torch.Tensor"
 
     @classmethod
     def of(cls, documents: Sequence[np.ndarray]) -> "_Documents":
         import torch
 
+        known = {one.tobytes(): torch.from_numpy(one) for one in documents}
+        numbers = {vectors: number for number, vectors in enumerate(known)}
+        places = torch.tensor([numbers[one.tobytes()] for one in documents])
+        different = list(known.values())
         if documents[0].ndim == 1:
-            return cls(torch.from_numpy(np.stack(documents)), None)
-        lengths = torch.tensor([len(one) for one in documents])
-        return cls(
-            torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one) for one in documents], batch_first=True), lengths
-        )
+            return cls(torch.stack(different), None, places)
+        lengths = torch.tensor(list(map(len, different)))
+        return cls(torch.nn.utils.rnn.pad_sequence(different, batch_first=True), lengths, places)
 
     def scores(self, query: "torch.Tensor") -> "torch.Tensor":
         """Shape [documents]: inner products, or MaxSim."""
         import torch
 
         if self.lengths is None:
-            return self.vectors @ query
+            return (self.vectors @ query)[self.places]
         similarities = self.vectors @ query.T
         padding = torch.arange(similarities.shape[1])[None, :, None] >= self.lengths[:, None, None]
-        return similarities.masked_fill(padding, -torch.inf).amax(dim=1).sum(dim=1)
+        return similarities.masked_fill(padding, -torch.inf).amax(dim=1).sum(dim=1)[self.places]
 
 
 def _softmax(scores: np.ndarray, temperature: float) -> np.ndarray:

@@ -9,8 +9,9 @@ from bench.collections.collection import Query
 from bench.parts import Part
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.composed.composed import Composed, best
+from retrievers.composed.composed import Composed
 from retrievers.composed.fusion import Method, fuse
+from retrievers.sharding import best
 
 
 class Hybrid(Composed):

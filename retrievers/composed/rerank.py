@@ -11,7 +11,8 @@ from bench.parts import Part
 from bench.protocols import ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.composed.composed import Composed, best
+from retrievers.composed.composed import Composed
+from retrievers.sharding import best
 
 
 class Rerank(Composed):

@@ -247,6 +247,26 @@ def _can_improve(found: Beams, scores: Tensor, beams: int) -> bool:
 
 
 @torch.no_grad()
+def path_scores(stepper: Stepper, tables: TrieTables, paths: Tensor, normalise: Normalise) -> Tensor:
+    """What each token of an identifier adds to its score, float32 of the shape of `paths`; 0 behind its end.
+
+    paths: int64 of shape [queries, levels], one identifier for each query, -1 behind its end
+    """
+    states = tables.paths(paths)
+    added = torch.zeros(paths.shape, device=tables.device)
+    logits: Tensor | Projection = stepper.start()[:, None]
+    for level in range(paths.shape[1]):
+        children = tables.children(level, states[:, level, None])
+        wanted = states[:, level + 1, None, None]
+        others = (children.states != wanted) | (wanted < 0)
+        added[:, level] = _log_probs(logits, children, normalise).masked_fill(others, 0.0).sum(dim=(1, 2))
+        if level + 1 < paths.shape[1]:
+            tokens = paths[:, level, None].clamp(min=0)
+            logits = stepper.step(tokens, torch.zeros_like(tokens))
+    return added
+
+
+@torch.no_grad()
 def exact_scores(stepper: Stepper, tables: TrieTables, *, normalise: Normalise = "vocabulary") -> Tensor:
     """The log-probability of every identifier, float32 of shape [queries, groups].
 

@@ -51,11 +51,12 @@ class DSI(GenerativeRetriever):
             raise CannotAdd("dsi cannot name more documents by naive numbers; take docid=semantic or atomic")
         if self._vectors is None:
             raise CannotAdd("dsi does not know its documents' vectors once it is loaded; fit it again")
-        before, learned = self._named.identifiers, self._model.learned()
+        before, learned, columns = self._named.identifiers, self._model.learned(), self._model.columns
         new = turned(mean_vectors(self.encoder, documents, self.workplace, self.progress), self._turn)
         more = more_atomic(before, len(new)) if self.docid == "atomic" else more_semantic(before, self._vectors, new)
         self._hold(Named(more), np.concatenate([self._vectors, new]), self._turn)
-        take_over(self._model.learned(), learned, same_states(before, more))
+        moved = list(zip(columns, self._model.columns, strict=False))
+        take_over(self._model.learned(), learned, same_states(before, more), moved)
         self._model.eval()
         if self.growth.epochs:
             self._learn_added(documents, len(before))

@@ -16,6 +16,7 @@ from bench.models import ModelOptions, find_weights, open_model
 from bench.progress import Progress
 from bench.token_states import keep_states, made_by, read_in_batches
 from bench.workplace import Workplace
+from retrievers.encoding import check_length, positions_of
 from retrievers.generative.decoder import Encoded
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class TextEncoder(nn.Module):
 
     model: the encoder, or the encoder-decoder that it is a part of
     weights: what a text's states depend on apart from the text, for a key
+    vocabulary: tokens that the model has vectors for when it is opened
+    as_opened: whether they are what `weights` says, and not learned since; only then is work shared
     """
 
     def __init__(self, model: "PreTrainedModel", tokenizer: Any, weights: str) -> None:
@@ -39,6 +42,9 @@ class TextEncoder(nn.Module):
         self.tokenizer = tokenizer
         self._before, self._after = _marks(tokenizer)
         self._recall: Callable[[Sequence[int]], np.ndarray | None] = lambda _: None
+        self.as_opened = True
+        embeddings: Any = model.get_input_embeddings()
+        self.vocabulary = int(embeddings.num_embeddings)
         self._reader = [
             model.get_encoder() if model.config.is_encoder_decoder else model
         ]  # in a list: no second submodule
@@ -57,6 +63,11 @@ class TextEncoder(nn.Module):
     def marks(self) -> int:
         """Tokens that are put around a text."""
         return len(self._before) + len(self._after)
+
+    @property
+    def last_mark(self) -> int:
+        """The token that ends a text."""
+        return self._after[-1] if self._after else int(self.tokenizer.eos_token_id)
 
     @property
     def dimension(self) -> int:
@@ -90,6 +101,10 @@ class TextEncoder(nn.Module):
             text, add_special_tokens=False, truncation=True, max_length=longest, return_offsets_mapping=True
         )["offset_mapping"]
         return text[: marks[-1][1]] if marks else ""
+
+    def refuse_longer(self, name: str, tokens: int) -> None:
+        """Raise BenchError if the model, of that name, has no positions for so many tokens and the marks."""
+        check_length(self.model, name, tokens + self.marks)
 
     def forward(self, tokens: Sequence[Sequence[int]]) -> Encoded:
         """The states of texts given as tokens, with the marks around them."""
@@ -143,7 +158,12 @@ class TextEncoder(nn.Module):
     def kept(
         self, tokens: Sequence[Sequence[int]], workplace: Workplace, progress: Progress
     ) -> Callable[[int], Tensor] | None:
-        """Gives each text's states by number, marks included, read once for all systems; None for too many texts."""
+        """Gives each text's states by number, marks included, read once for all systems.
+
+        None for too many texts, and for weights that nobody else has.
+        """
+        if not self.as_opened:
+            return None
         whole = self._marked(tokens)
         kept = keep_states(whole, self.weights, self._states, self.device.type, workplace, progress)
         return None if kept is None else lambda number: torch.from_numpy(kept.of(whole[number]))
@@ -161,13 +181,18 @@ class TextEncoder(nn.Module):
         finally:
             self._recall = before
 
+    def place_of_work(self, workplace: Workplace) -> Workplace:
+        """Where what this encoder makes of texts may lie: nowhere for long once its weights are no longer known."""
+        return workplace if self.as_opened else Workplace.temporary()
+
     def without_marks(self, states: Tensor) -> Tensor:
         """Of a text's states, of shape [length, dimension], those between the marks."""
         return states[len(self._before) : len(states) - len(self._after)]
 
     def beginnings(self, collection: Collection) -> list[list[int]]:
         """The tokens of each document that its vector is made of."""
-        return self.tokens_of(collection.texts(), _TOKENS_READ - self.marks)
+        read = min(_TOKENS_READ, positions_of(self.model) or _TOKENS_READ)
+        return self.tokens_of(collection.texts(), read - self.marks)
 
 
 def mean_vectors(
@@ -189,7 +214,8 @@ def mean_vectors(
         np.save(folder / "vectors.npy", vectors)
 
     key = {"vectors": encoder.weights, "of": collection.fingerprint, "tokens read": _TOKENS_READ}
-    return np.load(workplace.shared(key, write) / "vectors.npy", allow_pickle=False)
+    place = encoder.place_of_work(workplace)
+    return np.load(place.shared(key, write) / "vectors.npy", allow_pickle=False)
 
 
 def _load(folder: str, *, device: str, local_files_only: bool, model_kwargs: dict[str, Any]) -> Any:
@@ -257,7 +283,8 @@ def kept_states(
     encoder: TextEncoder, tokens: Sequence[Sequence[int]], workplace: Workplace, progress: Progress
 ) -> States:
     """The states of texts that are read once, for all systems that ask for the same."""
-    folder = workplace.shared(
+    place = encoder.place_of_work(workplace)
+    folder = place.shared(
         {"states": encoder.weights, "of": digest_data(list(tokens))},
         lambda folder: States.write(folder, encoder, tokens, progress),
     )

@@ -43,6 +43,12 @@ class ReadingOptions(Options):
     passages: int = Field(3, ge=1, description="passages of 5 sentences, 2 further each, from the beginning, at most")
     ratio: float = Field(0, ge=0, description="parts of documents read for each training query; 0: each thing once")
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text that may be read: a query, or one of the parts."""
+        limits = {"first": self.first_tokens, "chunks": self.chunk_tokens, "spans": self.chunk_tokens}
+        return max(self.query_tokens, *(limits.get(part, self.part_tokens) for part in self.parts), 0)
+
 
 class Example(NamedTuple):
     """A text as tokens, and the row of the document whose identifier it should give."""
@@ -178,6 +184,17 @@ def learned_and_kept(
     if not kept:
         queries, kept = split_queries(queries, options.held_out, seed)
     return some_of_each(queries, options.positives, seed), kept
+
+
+def queries_to_learn(
+    collection: Collection,
+    options: DocumentTrainingOptions,
+    tokenize: Callable[[Sequence[str]], list[Tokens]],
+    seed: int,
+) -> list[Example]:
+    """What `learned_and_kept` leaves to learn, each query with every document that is relevant to it."""
+    every = options.model_copy(update={"positives": 0})
+    return learned_and_kept(collection, every, tokenize, seed)[0]
 
 
 def some_of_each(examples: Sequence[Example], most: int, seed: int) -> list[Example]:

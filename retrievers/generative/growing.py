@@ -4,7 +4,7 @@ Codebooks stay as they are (Mehta et al. 2023, DSI++, is what training would add
 cluster at each level, and the states that this adds to the trie get the output vectors that they would start from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -70,11 +70,17 @@ def turned(vectors: np.ndarray, turn: Tensor | None) -> np.ndarray:
 
 
 @torch.no_grad()
-def take_over(weights: Mapping[str, Tensor], learned: Mapping[str, Tensor], places: np.ndarray) -> None:
+def take_over(
+    weights: Mapping[str, Tensor],
+    learned: Mapping[str, Tensor],
+    places: np.ndarray,
+    columns: Sequence[tuple[Tensor, Tensor]] = (),
+) -> None:
     """Write what a model has learned into the weights of a grown one.
 
     A weight with a row for each state but the root has the rows of the states that were there moved to where `places`
-    has them; one with a row for each token keeps its first rows. How far clusters spread (`factors`) stays as it was
+    has them; one with a row for each token keeps its first rows, but where `columns` has the rows of each level's
+    tokens, before and now, these go along. How far clusters spread (`factors`) stays as it was
     measured over all documents.
     """
     moved = torch.from_numpy(places[1:] - 1)
@@ -87,4 +93,7 @@ def take_over(weights: Mapping[str, Tensor], learned: Mapping[str, Tensor], plac
         elif len(old) == len(moved):
             weight[moved.to(weight.device)] = old
         else:
-            weight[: len(old)] = old
+            kept = int(columns[0][0][0]) if columns else len(old)
+            weight[:kept] = old[:kept]
+            for before, now in columns:
+                weight[now[: len(before)]] = old[before]

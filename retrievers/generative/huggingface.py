@@ -63,44 +63,45 @@ AttentionInterface.register(_SHARED, _attend)
 
 
 @torch.no_grad()
-def _add_tokens(model: PreTrainedModel, tokens: int) -> None:
-    """Give the model vectors for so many tokens, the new ones as far apart as the old ones are.
+def _add_tokens(model: PreTrainedModel, own: int, tokens: int) -> None:
+    """Give the model vectors for so many tokens, those after its `own` anew and as far apart as these are.
 
     The library would start all new ones at the old ones' mean, and they part only after thousands of updates.
     """
-    before: Any = model.get_input_embeddings()
-    old = int(before.num_embeddings)
     model.resize_token_embeddings(tokens, mean_resizing=False)
     ends: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
     for weight in {id(end.weight): end.weight for end in ends}.values():
-        weight[old:].normal_(std=float(weight[:old].std()))
+        weight[own:].normal_(std=float(weight[:own].std()))
 
 
 class HuggingFaceDecoder(nn.Module):
     """The decoder of an encoder-decoder model, e.g. T5, as a model of identifiers.
 
-    words: the model's own tokens that the identifiers are made of, where they are text; without them each level gets
+    own: how many tokens the model came with
+    words: those of them that the identifiers are made of, where they are text; without them each level gets
         new tokens, whose vectors start at random, as long as the old ones
 
     The probabilities of a level are over its own tokens alone.
+
+    columns: for each level the model's tokens that its tokens are
     """
 
     def __init__(
-        self, model: PreTrainedModel, tables: TrieTables, words: Sequence[int] | None, seed: int = 0
+        self, model: PreTrainedModel, own: int, tables: TrieTables, words: Sequence[int] | None, seed: int = 0
     ) -> None:
         super().__init__()
         self._tables = tables
         self._model = [model]  # its parameters belong to whoever holds the encoder too
         if words is None:
-            ends = np.cumsum([model.get_input_embeddings().num_embeddings, *tables.vocabularies])
+            ends = np.cumsum([own, *tables.vocabularies])
             columns = [torch.arange(start, end) for start, end in pairwise(ends.tolist())]
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                _add_tokens(model, int(ends[-1]))
+                _add_tokens(model, own, int(ends[-1]))
         else:
             columns = [torch.tensor(words)] * tables.levels
-        self._columns = [column.to(model.device) for column in columns]
-        self._for_beams = BeamModel(model, self._columns)
+        self.columns = [column.to(model.device) for column in columns]
+        self._for_beams = BeamModel(model, self.columns)
 
     def forward(
         self, encoded: Encoded, sequences: Tensor, label_smoothing: float = 0.0, soft: SoftTargets | None = None
@@ -108,7 +109,7 @@ class HuggingFaceDecoder(nn.Module):
         """As `Decoder.forward`."""
         model = self._model[0]
         states = self._tables.paths(sequences)
-        tokens = [column[level.clamp(min=0)] for column, level in zip(self._columns, sequences.T, strict=False)]
+        tokens = [column[level.clamp(min=0)] for column, level in zip(self.columns, sequences.T, strict=False)]
         start = torch.full_like(tokens[0], model.config.decoder_start_token_id)
         output = model(
             encoder_outputs=BaseModelOutput(encoded.states.to(model.dtype)),
@@ -116,7 +117,7 @@ class HuggingFaceDecoder(nn.Module):
             decoder_input_ids=torch.stack([start, *tokens[:-1]], dim=1),
         )
         losses = torch.zeros(sequences.shape, device=sequences.device)
-        for level, (column, targets) in enumerate(zip(self._columns, sequences.unbind(1), strict=False)):
+        for level, (column, targets) in enumerate(zip(self.columns, sequences.unbind(1), strict=False)):
             rows = (targets >= 0).nonzero()[:, 0]
             logits = output.logits[rows, level][:, column].float()
             wanted = None if soft is None else soft.after(self._tables, level, rows, states[rows, level])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from retrievers.generative.beam import Beams, Guide, Kept, search
+from retrievers.generative.beam import Beams, Guide, Kept, path_scores, search
 from retrievers.generative.decoder import Decoder, Encoded
 from retrievers.generative.encoders import TextEncoder
 from retrievers.generative.heads import Codebooks, Start
@@ -44,7 +44,9 @@ class IdentifierModel(Learner):
         self.tuned = tuned
         self._end = None if words is None else 0  # identifiers of text end with token 0
         if encoder.generates:
-            self.decoder: Decoder | HuggingFaceDecoder = HuggingFaceDecoder(encoder.model, tables, words, seed)
+            self.decoder: Decoder | HuggingFaceDecoder = HuggingFaceDecoder(
+                encoder.model, encoder.vocabulary, tables, words, seed
+            )
         else:
             self.decoder = Decoder(
                 options, tables, encoder.dimension, start=start, one_vocabulary=words is not None, seed=seed
@@ -68,11 +70,20 @@ class IdentifierModel(Learner):
     def scores(self, encoded: Encoded, identifiers: Tensor, normalise: Normalise) -> Tensor:
         """What each token of identifiers, int64 of shape [documents, levels], adds to their scores for one query.
 
-        Log-probabilities over the vocabulary, or logits where these are not normalised.
+        Log-probabilities over the vocabulary or the tokens that the trie allows, or logits where these are not
+        normalised.
         """
         if normalise == "none":
             return self._own().scores(encoded, identifiers[None])[0]
-        return -self.decoder(encoded.repeated(len(identifiers)), identifiers)
+        repeated = encoded.repeated(len(identifiers))
+        if normalise == "children":
+            return path_scores(self.decoder.stepper(repeated), self.tables, identifiers, normalise)
+        return -self.decoder(repeated, identifiers)
+
+    @property
+    def columns(self) -> list[Tensor]:
+        """For each level the tokens of an encoder-decoder that its tokens are; none for a decoder made here."""
+        return self.decoder.columns if isinstance(self.decoder, HuggingFaceDecoder) else []
 
     def _own(self) -> Decoder:
         """The decoder that was made here. Raises BenchError for an encoder-decoder."""

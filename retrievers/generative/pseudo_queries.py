@@ -12,14 +12,14 @@ import numpy as np
 from pydantic import Field
 
 from bench.collections.collection import Collection
-from bench.digests import digest_code
+from bench.digests import digest_code, digest_data
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights
 from bench.options import Options
 from bench.progress import Progress
 from bench.sentences import sentences
 from bench.workplace import Workplace
-from retrievers.generative.examples import Example, best, training_queries
+from retrievers.generative.examples import Example, best
 from retrievers.generative.options import WordDecoderOptions
 from retrievers.generative.words import Words
 from retrievers.learning.options import TrainingOptions
@@ -56,12 +56,14 @@ def write_pseudo_queries(
     options: PseudoQueryOptions,
     encoder: "TextEncoder",
     collection: Collection,
-    split: str,
+    learned: Sequence[Example],
     seed: int,
     workplace: Workplace,
     progress: Progress,
 ) -> Mapping[int, Sequence[str]]:
     """Some queries for each document, by row, the best first; made once for all systems that ask for the same.
+
+    learned: training queries, which a writer is trained on; none that chooses an epoch may be among them
 
     A model's best query has the likeliest token at each step, its others are drawn.
     Raises BenchError where the writer should be trained and there are no training queries.
@@ -75,33 +77,39 @@ def write_pseudo_queries(
     def make(folder: Path) -> None:
         texts = [encoder.shortened(text, _READ_TOKENS) for text in collection.texts()]
         if options.doc2query:
-            written = _with_checkpoint(options, texts, seed, progress)
+            written = _with_checkpoint(options, texts, seed, str(encoder.device), progress)
         else:
-            written = _with_own_writer(options, encoder, collection, split, texts, seed, progress)
+            written = _with_own_writer(options, encoder, learned, texts, seed, progress)
         (folder / "queries.json").write_text(json.dumps(written))
 
-    weights = find_weights(options.doc2query).digest if options.doc2query else encoder.weights
+    if not learned and not options.doc2query:
+        raise BenchError(
+            f"{collection.name} has no training queries to train a writer on; "
+            "set pseudo_queries.writer=textrank, or give pseudo_queries.doc2query a checkpoint"
+        )
+    source = find_weights(options.doc2query).digest if options.doc2query else digest_data(list(learned))
     key = {
         "queries": options.options(),
-        "weights": weights,
+        "weights": encoder.weights,
+        "source": source,
         "of": collection.fingerprint,
-        "split": split,
         "seed": seed,
         "code": digest_code(__name__),
     }
-    written = json.loads((workplace.shared(key, make) / "queries.json").read_text())
+    place = encoder.place_of_work(workplace)
+    written = json.loads((place.shared(key, make) / "queries.json").read_text())
     return dict(enumerate(written))
 
 
 def _with_checkpoint(
-    options: PseudoQueryOptions, texts: Sequence[str], seed: int, progress: Progress
+    options: PseudoQueryOptions, texts: Sequence[str], seed: int, device: str, progress: Progress
 ) -> list[list[str]]:
     """Written by Hugging Face's `generate`."""
     import torch
 
     from retrievers.generative.encoders import TextEncoder
 
-    writer = TextEncoder.open(options.doc2query, ModelOptions())
+    writer = TextEncoder.open(options.doc2query, ModelOptions(device=device))
     model: Any = writer.model
     if not writer.generates:
         raise BenchError(
@@ -130,8 +138,7 @@ def _with_checkpoint(
 def _with_own_writer(
     options: PseudoQueryOptions,
     encoder: "TextEncoder",
-    collection: Collection,
-    split: str,
+    learned: Sequence[Example],
     texts: Sequence[str],
     seed: int,
     progress: Progress,
@@ -145,13 +152,8 @@ def _with_own_writer(
     from retrievers.generative.encoders import kept_states
     from retrievers.generative.word_writer import Question, asked
 
-    pairs = training_queries(collection, split, lambda asked: encoder.tokens_of(asked, options.max_tokens))
-    if not pairs:
-        raise BenchError(
-            f"{collection.name} has no training queries in split '{split}' to train a writer on; "
-            "set pseudo_queries.writer=textrank, or give pseudo_queries.doc2query a checkpoint"
-        )
-    read, end = encoder.tokens_of(texts), encoder.tokenizer.sep_token_id
+    pairs = [Example(tokens[: options.max_tokens], row) for tokens, row in learned]
+    read, end = encoder.tokens_of(texts), encoder.last_mark
     words = Words.of([*(tokens for tokens, _ in pairs), *read, [end]])
     states = kept_states(encoder, read, Workplace.temporary(), progress)
 

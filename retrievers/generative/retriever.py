@@ -29,11 +29,13 @@ from retrievers.generative.examples import (
     document_parts,
     gathered,
     learned_and_kept,
+    queries_to_learn,
 )
 from retrievers.generative.naming import Named
 from retrievers.generative.options import BeamOptions, DecoderOptions, DocumentTrainingOptions
 from retrievers.generative.pseudo_queries import PseudoQueryOptions, write_pseudo_queries
 from retrievers.generative.teacher import Distribution, Lists, Teacher, TeacherOptions, keep_found
+from retrievers.sharding import best
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,14 +98,9 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
     def pseudo_queries_of(self, collection: Collection) -> Mapping[int, Sequence[str]]:
         """Some queries that each document might answer, by row."""
+        learned = queries_to_learn(collection, self.training, self._query_tokens, self.seed)
         return write_pseudo_queries(
-            self.pseudo_queries,
-            self.encoder,
-            collection,
-            self.training.split,
-            self.seed,
-            self.workplace,
-            self.progress,
+            self.pseudo_queries, self.encoder, collection, learned, self.seed, self.workplace, self.progress
         )
 
     @cached_property
@@ -121,12 +118,17 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def _opened(self, precision: Precision) -> "TextEncoder":
         from retrievers.generative.encoders import TextEncoder
 
-        return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=precision))
+        encoder = TextEncoder.open(self.model, ModelOptions(device=self.device, precision=precision))
+        prompts = encoder.tokens_of([self.query_prompt, self.document_prompt])
+        encoder.refuse_longer(self.model, self.reading.longest + max(map(len, prompts)))
+        return encoder
 
     def fit(self, collection: Collection) -> Self:
         from retrievers.generative.encoders import mean_vectors
 
         refuse_textless(collection)
+        if not self.encoder.as_opened:
+            del self.encoder  # opened anew: what an earlier fit has taught it is no beginning
         learned, kept = learned_and_kept(collection, self.training, self._query_tokens, self.seed)
         vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
         projection = None
@@ -142,7 +144,11 @@ class GenerativeRetriever(ModelOptions, Retriever):
         counts = {"training_queries": len(learned), "document_parts": len(parts), "held_out_queries": len(kept)}
         self._counts: dict[str, Any] = counts
         if self.teacher.filter != "none":
-            teacher = Teacher(self.teacher.filter, self.teacher.model, collection, self.progress)
+            if not parts:
+                raise BenchError(
+                    "teacher.filter chooses among parts, and there are none but spans; give reading.parts"
+                )
+            teacher = self._teacher(self.teacher.filter, collection)
             parts = keep_found(parts, self._texts_of(parts), teacher, self.teacher.filter_depth)
             self._counts["parts_that_the_teacher_found"] = len(parts)
         examples = gathered(learned, parts, self.reading, lambda: self.encoder.beginnings(collection))
@@ -169,9 +175,12 @@ class GenerativeRetriever(ModelOptions, Retriever):
             return None
         if options.distil_teacher == "projection":
             return projection.distribution if projection else None
-        teacher = Teacher(options.distil_teacher, options.model, collection, self.progress)
+        teacher = self._teacher(options.distil_teacher, collection)
         whole = [Example(examples.tokens[text], 0) for text in range(examples.whole)]
         return Lists.of(examples, self._texts_of(whole), teacher, options.distil_depth, len(collection))
+
+    def _teacher(self, kind: Literal["sbert", "colbert"], collection: Collection) -> Teacher:
+        return Teacher(kind, self.teacher.model, self.device, collection, self.progress)
 
     def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         return self.encoder.tokens_of(texts, self.reading.query_tokens)
@@ -253,6 +262,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
         from retrievers.generative.fitting import learn
 
+        self.encoder.as_opened &= not self._model.tuned
         course = learn(
             self._model,
             lesson,
@@ -304,7 +314,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
     def _ranked(self, queries: Sequence[Query], k: int, answers: Iterable[Scored]) -> Rankings:
         hits = []
         for rows, scores in answers:
-            hits.append((rows[:k], scores[:k]))
+            hits.append(best(rows, scores, k))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
 
@@ -367,6 +377,7 @@ class GenerativeRetriever(ModelOptions, Retriever):
         self._hold(Named.load(folder), None)
         self._model.restore(load_file(folder / "model.safetensors"))
         self._model.eval()
+        self.encoder.as_opened &= not self._model.tuned
         self._counts = json.loads((folder / "facts.json").read_text())
 
     def weights(self) -> list[str]:

@@ -37,7 +37,8 @@ class TeacherOptions(Options):
     """What a teacher does, if there is one."""
 
     filter: Literal["none", "sbert", "colbert"] = Field(
-        "none", description="parts are learned only if this teacher, asked for one, finds its document"
+        "none",
+        description="parts are learned only if this teacher, asked for one, finds its document; spans are not asked",
     )
     filter_depth: int = Field(10, ge=1, description="filter: among so many")
     distil: float = Field(0, ge=0, le=1, description="share of the loss that follows a teacher's distribution")
@@ -80,12 +81,18 @@ class Teacher:
     """Another retriever on the same collection."""
 
     def __init__(
-        self, kind: Literal["sbert", "colbert"], model: str, collection: Collection, progress: Progress
+        self,
+        kind: Literal["sbert", "colbert"],
+        model: str,
+        device: str,
+        collection: Collection,
+        progress: Progress,
     ) -> None:
         from retrievers.dense.sbert import SBERT
         from retrievers.late_interaction.colbert import ColBERT
 
-        self._retriever: Retriever = SBERT(model=model) if kind == "sbert" else ColBERT(model=model)
+        system = SBERT if kind == "sbert" else ColBERT
+        self._retriever: Retriever = system(model=model, device=device)
         self._retriever.report_to(lambda phase, done, total: progress(f"teacher: {phase}", done, total))
         self._retriever.fit(collection)
 

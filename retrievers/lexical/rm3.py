@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from bench.collections.collection import Collection, Query
+from bench.hits import Evidence
 from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
@@ -58,16 +59,39 @@ class RM3(BM25):
         return counts
 
     def answer(self, queries: Sequence[Query], read: Sequence[Sequence[int]], k: int) -> Rankings:
+        from scipy.sparse import csr_array
+
+        expanded = self._expanded_queries(queries, read)
+        return Rankings.concatenate(
+            [
+                Rankings.from_scores([query], csr_array(weights[None, :]) @ self._term_scores(terms), k)
+                for query, (terms, weights) in zip(queries, expanded, strict=True)
+            ]
+        )
+
+    def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
+        """The terms of the expanded query that a document holds, the heaviest first."""
+        names, read = list(self._vocabulary), self.read([query])
+        ((terms, weights),) = self._expanded_queries([query], read)
+        added = weights * self._term_scores(terms)[:, rows].toarray().T
+        notes = ["" if term in read[0] else "of the first answers" for term in terms.tolist()]
+        return [
+            [
+                Evidence(names[terms[place]], float(line[place]), notes[place])
+                for place in np.argsort(-line)
+                if line[place]
+            ]
+            for line in added
+        ]
+
+    def _expanded_queries(
+        self, queries: Sequence[Query], read: Sequence[Sequence[int]]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each query the terms that are asked for after its first answers, each once, and their weights."""
         first = super().answer(queries, read, self.feedback_documents)
         first = first.canonical(queries, self._documents, self.feedback_documents)
         asked = _distributions(self._counted(read))
-        lists = [self._expanded(asked[[line]], *first.of(line)) for line in range(len(queries))]
-        return Rankings.concatenate(
-            [
-                Rankings.from_scores([query], self._weighted_scores(*weighted), k)
-                for query, weighted in zip(queries, lists, strict=True)
-            ]
-        )
+        return [self._expanded(asked[[line]], *first.of(line)) for line in range(len(queries))]
 
     def _expanded(self, query: "csr_array", rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The terms of the new query, each once, and their weights."""
@@ -82,15 +106,15 @@ class RM3(BM25):
         terms = np.flatnonzero(mixed)
         return terms, mixed[terms]
 
-    def _weighted_scores(self, terms: np.ndarray, weights: np.ndarray) -> "csr_array":
-        """Shape [1, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
+    def _term_scores(self, terms: np.ndarray) -> "csr_array":
+        """Shape [terms, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
         from scipy.sparse import csr_array, hstack
 
         if not len(terms):
-            return csr_array((1, self.documents))
+            return csr_array((0, self.documents))
         single = [[term] for term in terms.tolist()]
         blocks = [self._index.scores(single, number) for number in range(len(self._index.blocks))]
-        return csr_array(weights[None, :]) @ hstack(blocks, format="csr")
+        return hstack(blocks, format="csr")
 
     def save(self, folder: Path) -> None:
         super().save(folder)

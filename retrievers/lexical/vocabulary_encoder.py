@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.models import ModelOptions, open_model
 from bench.token_states import read_on_cores
+from retrievers.encoding import check_length
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -31,6 +32,7 @@ class VocabularyEncoder:
         from sentence_transformers import SparseEncoder
 
         self._encoder = open_model(SparseEncoder, name, options)
+        check_length(self._encoder, name, max_tokens)
         self._encoder.max_seq_length = max_tokens
         self._batch = options.encoding_batch
         self._head = _known_head(self._encoder)

@@ -31,6 +31,7 @@ from retrievers.recommenders.semantic_ids.options import (
 from retrievers.recommenders.semantic_ids.tokenizers import Codes, refuse_beginnings
 from retrievers.recommenders.semantic_ids.unique import OtherCodes, numbered, with_other_codes
 from retrievers.recommenders.semantic_ids.windows import Sliding, Windows
+from retrievers.sharding import best
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -287,7 +288,7 @@ class SID(ItemCoder):
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         hits = []
         for rows, scores in self._answers(queries, k):
-            hits.append((rows[:k], scores[:k]))
+            hits.append(best(rows, scores, k))
             self.progress("retrieving", len(hits), len(queries))
         return Rankings.from_hits(queries, hits)
 

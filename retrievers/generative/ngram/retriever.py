@@ -25,6 +25,7 @@ from retrievers.generative.examples import (
     document_parts,
     gathered,
     learned_and_kept,
+    queries_to_learn,
     training_queries,
 )
 from retrievers.generative.ngram.index import ViewIndex, passages
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from retrievers.generative.encoders import TextEncoder
     from retrievers.generative.ngram.scoring import Answer, Weighed
     from retrievers.generative.ngram.training import Lesson
+
+_BEGINNINGS = "\u2581", "\u0120"
+"""What begins a piece that begins a word, in SentencePiece's and byte-level ones; others mark the rest with ##."""
 
 _Units = list[tuple[int, list[Sequence[int]]]]
 """The row of a document and its texts, in tokens or in numbers of words."""
@@ -100,7 +104,9 @@ class Ngram(ModelOptions, Retriever):
         """The encoder, opened on first use."""
         from retrievers.generative.encoders import TextEncoder
 
-        return TextEncoder.open(self.model, ModelOptions(device=self.device, precision=self.precision))
+        encoder = TextEncoder.open(self.model, ModelOptions(device=self.device, precision=self.precision))
+        encoder.refuse_longer(self.model, self.reading.longest)
+        return encoder
 
     def fit(self, collection: Collection) -> Self:
         """Raises BenchError where no document has anything of a view, or no training query is there to rank for."""
@@ -150,9 +156,9 @@ class Ngram(ModelOptions, Retriever):
 
     def _written(self, collection: Collection) -> Mapping[int, Sequence[str]]:
         """Some queries that each document might answer, by row."""
-        split = self.training.split
+        learned = queries_to_learn(collection, self.training, self._query_tokens, self.seed)
         options, workplace = self.pseudo_queries, self.workplace
-        return write_pseudo_queries(options, self.encoder, collection, split, self.seed, workplace, self.progress)
+        return write_pseudo_queries(options, self.encoder, collection, learned, self.seed, workplace, self.progress)
 
     def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         return self.encoder.tokens_of(texts, self.reading.query_tokens)
@@ -236,7 +242,10 @@ class Ngram(ModelOptions, Retriever):
     def _words_that_begin(self) -> np.ndarray:
         """Shape [words]: whether each word-piece begins a word."""
         spelled = self.encoder.tokenizer.convert_ids_to_tokens(self._words.tokens.tolist())
-        return np.array([not piece.startswith("##") for piece in spelled])
+        marked = any(piece.startswith(_BEGINNINGS) for piece in spelled)
+        return np.array(
+            [piece.startswith(_BEGINNINGS) if marked else not piece.startswith("##") for piece in spelled]
+        )
 
     def reading_once(self, queries: Sequence[Query]) -> AbstractContextManager[None]:
         tokens = self._query_tokens([query.text for query in queries])

@@ -60,10 +60,11 @@ class PromptReader(SequenceModel):
         asked: Family,
         seed: int,
     ) -> None:
-        width, first = int(t5.config.d_model), t5.get_input_embeddings().num_embeddings
+        embeddings: Any = t5.get_input_embeddings()
+        width, first = int(t5.config.d_model), int(embeddings.num_embeddings)
         super().__init__(shape._replace(options=shape.options.model_copy(update={"dimension": width})))
         self.t5 = t5
-        self.decoder = HuggingFaceDecoder(t5, shape.tables, None, seed)
+        self.decoder = HuggingFaceDecoder(t5, first, shape.tables, None, seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.whole_words = nn.Embedding(USER + shape.longest + 1, width, padding_idx=0)

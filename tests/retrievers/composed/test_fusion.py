@@ -105,3 +105,15 @@ def test_lists_of_parts_are_fused_by_the_parts_own_order(small: Collection) -> N
 def test_a_factor_of_no_part_is_refused() -> None:
     with pytest.raises(Exception, match="factors name 'c', which is no part"):
         Hybrid(parts=["bm25", "sbert"], factors={"c": 1})
+
+
+def test_documents_with_the_same_ranks_in_different_lists_tie() -> None:
+    """1/61 + 1/62 + 1/67 is not 1/67 + 1/61 + 1/62 in floating point."""
+    ranks = {"x": (1, 2, 7), "y": (7, 1, 2), "z": (2, 7, 1)}
+    lists = []
+    for number in range(3):
+        names = {ranks[name][number]: name for name in ranks}
+        order = [names.get(rank, f"{number}{rank}"[-1]) for rank in range(1, 8)]
+        lists.append({name: -float(place) for place, name in enumerate(order)})
+    found = fused("rrf", *lists, factors=(1, 1, 1))
+    assert found["x"] == found["y"] == found["z"]

@@ -9,17 +9,20 @@ import pytest
 import torch
 from merging import merged
 
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Query, part_of
 from bench.errors import BenchError
+from bench.models import ModelOptions
+from bench.progress import no_progress
 from bench.rankings import Rankings
 from bench.workplace import Workplace
 from retrievers.generative.decoder import Encoded
 from retrievers.generative.dsi import DSI
-from retrievers.generative.encoders import TextEncoder
+from retrievers.generative.encoders import TextEncoder, mean_vectors
 from retrievers.generative.examples import learned_and_kept
 from retrievers.generative.fitting import without_some
 from retrievers.generative.model import is_tuned
 from retrievers.generative.options import BeamOptions, DocumentHead
+from retrievers.generative.se_dsi import SEDSI
 
 QUICK = {
     "device": "cpu",
@@ -345,3 +348,92 @@ def test_weights_are_those_that_the_options_use() -> None:
     distilled = DSI(model="m", teacher=lists, pseudo_queries={"doc2query": "d"})
     assert distilled.weights() == ["m", "t", "d"]
     assert DSI(model="m", teacher={"model": "t", "filter": "colbert"}).weights() == ["m", "t"]
+
+
+def test_what_an_encoder_has_learned_is_shared_with_nobody(learnable: Collection, tmp_path: Path) -> None:
+    """Its weights are not those of the key any more."""
+    place = Workplace(tmp_path / "checkpoints", tmp_path / "common")
+    tuned = DSI(**merged(QUICK, {"encoder_weights": "tuned", "training": {"epochs": 1, "learning_rate": 1e-3}}))
+    tuned.work_in(place)
+    tuned.fit(learnable.training_view())
+    added = part_of(learnable, np.arange(5), asked=False)
+    tuned.add(added)
+    plain = TextEncoder.open(tuned.model, ModelOptions(device="cpu"))
+    found, expected = (
+        mean_vectors(plain, added, work, no_progress)
+        for work in (Workplace(tmp_path / "other", tmp_path / "common"), Workplace.temporary())
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_fitting_again_begins_with_the_weights_that_come_with_the_model(
+    learnable: Collection, tmp_path: Path
+) -> None:
+    options = {"encoder_weights": "tuned", "training": {"epochs": 1, "learning_rate": 1e-3}}
+    once, twice = DSI(**merged(QUICK, options)), DSI(**merged(QUICK, options))
+    twice.fit(learnable.training_view())
+    for retriever in (once, twice):
+        retriever.fit(learnable.training_view())
+    assert_same(answer(once, learnable), answer(twice, learnable))
+
+
+@pytest.mark.parametrize("docid", ["atomic", "semantic"])
+def test_an_encoder_decoder_keeps_what_it_has_learned_when_documents_come(
+    learnable: Collection, tiny_t5: Path, docid: str
+) -> None:
+    options = {"model": str(tiny_t5), "docid": docid, "branch": 3, "leaf_size": 5, "training": {"epochs": 0}}
+    retriever = DSI(**merged(QUICK, options)).fit(learnable.training_view())
+
+    def vectors() -> list[torch.Tensor]:
+        rows = retriever.encoder.model.get_input_embeddings().weight.detach()
+        return [rows[column].clone() for column in retriever._model.columns]
+
+    before = vectors()
+    retriever.add(part_of(learnable, np.arange(4), asked=False))
+    assert len(retriever.docids()) == 34
+    for old, now in zip(before, vectors(), strict=False):
+        torch.testing.assert_close(now[: len(old)], old)
+
+
+def test_a_held_out_query_is_not_what_a_query_writer_learns(
+    learnable: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its query for the document would be learned word for word, and the epoch be chosen by memory."""
+    taught: list[Any] = []
+
+    def write(*given: Any) -> dict[int, list[str]]:
+        taught.extend(given[3])
+        return {}
+
+    monkeypatch.setattr("retrievers.generative.retriever.write_pseudo_queries", write)
+    options = {"training": {"epochs": 0, "held_out": 0.3}, "reading": {"parts": ["first", "pseudo-queries"]}}
+    retriever = DSI(**merged(QUICK, options)).fit(learnable.training_view())
+    counts = retriever.facts()
+    assert len(taught) == counts["training_queries"] == 20 - counts["held_out_queries"]
+
+
+def test_steps_that_are_normalised_over_children_add_up_to_the_score(learnable: Collection) -> None:
+    options = {"beams": {"normalise": "children"}, "decoder": {"head": "shared"}, "branch": 3, "leaf_size": 5}
+    retriever = DSI(**merged(QUICK, options)).fit(learnable.training_view())
+    for hit in retriever.search("Return the list of the arguments of a function", k=3, explain=True):
+        assert sum(part.weight for part in hit.evidence) == pytest.approx(hit.score, abs=1e-3)
+
+
+def test_all_that_share_the_last_identifier_are_answers(make_collection: Any) -> None:
+    small = make_collection({"z9": "one cat sat", "m5": "one cat sat", "a1": "one cat sat", "b": "two dogs ran"})
+    retriever = SEDSI(**QUICK).fit(small)
+    assert [hit.document for hit in retriever.search("one cat sat", k=1)] == ["a1"]
+    assert [hit.document for hit in retriever.search("one cat sat", k=2)] == ["a1", "m5"]
+
+
+def test_texts_that_are_longer_than_the_model_reads_are_refused_when_it_is_opened() -> None:
+    with pytest.raises(BenchError, match="positions for 512 tokens"):
+        DSI(reading={"query_tokens": 600}).encoder  # noqa: B018
+    with pytest.raises(BenchError, match="positions for 512 tokens"):
+        DSI(reading={"first_tokens": 600}).encoder  # noqa: B018
+
+
+def test_a_teacher_has_nothing_to_choose_among_spans(learnable: Collection) -> None:
+    options = {"reading": {"parts": ["spans"]}, "teacher": {"filter": "sbert"}}
+    with pytest.raises(BenchError, match="there are none but spans"):
+        DSI(**merged(QUICK, options)).fit(learnable.training_view())

@@ -11,6 +11,7 @@ from bench.models import MINILM, ModelOptions
 from bench.sentences import sentences
 from bench.workplace import Workplace
 from retrievers.generative.encoders import TextEncoder
+from retrievers.generative.examples import training_queries
 from retrievers.generative.options import WordDecoderOptions
 from retrievers.generative.pseudo_queries import PseudoQueryOptions, draw, write_pseudo_queries
 from retrievers.generative.word_writer import WordWriter, asked
@@ -27,7 +28,8 @@ def written(
     encoder: TextEncoder, collection: Collection, workplace: Workplace, split: str = "train", **options: object
 ) -> list[list[str]]:
     asked = PseudoQueryOptions(number=3, max_tokens=8, **options)
-    found = write_pseudo_queries(asked, encoder, collection, split, 0, workplace, lambda *_: None)
+    learned = training_queries(collection, split, lambda texts: encoder.tokens_of(texts, 8))
+    found = write_pseudo_queries(asked, encoder, collection, learned, 0, workplace, lambda *_: None)
     return [list(found[row]) for row in range(len(collection))]
 
 
@@ -98,7 +100,9 @@ def test_a_checkpoint_writes_its_best_query_and_others_by_sampling(
 
 
 def test_a_writer_without_training_queries_is_refused(encoder: TextEncoder, learnable: Collection) -> None:
-    with pytest.raises(BenchError, match="no training queries in split 'none'.*set pseudo_queries.writer=textrank"):
+    with pytest.raises(
+        BenchError, match="no training queries to train a writer on.*set pseudo_queries.writer=textrank"
+    ):
         written(encoder, learnable, Workplace.temporary(), split="none", writer="trained")
 
 

@@ -75,3 +75,11 @@ def test_it_answers_alike_from_its_saved_index(learnable: Collection, tmp_path: 
 def test_variants_that_are_no_plain_sum_are_refused() -> None:
     with pytest.raises(BenchError, match="queries with weights need one of lucene, robertson, atire"):
         RM3(variant="bm25+")
+
+
+def test_what_each_term_of_the_expanded_query_adds_is_told(learnable: Collection) -> None:
+    rm3, query = RM3().fit(learnable), learnable.queries()[0]
+    hits = rm3.search(query.text, k=5, explain=True)
+    assert [sum(part.weight for part in hit.evidence) for hit in hits] == pytest.approx([hit.score for hit in hits])
+    notes = {part.note for hit in hits for part in hit.evidence}
+    assert notes == {"", "of the first answers"}
