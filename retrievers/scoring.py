@@ -43,7 +43,7 @@ class Batched(Retriever):
         """The answers to a batch, of which `read` is a part of what the method of that name gave."""
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
-        return self.retrieve_read(queries, self.read(queries), k)
+        return self.retrieve_read(queries, self.read(queries), k) if queries else Rankings.from_hits([], [])
 
     def retrieve_read(self, queries: Sequence[Query], read: Any, k: int) -> Rankings:
         """The answers to queries from what `read` gave of them, or from other such things."""

@@ -147,6 +147,19 @@ class LoadsWrongly(Saved):
         self.order = self.order[::-1].copy()
 
 
+class DrawsAnew(Retriever):
+    """Its order is drawn anew whenever it is asked, and it is not saved."""
+
+    family = "test"
+
+    def fit(self, collection: Collection) -> None:
+        self.size = len(collection)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        orders = [np.random.default_rng().permutation(self.size)[:k] for _ in queries]
+        return Rankings.from_hits(queries, [(order, -np.arange(len(order), dtype=float)) for order in orders])
+
+
 class NeedsMemory(Saved):
     """Holds a known amount of memory to answer."""
 

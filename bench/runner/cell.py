@@ -35,7 +35,7 @@ from bench.protocols import (
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from bench.runner.cost import PartTimes, PeakMemory, Stopwatch, measure_latency
-from bench.runner.first_answers import check_first_answers, keep_first_answers
+from bench.runner.first_answers import check_asked_again, check_first_answers, keep_first_answers
 from bench.runner.fitting import ask, bound_threads, fit, grow, load
 from bench.runner.parts import CellWorkplace
 from bench.runner.plan import Cell, PlannedTask, open_task
@@ -227,6 +227,7 @@ def _answer(
         if folder:
             check_first_answers(folder, planned.folder.name, first)
         rankings, seconds = _ask_all(retriever, exam)
+        check_asked_again(first, rankings)
         rate, facts = len(exam.queries) / seconds, retriever.answer_facts()
         cost = TaskCost(
             queries_per_second=None if retriever.recorded else rate, memory_mb=memory.added if memory else None

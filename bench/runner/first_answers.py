@@ -1,16 +1,19 @@
-"""Holds the answers of a loaded system against those of the fitted one: `load` has to give what `fit` gave."""
+"""Holds first answers against others: `load` has to give what `fit` gave, and a question asked again the same."""
 
 from pathlib import Path
 
 import numpy as np
 
 from bench.cells.folder import first_answers_file
-from bench.errors import LoadsOtherwise
+from bench.errors import InvalidOutput, LoadsOtherwise
 from bench.rankings import Rankings
 from bench.store import new_file
 
 _TOLERANCE = 1e-3
 """Of the span of an answer's scores; the same sums in another order differ by less."""
+
+_LOOSE = 0.1
+"""As much, where what is read beside a text may change its numbers, as it does in bfloat16."""
 
 
 def keep_first_answers(folder: Path, task: str, answers: Rankings) -> None:
@@ -35,14 +38,26 @@ def check_first_answers(folder: Path, task: str, answers: Rankings) -> None:
             )
 
 
-def alike(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> bool:
+def check_asked_again(first: Rankings, among_all: Rankings) -> None:
+    """Raise InvalidOutput if questions that were asked first have other answers among all the questions."""
+    for position, query_id in enumerate(first.query_ids):
+        if not alike(first.of(position), among_all.of(position), _LOOSE):
+            raise InvalidOutput(
+                f"query '{query_id}' has another answer when it is asked again among all queries; draw no random "
+                "number that the seed does not decide, and let no query's answer depend on the others"
+            )
+
+
+def alike(
+    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], tolerance: float = _TOLERANCE
+) -> bool:
     """Whether two answers hold the same documents with the same scores, but for what nearly ties at the end."""
     (rows, scores), (others, other_scores) = first, second
     if not (len(rows) and len(others)):
         return len(rows) == len(others)
     if not (np.isfinite(scores).all() and np.isfinite(other_scores).all()):
         return True  # refused by its own name later
-    slack = _TOLERANCE * float(np.ptp(scores)) + 1e-5 * float(np.abs(scores).max())
+    slack = tolerance * float(np.ptp(scores)) + 1e-5 * float(np.abs(scores).max())
     known = dict(zip(rows.tolist(), scores.tolist(), strict=True))
     found = dict(zip(others.tolist(), other_scores.tolist(), strict=True))
     lowest = min(known.values())

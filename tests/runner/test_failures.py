@@ -26,6 +26,7 @@ from bench.runner.problems import problem_of
         ("is-asked", "interrupted", "ended by SIGTERM from outside; the same command goes on"),
         ("gives-nan", "invalid output", "not a finite number"),
         ("loads-wrongly", "invalid output", "answers otherwise"),
+        ("draws-anew", "invalid output", "has another answer when it is asked again"),
         ("peeks-at-test", "bad input", "has no split 'test'"),
         ("no-retrieve", "error", "cannot be constructed"),
     ],

@@ -377,3 +377,7 @@ def test_published_figures_are_met(data_folder: Path, name: str, ndcg: float) ->
         qrels[query.id] = dict(zip(collection.documents.ids(rows), grades.tolist(), strict=True))
     measure = ir_measures.parse_measure("nDCG@10")
     assert ir_measures.calc_aggregate([measure], qrels, run)[measure] == pytest.approx(ndcg, abs=0.0005)
+
+
+def test_no_question_has_no_answer(learnable: Collection) -> None:
+    assert len(SBERT().fit(learnable).retrieve([], 5).rows) == 0

@@ -119,3 +119,8 @@ def test_scifact_gives_the_figure_measured_by_hand(data_folder: Path) -> None:
     exam = Search().on(collection)
     found = exam.evaluate(SPLADE().fit(collection.training_view()).retrieve(exam.queries, exam.reach))
     assert found.figures[0].value == pytest.approx(0.6436, abs=0.001)
+
+
+def test_more_tokens_than_the_model_has_positions_are_refused() -> None:
+    with pytest.raises(BenchError, match="positions for 512 tokens; ask for no more than that"):
+        SPLADE(max_tokens=1000).encoder  # noqa: B018
