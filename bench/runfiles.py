@@ -1,7 +1,6 @@
 """The forms in which the field's tools write a run: TREC's, MS MARCO's, JSON, ranx's and MTEB's."""
 
 import gzip
-import json
 import math
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +9,7 @@ from reprlib import repr as short
 from typing import Any, NamedTuple
 
 from bench.errors import BadLine, BenchError
-from bench.textfiles import parse_number, read_lines
+from bench.textfiles import parse_json, parse_number, read_lines
 
 HEADER = ("# ir_metadata.start", "# ir_metadata.end")
 """Lines around a description of the run that may stand before its answers (Breuer, Keller and Schaer 2022)."""
@@ -105,7 +104,7 @@ def _mapping(path: Path) -> Any:
             from lz4.frame import decompress
 
             data = decompress(data)
-        return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        return parse_json(gzip.decompress(data) if path.suffix == ".gz" else data, path)
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror or error}; check the path") from None
     except (ValueError, RuntimeError, EOFError, RecursionError, zlib.error) as error:
@@ -117,11 +116,18 @@ def _of_mapping(path: Path, data: Any, asked: Collection[str]) -> Iterator[Answe
         if not isinstance(answer, Mapping):
             raise BadLine(path, 0, f"the answer to query '{query}' is {short(answer)}", _JSON)
         for document, score in answer.items():
-            known = isinstance(score, int | float) and not isinstance(score, bool)
-            if not known or not math.isfinite(score):
+            if not _is_finite(score):
                 problem = f"the score of '{document}' for query '{query}' is {short(score)}"
                 raise BadLine(path, 0, problem, "a finite number")
             yield Answer(0, query, document, float(score))
+
+
+def _is_finite(score: Any) -> bool:
+    """A whole number in JSON may be larger than any score can be."""
+    try:
+        return isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
+    except OverflowError:
+        return False
 
 
 def _run_within(path: Path, data: Any, asked: Collection[str]) -> Mapping[str, Any]:

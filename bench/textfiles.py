@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -104,7 +105,7 @@ def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int,
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line, path, number)
         except (ValueError, RecursionError) as error:
             raise BadLine(path, number, f"not JSON ({error})", expected) from None
         if not isinstance(record, dict):
@@ -223,20 +224,35 @@ def _compressed(raw: io.BufferedWriter) -> gzip.GzipFile:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises BenchError with the file and what is wrong in it, a key given twice too."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise BenchError(f"{path}: the key {short(key)} occurs twice in an object; keep one")
-            found[key] = value
-        return found
-
     text = "\n".join(line for _, line in read_lines(path))
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return parse_json(text, path)
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{path}: not JSON: {error}; write it anew") from None
+
+
+class _RepeatedKey(Exception):
+    """A key that an object of JSON has more than once."""
+
+
+def parse_json(data: str | bytes, path: Path, number: int = 0) -> Any:
+    """What JSON says, of a whole file or of one of its lines.
+
+    Raises BadLine for an object with a key twice, of which the last alone would be kept, and ValueError or
+    RecursionError for what is no JSON.
+    """
+    try:
+        return json.loads(data, object_pairs_hook=_once)
+    except _RepeatedKey as error:
+        problem = f"the key {short(error.args[0])} occurs twice in an object"
+        raise BadLine(path, number, problem, "each key once; keep one") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _RepeatedKey(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -81,10 +81,18 @@ def test_of_mtebs_predictions_the_split_that_is_asked_is_read(tmp_path: Path) ->
         ("run.json", '{"q1": ["d1"]}', r"the answer to query 'q1' is \['d1'\]; expected"),
         ("run.json", '{"q1": {"d1": "1"}}', "the score of 'd1' for query 'q1' is '1'; expected a finite number"),
         ("run.json", '{"q1": {"d1": NaN}}', "the score of 'd1' for query 'q1' is nan"),
+        (
+            "run.json",
+            f'{{"q1": {{"d1": 1{"0" * 400}}}}}',
+            "the score of 'd1' for query 'q1' is 10+.*a finite number",
+        ),
+        ("run.json", '{"q1": {"d1": 1, "d1": 2}}', "the key 'd1' occurs twice in an object; expected each key once"),
+        ("run.json", '{"q1": {"d1": 1}, "q1": {"d2": 2}}', "the key 'q1' occurs twice in an object"),
+        ("run.lz4", lz4.frame.compress(b'{"q1": {"d1": 1, "d1": 2}}'), r"run\.lz4: the key 'd1' occurs twice"),
         ("run.json", '{"mteb_model_meta": {}, "default": {}}', "no run in any subset and split"),
     ],
 )
-def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, name: str, content: str, complaint: str) -> None:
+def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, name: str, content: Any, complaint: str) -> None:
     with pytest.raises(BenchError, match=complaint):
         read(written(tmp_path, name, content))
 

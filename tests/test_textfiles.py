@@ -104,6 +104,13 @@ def test_a_line_that_is_no_json_object_is_refused(tmp_path: Path, line: str) -> 
         list(read_json_lines(path))
 
 
+def test_a_key_twice_in_an_object_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"_id": "d0"}\n{"_id": "d1", "about": {"by": 1, "by": 2}}\n')
+    with pytest.raises(BadLine, match=r"jsonl:2: the key 'by' occurs twice in an object; expected each key once"):
+        list(read_json_lines(path))
+
+
 def test_rows_keep_quotes_and_blanks_between_tabs(tmp_path: Path) -> None:
     path = tmp_path / "qrels.tsv"
     path.write_text('"q 1\t d"2 \t1\n')
