@@ -3,10 +3,11 @@
 import gzip
 import math
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bench.errors import BadLine, BenchError
 from bench.textfiles import parse_json, parse_number, read_lines
@@ -18,6 +19,14 @@ _TREC = ("query", "Q0", "document", "rank", "score", "tag")
 _MARCO = ("query", "document", "rank or score")
 _COLBERT = ("query", "document", "rank", "score")
 _JSON = "{query: {document: score}}, as ranx and BEIR write it, or MTEB's predictions"
+
+
+Reading = Literal["ranks", "scores"]
+"""What the third of three columns is read as."""
+
+
+def untold(reading: Reading) -> None:
+    """Nobody asks."""
 
 
 class Answer(NamedTuple):
@@ -34,18 +43,21 @@ def is_of_lines(path: Path) -> bool:
     return not path.name.removesuffix(".gz").endswith((".json", ".lz4"))
 
 
-def read_answers(path: Path, asked: Collection[str] = ()) -> Iterator[Answer]:
+def read_answers(
+    path: Path, asked: Collection[str] = (), tell: Callable[[Reading], None] = untold
+) -> Iterator[Answer]:
     """All answers of a run, in the file's order; by its ending it is JSON (.json), ranx's (.lz4), or lines.
 
-    Of MTEB's predictions the subset and split with most of the queries `asked` is read. Raises BenchError for a file
-    in no known form, and a score that is not a finite number.
+    Of MTEB's predictions the subset and split with most of the queries `asked` is read. Of three columns `tell` is
+    called with what the third is read as. Raises BenchError for a file in no known form, a score that is not a finite
+    number, and a third column that may be either.
     """
     if is_of_lines(path):
-        return _of_lines(path)
+        return _of_lines(path, tell)
     return _of_mapping(path, _mapping(path), asked)
 
 
-def _of_lines(path: Path) -> Iterator[Answer]:
+def _of_lines(path: Path, tell: Callable[[Reading], None]) -> Iterator[Answer]:
     """The lines below the header, if there is one; the first one tells their form."""
     ranked: list[Answer] = []
     columns: tuple[str, ...] = ()
@@ -59,7 +71,10 @@ def _of_lines(path: Path) -> Iterator[Answer]:
             ranked.append(answer)
         else:
             yield answer
-    yield from _by_rank(ranked) if _are_ranks(ranked) else ranked
+    if ranked:
+        reading = _reading(path, ranked)
+        tell(reading)
+        yield from _by_rank(ranked) if reading == "ranks" else ranked
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -81,15 +96,34 @@ def _refuse_fields(fields: list[str], columns: tuple[str, ...], path: Path, numb
         raise BadLine(path, number, f"{len(fields)} fields in {short(line)}, and the rank is {fields[3]}", expected)
 
 
-def _are_ranks(answers: list[Answer]) -> bool:
-    """Whether what stands for the score counts the documents of each query, from 1 or from 0."""
-    counted: dict[str, float] = {}
+def _reading(path: Path, answers: list[Answer]) -> Reading:
+    """Whether what stands in the third column is the rank or the score. Raises BadLine where it may be either.
+
+    Ranks are different whole numbers from 1 or 0 within each query, in any order and with gaps. Scores have a
+    fraction or a sign, or fall along each answer. Where no query has several answers nothing depends on it.
+    """
+    by_query: dict[str, list[Answer]] = {}
     for answer in answers:
-        before = counted.get(answer.query)
-        if answer.score not in ((0, 1) if before is None else (before + 1,)):
-            return False
-        counted[answer.query] = answer.score
-    return len(answers) > len(counted)
+        by_query.setdefault(answer.query, []).append(answer)
+    if len(by_query) == len(answers) or not all(one.score >= 0 and one.score.is_integer() for one in answers):
+        return "scores"
+    ranked = all(map(_count_from_the_top, by_query.values()))
+    falling = all(map(_fall, by_query.values()))
+    if ranked != falling:
+        return "ranks" if ranked else "scores"
+    longest = max(by_query.values(), key=len)
+    doubtful = next((column for column in by_query.values() if not _count_from_the_top(column)), longest)
+    numbers = short([round(one.score) for one in doubtful])
+    problem = f"the third column may hold ranks or scores (query '{doubtful[0].query}' has {numbers})"
+    raise BadLine(path, doubtful[0].line, problem, f"six columns, which tell them apart: {' '.join(_TREC)}")
+
+
+def _count_from_the_top(column: list[Answer]) -> bool:
+    return len({one.score for one in column}) == len(column) and min(one.score for one in column) <= 1
+
+
+def _fall(column: list[Answer]) -> bool:
+    return all(one.score >= other.score for one, other in pairwise(column))
 
 
 def _by_rank(answers: list[Answer]) -> Iterator[Answer]:

@@ -8,7 +8,7 @@ depend on which.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BadLine, BenchError
 from bench.numbering import Ids
 from bench.rankings import Rankings
-from bench.runfiles import HEADER, is_of_lines, read_answers
+from bench.runfiles import HEADER, Reading, is_of_lines, read_answers, untold
 from bench.textfiles import new_text_file
 
 _BOM = "\ufeff"
@@ -73,20 +73,21 @@ def read_run(
     queries: Sequence[Query],
     documents: Documents,
     repeats: Literal["refuse", "first"] = "refuse",
+    tell: Callable[[Reading], None] = untold,
 ) -> Rankings:
     """Read a run in any form of `bench.runfiles`, plain or .gz, as answers to `queries` in the file's order.
 
     TREC's rank column is not looked at: as in trec_eval the score decides, and `Rankings.canonical` makes the
     order. A query that the file does not answer has an empty answer; one that it names as the same number (51 for
-    051) is found. Of a document that the file repeats for a query, `first` keeps the first. Raises BadLine for a
-    wrong number of fields, a score that is not a finite number, an unknown query or document, and a document that is
-    repeated.
+    051) is found. Of a document that the file repeats for a query, `first` keeps the first. Of three columns `tell`
+    is called with what the third is read as. Raises BadLine for a wrong number of fields, a score that is not a
+    finite number, an unknown query or document, and a document that is repeated.
     """
     decoded = unquote if is_of_lines(path) else str
     document_id_of = decoded if documents.ids_need_quoting else str
     answers: dict[str, dict[int, float]] = {query.id: {} for query in queries}
     known = Ids(answers)
-    for line, query, name, score in read_answers(path, answers):
+    for line, query, name, score in read_answers(path, answers, tell):
         query_id = known.find(decoded(query)) or known.find(query)
         document_id = document_id_of(name)
         if query_id is None:

@@ -9,7 +9,7 @@ import lz4.frame
 import pytest
 
 from bench.errors import BenchError
-from bench.runfiles import read_answers
+from bench.runfiles import Reading, read_answers
 
 RUN = {"q1": {"d1": 3.5, "d7": 2.25}, "q2": {"d8": 1.0}}
 LINES = "q1 Q0 d1 1 3.5 mine\nq1 Q0 d7 2 2.25 mine\nq2 Q0 d8 1 1 mine\n"
@@ -47,12 +47,69 @@ def test_every_form_is_read(tmp_path: Path, name: str, content: Any) -> None:
     assert read(written(tmp_path, name, content)) == RUN
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_the_third_of_three_columns_may_be_the_rank(tmp_path: Path, first: int) -> None:
-    rows = [("q1", "d1", first), ("q1", "d7", first + 1), ("q2", "d8", first)]
-    path = written(tmp_path, "run.tsv", "".join(f"{q}\t{d}\t{rank}\n" for q, d, rank in rows))
-    found = read(path)["q1"]
-    assert found["d1"] > found["d7"]
+def three_columns(folder: Path, content: str) -> tuple[list[Reading], dict[str, dict[str, float]]]:
+    """What the third column of `query document number` lines is read as, and the answers, best first."""
+    path, told = written(folder, "run.tsv", content.replace("; ", "\n").replace(" ", "\t") + "\n"), []
+    found: dict[str, dict[str, float]] = {}
+    for answer in sorted(read_answers(path, (), told.append), key=lambda one: -one.score):
+        found.setdefault(answer.query, {})[answer.document] = answer.score
+    return told, found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q1 d1 1; q1 d7 2; q1 d9 3; q2 d8 1",
+        "q1 d1 0; q1 d7 1; q1 d9 2; q2 d8 0",
+        "q1 d1 1; q1 d7 4; q1 d9 9; q2 d8 1",
+        "q1 d9 3; q2 d8 1; q1 d1 1; q1 d7 2",
+        "q1 d9 3; q1 d7 2; q1 d1 1; q2 d8 1; q2 d7 2",
+    ],
+    ids=["from 1", "from 0", "with gaps", "in any order", "last first in one query"],
+)
+def test_a_third_column_of_different_whole_numbers_from_1_or_0_is_the_rank(tmp_path: Path, content: str) -> None:
+    told, found = three_columns(tmp_path, content)
+    assert told == ["ranks"]
+    assert list(found["q1"]) == ["d1", "d7", "d9"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q1 d1 3.5; q1 d7 2; q1 d9 1; q2 d8 1",
+        "q1 d7 2; q1 d1 3; q1 d9 -1",
+        "q1 d1 40; q1 d7 12; q1 d9 5; q2 d8 1",
+        "q1 d1 2; q1 d7 1; q1 d9 1",
+    ],
+    ids=["a fraction", "a sign", "falling to more than 1", "falling with ties"],
+)
+def test_a_third_column_that_cannot_be_ranks_is_the_score(tmp_path: Path, content: str) -> None:
+    told, found = three_columns(tmp_path, content)
+    assert told == ["scores"]
+    assert list(found["q1"]) == ["d1", "d7", "d9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("q2 d8 1; q1 d1 3; q1 d7 2; q1 d9 1", r"2: .*query 'q1' has \[3, 2, 1\]"),
+        ("q2 d8 1; q2 d9 2; q1 d1 1; q1 d7 1; q1 d9 2", r"3: .*query 'q1' has \[1, 1, 2\]"),
+        ("q1 d1 2; q1 d7 3; q1 d9 4", r"1: .*query 'q1' has \[2, 3, 4\]"),
+        ("q1 d1 1; q1 d7 2; q2 d8 9; q2 d9 7", r"3: .*query 'q2' has \[9, 7\]"),
+    ],
+    ids=["falling to 1", "a rank twice", "from 2", "ranks here and scores there"],
+)
+def test_a_third_column_that_may_be_either_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
+    remedy = "; expected six columns, which tell them apart: query Q0 document rank score tag"
+    with pytest.raises(BenchError, match=rf"run\.tsv:{complaint}\){remedy}"):
+        three_columns(tmp_path, content)
+
+
+def test_only_a_third_column_is_told_of_and_nothing_depends_on_it_in_answers_of_one(tmp_path: Path) -> None:
+    assert three_columns(tmp_path, "q1 d1 7; q2 d8 1")[0] == ["scores"]
+    told: list[Reading] = []
+    list(read_answers(written(tmp_path, "run.trec", LINES), (), told.append))
+    assert told == []
 
 
 def test_of_mtebs_predictions_the_split_that_is_asked_is_read(tmp_path: Path) -> None:

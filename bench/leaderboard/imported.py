@@ -1,7 +1,7 @@
 """Systems elsewhere: they are given a task's questions, and their TREC run is a row measured like all others."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from bench.collections.collection import Collection, Query
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.measures.measure import Count
-from bench.runfiles import read_answers
+from bench.runfiles import Reading, read_answers
 from bench.runner.plan import open_task
 from bench.store import slug, write_text
 from bench.tasks import Task
@@ -66,7 +66,8 @@ def score_run(
     task = open_task(task_name, options)
     exam = task.on(collection)
     others = other_queries(exam)
-    found = read_run(path, [*exam.queries, *others], collection.documents, repeats)
+    readings: list[Reading] = []
+    found = read_run(path, [*exam.queries, *others], collection.documents, repeats, readings.append)
     answers = found.take(range(len(exam.queries)))
     if not len(answers.rows):
         raise BenchError(
@@ -76,7 +77,8 @@ def score_run(
     evaluation = exam.evaluate(answers)
     beside = found.lengths[len(exam.queries) :]
     again = sum(1 for _ in read_answers(path, found.query_ids)) - len(found.rows) if repeats == "first" else 0
-    counts = [*evaluation.counts, *_left_out(evaluation), *_ignored(int((beside > 0).sum()), again)]
+    ignored = _ignored(int((beside > 0).sum()), again)
+    counts = [*evaluation.counts, *_left_out(evaluation), *ignored, *_third_column(readings, len(found.rows))]
     result = TaskResult.of(task_name, task.options(), exam, evaluation, counts=counts)
     return ImportedRow(system, collection.name, collection.fingerprint, result, evaluation)
 
@@ -96,6 +98,13 @@ def _ignored(others: int, again: int) -> Iterator[Count]:
     if again:
         note = "the run repeats documents of an answer; {value} such lines do not count"
         yield Count("repeated", again, "lines of the run that repeat a document", kind="amount", note=note)
+
+
+def _third_column(readings: Sequence[Reading], answers: int) -> Iterator[Count]:
+    """What the third of three columns was read as, since the other reading turns every answer around."""
+    for reading in readings:
+        note = f"the third column of the run is read as {reading}; six columns say which it is"
+        yield Count(f"read as {reading}", answers, "documents of the run", kind="amount", note=note)
 
 
 def _left_out(evaluation: Evaluation) -> Iterator[Count]:

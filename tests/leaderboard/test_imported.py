@@ -167,6 +167,18 @@ def test_queries_that_are_not_asked_are_ignored_and_counted(harbour: Collection,
     assert noted(score_run(tmp_path / "run.trec", harbour, "mine")) == {"other queries": 2}
 
 
+@pytest.mark.parametrize(("best", "reading", "reciprocal"), [("1", "ranks", 1), ("1.5", "scores", 0.5)])
+def test_the_foot_says_what_a_third_column_was_read_as(
+    harbour: Collection, tmp_path: Path, best: str, reading: str, reciprocal: float
+) -> None:
+    path = tmp_path / "run.tsv"
+    path.write_text(f"q1\td1\t{best}\nq1\td2\t2\nq2\td2\t1\n")
+    row = score_run(path, harbour, "mine")
+    assert noted(row) == {f"read as {reading}": 3}
+    assert row.result.counts[-1].note.startswith(f"the third column of the run is read as {reading}")
+    assert row.evaluation.values["MRR@10"].tolist() == [reciprocal, 1]
+
+
 def test_a_run_that_repeats_a_document_is_refused_or_its_first_is_kept(harbour: Collection, tmp_path: Path) -> None:
     path = tmp_path / "run.trec"
     path.write_text("q1 Q0 d2 1 5 x\nq1 Q0 d1 2 4 x\nq1 Q0 d2 3 1 x\n")
