@@ -29,24 +29,34 @@ def read_records(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int, di
 
 
 def _separated(path: Path, separator: str, watch: Watch) -> Iterator[tuple[int, dict[str, Any]]]:
+    rows = _rows(path, separator, watch)
+    _, header = next(rows, (1, []))
+    for name in header:
+        if header.count(name) > 1:
+            raise BadLine(path, 1, f"{header.count(name)} columns '{name}'", "columns of different names")
+    for line, row in rows:
+        if row and len(row) != len(header):
+            raise BadLine(path, line, f"{len(row)} fields", f"{len(header)} fields: {' '.join(header)}")
+        if row:
+            yield line, {name: value or None for name, value in zip(header, row, strict=True)}
+
+
+def _rows(path: Path, separator: str, watch: Watch) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line that it begins on. Raises BadLine where a quote ends otherwise than CSV's do."""
     lines = (f"{text}\n" for _, text in read_lines(path, watch))
-    rows = csv.reader(lines, delimiter=separator)
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    began = 1
     try:
-        header = next(rows, [])
-        for name in header:
-            if header.count(name) > 1:
-                raise BadLine(path, 1, f"{header.count(name)} columns '{name}'", "columns of different names")
         for row in rows:
-            if row and len(row) != len(header):
-                problem = f"{len(row)} fields"
-                raise BadLine(path, rows.line_num, problem, f"{len(header)} fields: {' '.join(header)}")
-            if row:
-                yield rows.line_num, {name: value or None for name, value in zip(header, row, strict=True)}
+            yield began, row
+            began = rows.line_num + 1
     except csv.Error as error:
-        longest = (
-            f"fields quoted as in CSV, of at most {csv.field_size_limit():,} characters; .jsonl takes longer ones"
+        end = f" on line {rows.line_num}, in the row that begins here" if rows.line_num > began else ""
+        quoted = (
+            'a quote around a whole field, closed, and "" for one within it; '
+            f"fields have at most {csv.field_size_limit():,} characters; .jsonl takes any text"
         )
-        raise BadLine(path, rows.line_num, str(error), longest) from None
+        raise BadLine(path, began, f"{error}{end}", quoted) from None
 
 
 def _parquet(path: Path, watch: Watch) -> Iterator[tuple[int, dict[str, Any]]]:

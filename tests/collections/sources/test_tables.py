@@ -158,8 +158,18 @@ def test_columns_are_named_and_numbers_are_ids(tmp_path: Path) -> None:
         ({"qrels.csv": "qid,docid,rel\nq1,d1,\n"}, r"qrels\.csv:2: no 'rel'; expected a grade"),
         (
             {"documents.csv": "id,text\n1," + "a" * 200_000 + "\n"},
-            r"documents\.csv:2: field larger .*jsonl takes longer",
+            r"documents\.csv:2: field larger .*jsonl takes any text",
         ),
+        (
+            {"documents.csv": 'id,text\n1,rye\n2,"a stray quote\n3,oats\n4,"wheat"\n'},
+            r"documents\.csv:3: ',' expected after '\"' on line 5, in the row that begins here; .*\"\" for one",
+        ),
+        (
+            {"documents.csv": 'id,text\n1,"rye\n2,oats\n'},
+            r"documents\.csv:2: unexpected end of data on line 3, in the row that begins here; .*jsonl takes any",
+        ),
+        ({"documents.csv": 'id,text\n1,"Rye" flour\n'}, r"documents\.csv:2: ',' expected after '\"'; expected a"),
+        ({"documents.csv": 'id,text\n1,"rye\nflour",x\n'}, r"documents\.csv:2: 3 fields; expected 2 fields: id text"),
         ({"queries.csv": "id,text\nq1,\n"}, r"queries\.csv:2: 'text' is None; expected a JSON string"),
     ],
 )
