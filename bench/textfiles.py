@@ -114,21 +114,24 @@ def read_json_lines(path: Path, watch: Watch = unwatched) -> Iterator[tuple[int,
 
 
 def text_of(record: Mapping[str, Any], key: str, path: Path, number: int, default: str | None = None) -> str:
-    """A text value of a JSON record. `default` stands for one that is absent or null; without it, raises BadLine."""
+    """A text value of a record. `default` stands for one that is absent or null; without it, raises BadLine."""
     value = record.get(key)
     if value is None and default is not None:
         return default
     if not isinstance(value, str):
         problem = f"'{key}' is {short(value)}" if key in record else f"no '{key}'"
-        raise BadLine(path, number, problem, f"a JSON string as '{key}'")
+        raise BadLine(path, number, problem, f"text as '{key}'")
     return value
 
 
 def id_of(record: Mapping[str, Any], key: str, path: Path, number: int) -> str:
-    """An id of a JSON record: a text, or a whole number as text. Raises BadLine."""
+    """An id of a record: a text, or a whole number as text. Raises BadLine."""
     value = record.get(key)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID:
         return str(value)
+    if isinstance(value, float):  # as pandas makes of a column of numbers with a gap
+        remedy = "text or a whole number; write ids as text, in pandas with dtype=str"
+        raise BadLine(path, number, f"'{key}' is {value}", remedy)
     return text_of(record, key, path, number)
 
 

@@ -110,10 +110,10 @@ def test_an_absent_title_is_empty(tmp_path: Path, title: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("record", "complaint"),
     [
-        ({"text": "Felt."}, "no '_id'; expected a JSON string as '_id'"),
-        ({"_id": 4.5, "text": "Felt."}, "'_id' is 4.5; expected a JSON string as '_id'"),
-        ({"_id": True, "text": "Felt."}, "'_id' is True; expected a JSON string as '_id'"),
-        ({"_id": "4"}, "no 'text'; expected a JSON string as 'text'"),
+        ({"text": "Felt."}, "no '_id'; expected text as '_id'"),
+        ({"_id": 4.5, "text": "Felt."}, "'_id' is 4.5; expected text or a whole number"),
+        ({"_id": True, "text": "Felt."}, "'_id' is True; expected text as '_id'"),
+        ({"_id": "4"}, "no 'text'; expected text as 'text'"),
         ({"_id": "4", "text": 4}, "'text' is 4; expected"),
         ({"_id": "4", "text": "Felt.", "title": ["Felt"]}, r"'title' is \['Felt'\]; expected"),
         ({"_id": "", "text": "Felt."}, "a document without an id"),

@@ -143,6 +143,24 @@ def test_columns_are_named_and_numbers_are_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "rows", "column"),
+    [
+        ("documents.parquet", [{"_id": 1.0, "text": "rye"}, {"_id": None, "text": "oats"}], "_id"),
+        ("qrels.parquet", [{"query-id": "q1", "corpus-id": 2.0, "score": 1}], "corpus-id"),
+    ],
+)
+def test_ids_that_pandas_made_fractions_are_refused_with_the_remedy(
+    tmp_path: Path, name: str, rows: Rows, column: str
+) -> None:
+    write(tmp_path, "documents.parquet", "queries.parquet", "qrels.parquet")
+    parquet(tmp_path / name, rows)
+    with pytest.raises(
+        BenchError, match=rf"{name}:1: '{column}' is \d\.0; .*write ids as text, in pandas with dtype=str"
+    ):
+        open_dataset(f"table:{tmp_path}")
+
+
+@pytest.mark.parametrize(
     ("broken", "complaint"),
     [
         (
@@ -170,7 +188,7 @@ def test_columns_are_named_and_numbers_are_ids(tmp_path: Path) -> None:
         ),
         ({"documents.csv": 'id,text\n1,"Rye" flour\n'}, r"documents\.csv:2: ',' expected after '\"'; expected a"),
         ({"documents.csv": 'id,text\n1,"rye\nflour",x\n'}, r"documents\.csv:2: 3 fields; expected 2 fields: id text"),
-        ({"queries.csv": "id,text\nq1,\n"}, r"queries\.csv:2: 'text' is None; expected a JSON string"),
+        ({"queries.csv": "id,text\nq1,\n"}, r"queries\.csv:2: 'text' is None; expected text as 'text'"),
     ],
 )
 def test_broken_tables_are_refused_with_their_place(tmp_path: Path, broken: dict[str, str], complaint: str) -> None:
