@@ -91,7 +91,8 @@ def read_run(
         query_id = known.find(decoded(query)) or known.find(query)
         document_id = document_id_of(name)
         if query_id is None:
-            raise BadLine(path, line, f"the unknown query '{query}'", "a query of the split that is asked")
+            expected = "a query of the collection, of any split; leave out its lines, or choose the run's collection"
+            raise BadLine(path, line, f"the unknown query '{query}'", expected)
         row = documents.rows.get(document_id)
         if row is None:
             raise BadLine(path, line, f"the unknown document '{document_id}'", "a document of the collection")

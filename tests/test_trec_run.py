@@ -260,7 +260,10 @@ def test_an_external_run_is_ordered_by_score_and_not_by_rank(tmp_path: Path, mak
         ("q1 Q0 coot 1 nan x", "the score is 'nan'"),
         ("q1 Q0 coot 1 -inf x", "the score is '-inf'"),
         ("q1 Q0 coot 1 1e999 x", "the score is '1e999'"),
-        ("q9 Q0 coot 1 1 x", "the unknown query 'q9'; expected a query of the split that is asked"),
+        (
+            "q9 Q0 coot 1 1 x",
+            "the unknown query 'q9'; expected a query of the collection, of any split; leave out",
+        ),
         ("q1 Q0 duck 1 1 x", "the unknown document 'duck'; expected a document of the collection"),
         ("q1 Q0 grebe 5 0.1 x", "'grebe' again for query 'q1'; expected a document once for each query"),
     ],

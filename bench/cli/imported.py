@@ -92,9 +92,9 @@ def score(
 
     A result file of MTEB holds figures and no answers: they are shown, and with --keep published, as imported.
 
-    A question that a run does not answer counts 0, and the foot says how many; answers to other queries are ignored
-    and counted. A probe's questions are drawn anew by its seed, the same wherever the collection has the same
-    fingerprint.
+    A question that a run does not answer counts 0, and the foot says how many; answers to other queries of the
+    collection, of any split, are ignored and counted, and those to unknown ones refused. A probe's questions are
+    drawn anew by its seed, the same wherever the collection has the same fingerprint.
     """
     from bench.leaderboard.figures import imported_figures, write_figures
     from bench.leaderboard.imported import keep_run, score_run
