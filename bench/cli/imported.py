@@ -74,7 +74,10 @@ def score(
     ] = "",
     task: Annotated[str, typer.Option(help="The task that they answer; see `list tasks`.")] = "search",
     settings: TaskSettings = [],
-    name: Annotated[str, typer.Option(help="The row's name, for one run; by default the file's.")] = "",
+    name: Annotated[
+        str,
+        typer.Option(help="The row's name, for one run; by default the file's, with its folder where two share one."),
+    ] = "",
     repeats: Annotated[
         Repeats,
         typer.Option(help="Of a document that a run repeats for a query, keep the first, and count the others."),
@@ -97,7 +100,7 @@ def score(
     drawn anew by its seed, the same wherever the collection has the same fingerprint.
     """
     from bench.leaderboard.figures import imported_figures, write_figures
-    from bench.leaderboard.imported import keep_run, score_run
+    from bench.leaderboard.imported import keep_run, run_names, score_run
     from bench.leaderboard.reported import TASK, is_mteb_result
     from bench.runner.plan import open_task
     from bench.terminal import console, judged_table, judged_tables
@@ -120,8 +123,12 @@ def score(
             )
         _report(results, dataset, name, keep, json_file, screen)
         return
+    names = [name] if name else run_names(run_files)
     collection = _judged(dataset, qrels, run_files, screen)
-    rows = [score_run(path, collection, name or path.name, task, options, repeats.value) for path in run_files]
+    rows = [
+        score_run(path, collection, system, task, options, repeats.value)
+        for path, system in zip(run_files, names, strict=True)
+    ]
     screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))
     if keep:
         for row in rows:
@@ -140,6 +147,12 @@ def _report(
 
     collection = open_dataset(dataset, screen).collection
     found = [read_mteb(path, collection, name) for path in results]
+    systems = [one.system for one in found]
+    for path, system in zip(results, systems, strict=True):
+        if systems.count(system) > 1:
+            raise BenchError(
+                f"{path} and another result are of '{system}'; score them one by one, each with a --name"
+            )
     screen.print(reported_table(found))
     if keep:
         for one in found:

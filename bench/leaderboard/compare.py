@@ -13,7 +13,7 @@ from bench.cells.record import CellRecord, TaskRecord
 from bench.collections.catalogue import Dataset, with_source
 from bench.collections.collection import Query
 from bench.errors import BenchError, UnknownName
-from bench.leaderboard.imported import score_run
+from bench.leaderboard.imported import path_ends, score_run
 from bench.measures.significance import Comparison, compare_all, flips_tried
 from bench.runner.plan import open_task
 from bench.tasks.exam import Exam
@@ -169,12 +169,10 @@ def _named_apart(first: Side, second: Side) -> tuple[Side, Side]:
     """The two under names that differ: as much of their paths as tells them apart, or their places."""
     if first.name != second.name:
         return first, second
-    one, two = first.path.resolve().parts, second.path.resolve().parts
-    for length in range(2, max(len(one), len(two)) + 1):
-        names = "/".join(one[-length:]), "/".join(two[-length:])
-        if names[0] != names[1]:
-            return replace(first, name=names[0]), replace(second, name=names[1])
-    return replace(first, name=f"{first.name} (1)"), replace(second, name=f"{second.name} (2)")
+    one, two = path_ends([first.path, second.path])
+    if one == two:
+        one, two = f"{first.name} (1)", f"{second.name} (2)"
+    return replace(first, name=one), replace(second, name=two)
 
 
 def _by_measure(measure: str, first: Side, second: Side, seed: int) -> MeasureComparison:

@@ -1,6 +1,7 @@
 """Systems elsewhere: they are given a task's questions, and their TREC run is a row measured like all others."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,26 @@ def write_questions(path: Path, task: Task, collection: Collection) -> int:
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     write_text(path, "".join(lines))
     return len(asked)
+
+
+def path_ends(paths: Sequence[Path]) -> list[str]:
+    """The last parts of each path, as few as no other ends in; the whole of one that is given twice."""
+    whole = [(path.parent.resolve() / path.name).parts for path in paths]
+    ends = [["/".join(parts[-length:]) for length in range(1, len(parts) + 1)] for parts in whole]
+    shared = Counter(end for one in ends for end in one)
+    return [next((end for end in one if shared[end] == 1), one[-1]) for one in ends]
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """What runs are called: after their files, and those of one name after their folders too.
+
+    Raises BenchError for a file that is given twice.
+    """
+    names = path_ends(paths)
+    for path, name in zip(paths, names, strict=True):
+        if names.count(name) > 1:
+            raise BenchError(f"{path} is given twice; give it once")
+    return names
 
 
 def score_run(

@@ -97,6 +97,22 @@ def test_several_runs_are_scored_on_judgements_alone(tmp_path: Path) -> None:
         assert "--qrels FILE for judgements alone" in str(bench("score", *runs, *options).exception)
 
 
+def test_two_runs_of_one_file_name_are_two_rows_and_both_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "qrels.txt").write_text("q1 0 d1 2\n")
+    runs = [tmp_path / place / "run.txt" for place in ("one", "two")]
+    for run, best in zip(runs, ("d1", "d2"), strict=True):
+        run.parent.mkdir()
+        run.write_text(f"q1 Q0 {best} 1 2 x\n")
+    done = bench("score", *runs, "--qrels", tmp_path / "qrels.txt", "--keep", tmp_path / "kept")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"one/run\.txt +1\.000", done.output)
+    assert re.search(r"two/run\.txt +\.000", done.output)
+    kept = [json.loads(path.read_text())["cell"]["system"] for path in tmp_path.glob("kept/cells/*/manifest.json")]
+    assert sorted(kept) == ["one/run.txt", "two/run.txt"]
+    twice = bench("score", runs[0], runs[0], "--qrels", tmp_path / "qrels.txt")
+    assert "run.txt is given twice; give it once" in str(twice.exception)
+
+
 def test_systems_are_compared_by_their_names(finished: Finished) -> None:
     by_path, other = finished.cell("bm25").folder, finished.cell(SPECIAL).folder
     given = bench("compare", "bm25", other, "--from", finished.out)

@@ -15,7 +15,7 @@ from bench.collections.collection import Collection, Rules
 from bench.errors import BenchError
 from bench.leaderboard.build import build_board
 from bench.leaderboard.columns import known_costs, notes
-from bench.leaderboard.imported import ImportedRow, keep_run, score_run
+from bench.leaderboard.imported import ImportedRow, keep_run, run_names, score_run
 from bench.leaderboard.publish import publish
 from bench.leaderboard.published import read_published
 from bench.leaderboard.selection import select
@@ -165,6 +165,14 @@ def noted(row: ImportedRow) -> dict[str, float]:
 def test_queries_that_are_not_asked_are_ignored_and_counted(harbour: Collection, tmp_path: Path) -> None:
     (tmp_path / "run.trec").write_text("".join(f"q{i} Q0 d{i % 3 + 1} 1 1 x\n" for i in range(1, 5)))
     assert noted(score_run(tmp_path / "run.trec", harbour, "mine")) == {"other queries": 2}
+
+
+def test_runs_are_called_after_their_files_and_those_of_one_name_after_their_folders_too(tmp_path: Path) -> None:
+    one, two, other = (tmp_path / place for place in ("one/run.txt", "two/run.txt", "two/other.txt"))
+    assert run_names([one, two, other]) == ["one/run.txt", "two/run.txt", "other.txt"]
+    assert run_names([tmp_path / "a/x/run.txt", tmp_path / "b/x/run.txt"]) == ["a/x/run.txt", "b/x/run.txt"]
+    with pytest.raises(BenchError, match=r"one/run\.txt is given twice; give it once"):
+        run_names([one, two, one.parent / ".." / "one" / "run.txt"])
 
 
 @pytest.mark.parametrize(("best", "reading", "reciprocal"), [("1", "ranks", 1), ("1.5", "scores", 0.5)])

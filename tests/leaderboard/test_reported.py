@@ -142,5 +142,7 @@ def test_the_command_shows_and_keeps_it(finished: Finished, tmp_path: Path) -> N
     assert [one.system for one in read_reported([tmp_path / "out"])] == ["acme/dense"]
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert {"imported, not run"} == {figure["status"] for figure in figures}
+    twice = CliRunner().invoke(app, [*given[:2], str(written(tmp_path / "again")), *given[2:]])
+    assert "and another result are of 'acme/dense'; score them one by one, each with a --name" in str(twice.exception)
     without = CliRunner().invoke(app, ["score", str(path), "--qrels", "qrels.txt"])
     assert "name their collection with --dataset alone" in str(without.exception)
