@@ -12,13 +12,13 @@ from bench.leaderboard.writers.overview import as_overview_page
 from bench.store import write_text
 
 _HEAD = "# Results\n\nPublished leaderboards"
-_OWN = {"README.md": _HEAD, "index.html": "<h1>Leaderboards</h1>"}
-"""What tells either overview from another file of that name."""
+OVERVIEWS = {"README.md": _HEAD, "index.html": "<h1>Leaderboards</h1>"}
+"""Both by name, with what tells each from another file of that name."""
 
 
 def refuse_others(results: Path) -> None:
     """Raise BenchError if a file that is no overview would be replaced by one."""
-    for name, sign in _OWN.items():
+    for name, sign in OVERVIEWS.items():
         path = results / name
         if path.is_file() and sign not in path.read_text(encoding="utf-8", errors="replace"):
             raise BenchError(f"{path} was not published and would be replaced; move it away, or choose another --to")

@@ -20,7 +20,7 @@ from bench.verification.restore import restore
 from bench.verification.verify import verify
 from bench.visible import plural
 
-_STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "failed": "red", "not run": "dim"}
+_STYLES = {"OK": "green", "near": "yellow", "FAIL": "red", "failed": "red", "not run": "dim", "not checked": "dim"}
 
 
 def print_checks(folder: Path, places: Sequence[str], everything: bool) -> bool:
@@ -66,7 +66,7 @@ def print_restored(folder: Path, places: Sequence[str], out: Path) -> None:
 
 def check_line(check: Check) -> Text:
     """One check."""
-    line = text(f"{check.verdict:<5}", style=_STYLES[check.verdict])
+    line = text(f"{check.verdict:<4} ", style=_STYLES[check.verdict])
     return line + text(check.what + (f": {check.detail}" if check.detail else ""))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
-Verdict = Literal["OK", "near", "FAIL"]
+Verdict = Literal["OK", "near", "FAIL", "not checked"]
 
 EXACT = 1e-9
 """Numbers that differ by no more are the same, computed in another order."""

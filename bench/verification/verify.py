@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.leaderboard.board import Board
 from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.moved import moved_queries
-from bench.leaderboard.overview import overview
+from bench.leaderboard.overview import OVERVIEWS, overview
 from bench.leaderboard.publish import MADE_WITH, made_with, strangers, views, was_made_with
 from bench.leaderboard.published import BOARD, MANIFESTS, RUNS, Published, published_files
 from bench.leaderboard.reported import read_reported
@@ -225,16 +225,18 @@ def _compare_moved(
 
 
 def _compare_overview(results: Path) -> Iterator[Check]:
-    """Where the board lies among others, the overview says what their boards say."""
-    if not (results / "README.md").is_file():
+    """Where the board lies among others, both overviews say what their boards say."""
+    if not any((results / name).is_file() for name in OVERVIEWS):
+        yield Check("overview", "not checked", f"there is neither {' nor '.join(OVERVIEWS)} in {results}")
         return
     try:
         found = overview(results)
     except (BenchError, *_CONTRADICTIONS) as error:
-        yield Check(f"{results.name}/README.md", "FAIL", _in_words(error))
+        yield Check("overview", "FAIL", _in_words(error))
         return
     for name, text in found.items():
-        yield _same_text(f"{results.name}/{name}", results / name, text)
+        what, path = f"{results.name}/{name}", results / name
+        yield _same_text(what, path, text) if path.is_file() else Check(what, "FAIL", "the file is missing")
 
 
 def _same_text(what: str, path: Path, expected: str) -> Check:

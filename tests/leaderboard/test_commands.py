@@ -67,6 +67,10 @@ def test_publish_verify_and_export_follow_one_another(finished: Finished, suite:
     refuted = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)
     assert refuted.exit_code == 1
     assert "FAIL table.csv: line 2 is not what leaderboard.json gives" in refuted.output
+    (results / "README.md").unlink()
+    (results / "index.html").unlink()
+    alone = bench("verify", results / "small", "--dataset", place, "--plugin", PLUGINS)
+    assert "not checked overview: there is neither README.md nor index.html" in " ".join(alone.output.split())
     exported = bench("export", results / "small", "mteb", "--to", tmp_path / "mteb")
     assert "wrote 2 results" in exported.output
     assert len(list((tmp_path / "mteb").glob("*/*/model_meta.json"))) == 2

@@ -245,6 +245,26 @@ def test_the_overview_of_all_boards_is_checked(folder: Path, finished: Finished)
     assert f"{folder.parent.name}/README.md" in failures(folder, finished.dataset)
 
 
+@pytest.mark.parametrize("missing", ["README.md", "index.html"])
+def test_an_overview_without_the_other_is_checked_and_the_other_missed(
+    folder: Path, finished: Finished, missing: str
+) -> None:
+    write_overview(folder.parent)
+    (folder.parent / missing).unlink()
+    (left,) = {"README.md", "index.html"} - {missing}
+    what = f"{folder.parent.name}/{{}}".format
+    assert failures(folder, finished.dataset) == {what(missing): "the file is missing"}
+    (folder.parent / left).write_text("tampered with")
+    assert set(failures(folder, finished.dataset)) == {what(missing), what(left)}
+
+
+def test_a_board_that_lies_alone_says_that_no_overview_was_checked(folder: Path, finished: Finished) -> None:
+    checks = checked(folder, finished.dataset)
+    (unchecked,) = (check for check in checks if check.verdict == "not checked")
+    assert (unchecked.what, worst(checks)) == ("overview", "OK")
+    assert unchecked.detail == f"there is neither README.md nor index.html in {folder.parent}"
+
+
 def test_what_other_versions_drew_is_near(folder: Path, finished: Finished) -> None:
     (folder / "overview.svg").write_text("<svg/>")
     assert "overview.svg" in failures(folder, finished.dataset)
