@@ -22,11 +22,11 @@ from bench.tuning.winner import told, write_winner
 class Tuned:
     """What a search came to.
 
-    trials: all of them, in their order
+    trials: those of the budget, in their order
     ranked: those that are done, the one with the best `measure` on the split that judged first
     told: in a sentence, with the budget
     suite: the file of the winner and of the system as it stood
-    record: the file of the trials
+    record: the file of all trials, those of larger budgets too
     """
 
     measure: str

@@ -1,7 +1,7 @@
 """A search for a system's options: tries some, judges each, and leaves the trials and the best as a suite."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -95,9 +95,10 @@ def judging_split(collection: Collection, wanted: str = "") -> str:
 
 
 def search(study: Study, budget: Budget, watcher: Watcher, jobs: int = 1, fresh: bool = False) -> list[Trial]:
-    """Try options until the budget is spent or all were tried, and return all trials, those of earlier calls too.
+    """Try options until the budget is spent or all were tried, and return its trials, those of earlier calls too.
 
-    So many `jobs` at a time. After each trial its record is written; an interrupted search goes on where it stopped,
+    What an earlier call with a larger budget tried beyond them stays in the record and counts for nothing here. So
+    many `jobs` at a time. After each trial its record is written; an interrupted search goes on where it stopped,
     inside a training too. A trial that fails is one with its problem, which the next call tries again. Trials at work
     when the time is up are stopped; they do not count.
     """
@@ -111,7 +112,7 @@ def search(study: Study, budget: Budget, watcher: Watcher, jobs: int = 1, fresh:
         waiting = [number for number in wanted if not record.is_done(number)]
         with Workers(study.subject, folder.absolute(), jobs) as workers:
             while waiting or workers.at_work:
-                if record.seconds + sum(workers.at_work.values()) > budget.seconds:
+                if record.seconds_of(wanted) + sum(workers.at_work.values()) > budget.seconds:
                     break
                 while waiting and workers.has_room:
                     number = waiting.pop(0)
@@ -121,7 +122,7 @@ def search(study: Study, budget: Budget, watcher: Watcher, jobs: int = 1, fresh:
                     record.take(heard, wanted[heard.number])
             for number, seconds in workers.at_work.items():
                 record.stop(number, wanted[number], seconds)
-    return record.trials
+    return [trial for trial in record.trials if trial.number in wanted]
 
 
 def best_first(study: Study, trials: Sequence[Trial]) -> list[Trial]:
@@ -145,10 +146,9 @@ class _Record:
     def trials(self) -> list[Trial]:
         return [self.by_number[number] for number in sorted(self.by_number)]
 
-    @property
-    def seconds(self) -> float:
-        """What all of them took."""
-        return sum(trial.seconds for trial in self.by_number.values())
+    def seconds_of(self, numbers: Container[int]) -> float:
+        """What the trials of these numbers took."""
+        return sum(trial.seconds for trial in self.trials if trial.number in numbers)
 
     def is_done(self, number: int) -> bool:
         return number in self.by_number and self.by_number[number].outcome == "done"

@@ -107,6 +107,18 @@ def test_the_same_search_goes_on_with_its_trials(walks: str, tmp_path: Path) -> 
     assert other.record != more.record
 
 
+def test_a_smaller_budget_ranks_and_tells_of_its_own_trials_alone(walks: str, tmp_path: Path) -> None:
+    space = ["decay=0.1..1", "latest=1..9"]
+    more = tune("item-knn", walks, space, trials=4, out=tmp_path)
+    few = tune("item-knn", walks, space, trials=2, out=tmp_path)
+    assert list(few.trials) == list(more.trials[:2])
+    assert {trial.number for trial in few.ranked} == {0, 1}
+    assert "among 2 trials (budget: 2 trials," in few.told
+    assert f"{sum(trial.seconds for trial in few.trials):.0f} s were used" in few.told
+    assert read_suite(str(few.suite)).findings == few.told
+    assert read_trials(few.record) == list(more.trials)
+
+
 def test_the_seed_decides_the_trials(walks: str, tmp_path: Path) -> None:
     first, same, other = (
         [trial.options for trial in tune("item-knn", walks, ["decay=0.1..1"], trials=3, seed=seed, out=out).trials]
