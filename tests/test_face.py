@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bench
@@ -240,6 +241,17 @@ def test_a_system_may_answer_with_lists_and_its_mistakes_are_told(letters: Colle
     assert bench.evaluate(FirstDocument, letters)["first-document"]["Hits@1"].value == 0.5
     with pytest.raises(BenchError, match="query '1': the unknown document 'z' was returned"):
         bench.evaluate(FirstDocument(first="z"), letters)
+
+
+def test_one_question_has_figures_without_intervals(make_collection: Callable[..., Collection]) -> None:
+    found = {"1": {"b": 2.0, "a": 1.0}}
+    one = make_collection({"a": "alpha", "b": "beta"}, {"1": "first"}, {"1": {"a": 1}})
+    table = bench.evaluate({"mine": found, "theirs": {"1": {"a": 1.0}}}, one)
+    assert repr(table["mine"]).endswith("nDCG@10 0.6309 (–)")
+    compared = bench.compare(table["mine"], table["theirs"])
+    assert np.isnan(compared["nDCG@10"].test.low)
+    assert "nan" not in repr(compared) + compared._repr_html_() + repr(table) + table._repr_html_()
+    assert np.isnan(table.frame().set_index("system")["nDCG@10 low"]["mine"])
 
 
 def test_options_may_follow_the_names_of_systems_and_tasks(letters: Collection) -> None:

@@ -7,6 +7,7 @@ from bench.errors import BenchError, UnknownName
 from bench.face.results import Result
 from bench.leaderboard import compare as sides
 from bench.leaderboard.compare import Comparisons, MeasureComparison, Side
+from bench.leaderboard.text import bounds
 from bench.showing import html_table
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Comparison:
                 one.measure,
                 *(f"{mean:.4f}" for mean in one.means),
                 f"{one.test.difference:+.4f}",
-                f"{one.test.low:+.4f} to {one.test.high:+.4f}",
+                bounds(one.test.low, one.test.high, "+.4f"),
                 f"{one.test.p:.4f}",
                 *(f"{count:,}" for count in (one.wins, one.losses, one.ties)),
             ]

@@ -9,6 +9,7 @@ from bench.cells.record import CellRecord, TaskRecord
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.errors import BenchError, UnknownName
+from bench.leaderboard.text import bounds
 from bench.measures.measure import Figure
 from bench.rankings import Rankings
 from bench.runner.plan import open_task
@@ -89,4 +90,4 @@ class Result:
         if not self.cell.tasks:
             return f"{shown}: {self.cell.failure.problem if self.cell.failure else 'not run'}"
         primary = self.record().result.figures[0]
-        return f"{shown}: {primary.measure} {primary.value:.4f} ({primary.low:.4f} to {primary.high:.4f})"
+        return f"{shown}: {primary.measure} {primary.value:.4f} ({bounds(primary.low, primary.high)})"

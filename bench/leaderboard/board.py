@@ -25,11 +25,18 @@ class RowFigure:
     """A mean over queries (and seeds), its 95 % interval over queries, and its spread over seeds."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    """None, both of them, where the queries are too few for an interval."""
+
     n: int
     spread: float | None = None
     """Standard deviation over seeds; None with one seed."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """What a chart draws: from bound to bound, or the value alone where there is no interval."""
+        return (self.value, self.value) if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,8 @@ class Pair:
     first: str
     second: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     effect: float | None
     p: float
     corrected: float

@@ -126,7 +126,9 @@ def _quality(measure: Measure, beside: Callable[[RowFigure], str] | None, primar
 
 
 def interval(figure: RowFigure) -> str:
-    """The bounds of a figure's interval."""
+    """The bounds of a figure's interval; a dash where there is none."""
+    if figure.low is None or figure.high is None:
+        return "–"
     return f"{fraction(figure.low)}–{fraction(figure.high)}"
 
 

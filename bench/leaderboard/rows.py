@@ -99,7 +99,8 @@ def _figure(one: Answered, measure: str) -> RowFigure | None:
     if not found.n:
         return None
     each = [float(np.nanmean(task.values[measure])) for task in one.tasks]
-    return RowFigure(found.value, found.low, found.high, found.n, stdev(each) if len(each) > 1 else None)
+    bounds = _known(found.low), _known(found.high)
+    return RowFigure(found.value, *bounds, found.n, stdev(each) if len(each) > 1 else None)
 
 
 def _shared_weights(one: Answered) -> str:
@@ -214,9 +215,14 @@ def _units(one: Answered, known: np.ndarray) -> list[str] | None:
 
 
 def _pair(one: Comparison, rows: Sequence[Row]) -> Pair:
-    effect = one.effect if np.isfinite(one.effect) else None
     names = rows[one.first].system, rows[one.second].system
-    return Pair(*names, one.difference, one.low, one.high, effect, one.p, one.corrected)
+    low, high, effect = map(_known, (one.low, one.high, one.effect))
+    return Pair(*names, one.difference, low, high, effect, one.p, one.corrected)
+
+
+def _known(value: float) -> float | None:
+    """NaN as a board has it."""
+    return value if isfinite(value) else None
 
 
 def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:

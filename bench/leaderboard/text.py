@@ -2,6 +2,7 @@
 
 import re
 from html import escape as escape_html
+from math import isfinite
 
 from bench.visible import visible
 
@@ -21,6 +22,11 @@ _LATEX = {
 def fraction(value: float) -> str:
     """Three decimals, without the zero before the point."""
     return re.sub(r"^(-?)0\.", r"\1.", f"{value:.3f}")
+
+
+def bounds(low: float, high: float, form: str = ".4f") -> str:
+    """An interval beside a value of four decimals; a dash where there is none."""
+    return f"{low:{form}} to {high:{form}}" if isfinite(low) else "–"
 
 
 def amount(value: float) -> str:

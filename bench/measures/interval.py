@@ -27,10 +27,13 @@ _Z = 1.959963984540054
 
 
 class Interval(NamedTuple):
-    """Bounds of a 95 % confidence interval."""
+    """Bounds of a 95 % confidence interval; both NaN where too little is known for one."""
 
     low: float
     high: float
+
+
+NO_INTERVAL = Interval(float("nan"), float("nan"))
 
 
 class Units:
@@ -75,9 +78,12 @@ def interval_of(values: np.ndarray, units: Sequence[str] | None = None) -> Inter
 
 def bootstrap_interval(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
     """The 95 % percentile bootstrap interval of the mean of `values`, shape [queries] (Efron 1979); whole units are
-    drawn."""
+    drawn. A single unit has none: every resample of it is the same."""
+    drawn = Units(len(values), units)
+    if len(drawn) < 2:
+        return NO_INTERVAL
     mean = values.mean()
-    bounds = mean + np.quantile(resampled_means(values - mean, Units(len(values), units)), TAILS)
+    bounds = mean + np.quantile(resampled_means(values - mean, drawn), TAILS)
     low, high = np.clip(bounds, values.min(), values.max())  # which rounding may leave
     return Interval(float(low), float(high))
 
@@ -149,7 +155,7 @@ def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = No
     """
     known = ~np.isnan(values)
     if not known.any():
-        return Figure(measure, float("nan"), 0, float("nan"), float("nan"))
+        return Figure(measure, float("nan"), 0, *NO_INTERVAL)
     of_known = None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
     interval = interval_of(values[known], of_known)
     return Figure(measure, float(values[known].mean()), int(known.sum()), interval.low, interval.high)

@@ -38,7 +38,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Figure:
-    """The mean of a measure over `n` queries with its 95 % interval; all NaN where no query has a value."""
+    """The mean of a measure over `n` queries with its 95 % interval; all NaN where no query has a value.
+
+    The bounds are NaN too where the queries are too few for an interval.
+    """
 
     measure: str
     value: float

@@ -36,7 +36,7 @@ class Comparison(NamedTuple):
 
     low: float
     high: float
-    """95 % percentile bootstrap interval of the difference, units drawn in pairs."""
+    """95 % percentile bootstrap interval of the difference, units drawn in pairs; NaN where there is but one."""
 
     effect: float
     """Cohen's d_z: the difference over the standard deviation of the units' differences; NaN where that is 0."""
@@ -151,9 +151,12 @@ def holm(p: np.ndarray) -> np.ndarray:
 def difference_intervals(values: np.ndarray, units: Sequence[str] | None = None) -> np.ndarray:
     """Bounds of the 95 % percentile bootstrap interval of every pair's mean difference, shape [2, pairs].
 
-    All systems share the resamples, which are those of `bench.measures.interval`.
+    All systems share the resamples, which are those of `bench.measures.interval`; NaN for a single unit.
     """
-    means = resampled_means(values, Units(values.shape[1], units))
+    drawn = Units(values.shape[1], units)
+    if len(drawn) < 2:
+        return np.full((2, comb(len(values), 2)), np.nan)
+    means = resampled_means(values, drawn)
     bounds = [np.quantile(means[a] - means[a + 1 :], TAILS, axis=1) for a in range(len(values) - 1)]
     return np.concatenate([np.zeros((2, 0)), *bounds], axis=1)
 

@@ -118,6 +118,8 @@ def _name_width(block: Block, width: int) -> int:
 
 
 def _half(figure: RowFigure) -> str:
+    if figure.low is None or figure.high is None:
+        return "–"
     return f"±{fraction((figure.high - figure.low) / 2)}"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from bench.leaderboard.text import bounds
 from bench.terminal.console import add, table, text
 from bench.terminal.hits import paragraph
 from bench.visible import plural
@@ -32,7 +33,7 @@ def comparison_view(found: "Comparisons") -> RenderableType:
             one.measure,
             *(f"{mean:.4f}" for mean in one.means),
             f"{test.difference:+.4f}",
-            f"{test.low:+.4f} to {test.high:+.4f}",
+            bounds(test.low, test.high, "+.4f"),
             f"{test.effect:+.2f}" if isfinite(test.effect) else "-",
             f"{test.p:.4f}",
             *(f"{count:,}" for count in (one.wins, one.losses, one.ties)),
@@ -45,13 +46,13 @@ def pairs_view(found: "Pairs") -> RenderableType:
     means = table(("system", found.measure, "95 % interval", "rank"), right=(found.measure, "95 % interval", "rank"))
     for one in found.systems:
         rank = f"{one.rank.best}" if one.rank.best == one.rank.worst else f"{one.rank.best} to {one.rank.worst}"
-        add(means, one.name, f"{one.figure.value:.4f}", f"{one.figure.low:.4f} to {one.figure.high:.4f}", rank)
+        add(means, one.name, f"{one.figure.value:.4f}", bounds(one.figure.low, one.figure.high), rank)
     headers = ("pair", "difference", "95 % interval", "d_z", "p", "corrected p")
     pairs = table(headers, right=headers[1:])
     for test in found.tests:
         names = f"{found.systems[test.first].name} - {found.systems[test.second].name}"
         effect = f"{test.effect:+.2f}" if isfinite(test.effect) else "-"
-        interval = f"{test.low:+.4f} to {test.high:+.4f}"
+        interval = bounds(test.low, test.high, "+.4f")
         add(pairs, names, f"{test.difference:+.4f}", interval, effect, f"{test.p:.4f}", f"{test.corrected:.4f}")
     note = (
         f"{found.task}, {plural(found.queries, 'query')}, fingerprint {found.fingerprint[:6]}; p: paired "

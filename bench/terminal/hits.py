@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from bench.leaderboard.text import count, fraction
+from bench.leaderboard.text import bounds, count, fraction
 from bench.measures.measure import Count
 from bench.terminal.console import add, table, text
 from bench.visible import visible
@@ -74,7 +74,7 @@ def judged_table(row: "ImportedRow") -> RenderableType:
     title = text(f"{row.system} on {row.collection}, {result.task} (imported)", style="bold", keep="")
     made = table(("measure", "value", "95 % interval", "queries"), right=("value", "95 % interval", "queries"))
     for figure in result.figures:
-        numbers = (f"{figure.value:.4f}", f"{figure.low:.4f} to {figure.high:.4f}") if figure.n else ("–", "–")
+        numbers = (f"{figure.value:.4f}", bounds(figure.low, figure.high)) if figure.n else ("–", "–")
         add(made, figure.measure, *numbers, f"{figure.n:,}")
     told = [", ".join(map(_named, result.counts)), *_notes(row), result.definition]
     return Group(title, made, text("\n".join(told), style="dim"))

@@ -66,7 +66,8 @@ def distance(one: Any, other: Any) -> float:
 
 def _short(data: Any) -> str:
     if isinstance(data, Mapping) and {"value", "low", "high", "n"} <= set(data):
-        return f"{data['value']:.6f} ({data['low']:.6f} to {data['high']:.6f}, n = {data['n']})"
+        value, low, high = (_short(data[name]) for name in ("value", "low", "high"))
+        return f"{value} ({low} to {high}, n = {data['n']})"
     text = f"{data:.6f}" if isinstance(data, float) else json.dumps(data, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

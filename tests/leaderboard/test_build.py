@@ -10,7 +10,7 @@ from made_cells import MACHINE, PRIMARY, cell, request, task
 
 from bench.cells.record import CellRecord
 from bench.errors import BenchError
-from bench.leaderboard.board import Block, Board, Row
+from bench.leaderboard.board import Block, Board, Row, RowFigure
 from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.columns import columns
 from bench.leaderboard.figures import figures, write_figures
@@ -46,6 +46,18 @@ def test_an_interval_follows_the_units_of_the_queries() -> None:
     assert grouped.high - grouped.low > 1.3 * (alone.high - alone.low)
     expected = figure_of("nDCG@10", values, units)
     assert (grouped.low, grouped.high) == (expected.low, expected.high)
+
+
+def test_a_single_query_has_a_figure_and_no_interval() -> None:
+    made = block(request(["bm25", "dsi"]), cell("bm25", task([0.8597])), cell("dsi", task([0.3])))
+    assert made.rows[0].figures["nDCG@10"] == RowFigure(0.8597, None, None, 1)
+    (pair,) = made.pairs
+    assert (pair.difference, pair.low, pair.high, pair.effect) == (pytest.approx(0.5597), None, None, None)
+
+
+def test_a_board_without_intervals_comes_back_from_its_data() -> None:
+    made = build_board(request(["bm25"]), [cell("bm25", task([0.8597]))])
+    assert Board.from_data(json.loads(json.dumps(made.as_data(), allow_nan=False))) == made
 
 
 def test_a_figure_that_was_edited_in_a_cell_is_not_believed() -> None:

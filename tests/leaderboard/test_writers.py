@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -9,9 +10,10 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from boards import board
+from boards import board, changed
 
-from bench.leaderboard.board import Block, Board, Pair, Row
+from bench.leaderboard.board import Block, Board, Pair, Row, RowFigure
+from bench.leaderboard.publish import views
 from bench.leaderboard.writers.csv import as_csv, pairs_as_csv
 from bench.leaderboard.writers.latex import as_latex
 from bench.leaderboard.writers.markdown import as_markdown
@@ -73,6 +75,22 @@ def test_pairs_are_written_with_their_numbers_in_full() -> None:
     made = replace(made, collections=[replace(collection, blocks=[replace(collection.blocks[0], pairs=[pair])])])
     (line,) = csv.DictReader(io.StringIO(pairs_as_csv(made)))
     assert (line["first"], line["difference"], line["effect"], line["p"]) == ("'=b", "-0.25", "", "0.0001")
+
+
+def test_a_figure_without_an_interval_has_a_dash_in_every_format() -> None:
+    alone = changed(board(NAMES[:3], ["pydoc-1k"]), figures={"nDCG@10": RowFigure(0.8597, None, None, 1)})
+    (collection,) = alone.collections
+    search = replace(collection.blocks[0], pairs=[Pair("a", "b", 0.25, None, None, None, 1.0, 1.0)])
+    written = views(replace(alone, collections=[replace(collection, blocks=[search])]))
+    for text in written.values():
+        assert not re.search(r"\b(nan|NaN|None)\b", text)
+    assert ".860 (–)" in written["README.md"]
+    assert ".860 (–)" in written["table.tex"]
+    assert "n = 1; 95 % –" in written["index.html"]
+    (line, *_) = csv.DictReader(io.StringIO(written["table.csv"]))
+    assert (line["value"], line["low"], line["high"], line["n"]) == ("0.8597", "", "", "1")
+    (pair,) = csv.DictReader(io.StringIO(written["pairs.csv"]))
+    assert (pair["difference"], pair["low"], pair["high"]) == ("0.25", "", "")
 
 
 def test_no_row_of_latex_is_an_argument_of_the_line_break_before_it(hostile: Board) -> None:

@@ -104,13 +104,25 @@ def test_units_may_be_named_and_ordered_in_any_way() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 1.0]), min_size=1, max_size=30), st.integers(1, 4))
+@given(st.lists(st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 1.0]), min_size=5, max_size=30), st.integers(1, 4))
 def test_an_interval_holds_its_mean(values: list[float], size: int) -> None:
     found = np.array(values)
     for units in (None, [str(place // size) for place in range(len(values))]):
         low, high = interval_of(found, units)
         assert 0 <= low <= found.mean() + 1e-12
         assert found.mean() - 1e-12 <= high <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("units", [["a"], ["a", "a", "a"]])
+def test_a_single_unit_has_no_interval_but_that_of_a_share(units: list[str]) -> None:
+    values = np.linspace(0.8, 0.9, len(units))
+    assert np.isnan(interval_of(values, units)).all()
+    figure = figure_of("nDCG@10", values, units)
+    assert (figure.value, figure.n) == (pytest.approx(values.mean()), len(units))
+    assert np.isnan([figure.low, figure.high]).all()
+    low, high = interval_of(np.ones(len(units)), units)
+    assert low < 0.3
+    assert high == 1
 
 
 def test_queries_without_a_value_do_not_count_and_neither_do_their_units() -> None:

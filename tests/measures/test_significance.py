@@ -160,6 +160,14 @@ def test_the_interval_of_a_difference_is_the_bootstrap_of_the_differences() -> N
         assert high[pair] == pytest.approx(expected.high, abs=0.006)
 
 
+def test_a_single_unit_has_no_interval_of_a_difference() -> None:
+    assert np.isnan(difference_intervals(noise(3, 1))).all()
+    assert difference_intervals(noise(3, 4), ["a"] * 4).shape == (2, 3)
+    (found,) = compare_all(np.array([[0.9], [0.2]]))
+    assert (found.difference, found.p) == (pytest.approx(0.7), 1)
+    assert np.isnan([found.low, found.high, found.effect]).all()
+
+
 def test_the_effect_is_the_mean_over_the_deviation_of_the_differences() -> None:
     found = compare_all(np.array([[0.5, 0.7, 0.9], [0.4, 0.5, 0.6]]))[0]
     assert found.effect == pytest.approx(0.2 / 0.1)

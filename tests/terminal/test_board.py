@@ -9,7 +9,7 @@ import pytest
 from boards import board, changed
 from screens import as_written, shown
 
-from bench.leaderboard.board import Block, Board
+from bench.leaderboard.board import Block, Board, RowFigure
 from bench.leaderboard.columns import notes
 from bench.leaderboard.text import fraction
 from bench.terminal import BoardView
@@ -88,6 +88,11 @@ def test_the_notes_are_the_published_ones(made: Board) -> None:
     for block in made.collections[0].blocks:
         for note in notes(block, made.collections[0].hardware):
             assert " ".join(note.split()) in told
+
+
+def test_a_figure_without_an_interval_has_a_dash() -> None:
+    alone = changed(board(["bm25"], ["pydoc-1k"]), figures={"nDCG@10": RowFigure(0.8597, None, None, 1)})
+    assert ".860 –" in "\n".join(lines(alone, 140))
 
 
 def test_a_failed_system_is_a_row_with_its_reason_and_its_log(made: Board, tmp_path: Path) -> None:

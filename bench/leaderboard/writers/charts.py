@@ -215,6 +215,7 @@ def _left_out(rows: Sequence[Row]) -> list[str]:
 
 def datum(row: Row, block: Block, colours: Colours, measure: str = "") -> dict[str, Any]:
     figure = row.figures[measure or block.primary.name]
+    low, high = figure.span
     number = colours.get(row.system)
     return {
         "system": system_name(row),
@@ -223,8 +224,8 @@ def datum(row: Row, block: Block, colours: Colours, measure: str = "") -> dict[s
         "shape": _SHAPES[(number or 0) % len(_SHAPES)],
         "dash": _DASHES[(number or 0) % len(_DASHES)],
         "value": figure.value,
-        "low": figure.low,
-        "high": figure.high,
+        "low": low,
+        "high": high,
         "about": note(row, block, measure),
     }
 

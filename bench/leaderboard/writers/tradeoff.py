@@ -119,7 +119,7 @@ def against_task(blocks: Sequence[Block], colours: Colours, wide: bool = False) 
         lower=not other.primary.higher_is_better,
         log=False,
         front="no system is better in both",
-        within=lambda row: (figures[row.system].low, figures[row.system].high),
+        within=lambda row: figures[row.system].span,
         quality=f"{block.task}: {direction(block)}",
     )
     return _against(good, block, rows, colours, wide)
@@ -200,8 +200,8 @@ class _Plane:
     def around(cls, good: _Good, block: Block, rows: Sequence[Row], width: int) -> "_Plane":
         places = [cls._place(good, block, row) for row in rows]
         values = [value for value, _ in places]
-        figures = [row.figures[block.primary.name] for row in rows]
-        up = _with_margin(min(figure.low for figure in figures), max(figure.high for figure in figures))
+        bounds = [bound for row in rows for bound in row.figures[block.primary.name].span]
+        up = _with_margin(min(bounds), max(bounds))
         ends = [end for row in rows for end in good.span(row)]
         low, high = _with_margin(min(ends), max(ends), 0.2)
         across = _decades(values) if good.log else (max(low, 0.0), high)
@@ -224,7 +224,8 @@ class _Plane:
         for row in rows:
             figure, x = row.figures[self.block.primary.name], self._right(self.place(row)[0])
             y, (start, end) = self._down(figure.value), self.good.span(row)
-            found.append(Box(x - 1, self._down(figure.high), x + 1, self._down(figure.low)))
+            low, high = figure.span
+            found.append(Box(x - 1, self._down(high), x + 1, self._down(low)))
             found.append(Box(self._right(start) - 1, y - 1, self._right(end) + 1, y + 1))
         for (left, first), (right, second) in pairwise(front):
             upright, level = (right, first) if self.good.steps == "step-after" else (left, second)
