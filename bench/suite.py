@@ -65,6 +65,11 @@ class TaskEntry(BaseModel):
         return [self, next_item] if collection.rules.mixed else [next_item]
 
 
+def assumed_tasks(collection: "Collection") -> list[TaskEntry]:
+    """What a collection is asked where nobody names a task."""
+    return TaskEntry(task="search", assumed=True).on(collection)
+
+
 class _Content(BaseModel):
     """What a suite's file may say."""
 

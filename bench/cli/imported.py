@@ -72,7 +72,10 @@ def score(
         str,
         typer.Option(help="In place of --dataset: a file of judgements, with rules, as 'FILE?gains=exponential'."),
     ] = "",
-    task: Annotated[str, typer.Option(help="The task that they answer; see `list tasks`.")] = "search",
+    task: Annotated[
+        str,
+        typer.Option(help="The task that they answer; see `list tasks` (default: what the dataset is for)."),
+    ] = "",
     settings: TaskSettings = [],
     name: Annotated[
         str,
@@ -103,12 +106,14 @@ def score(
     from bench.leaderboard.imported import keep_run, run_names, score_run
     from bench.leaderboard.reported import TASK, is_mteb_result
     from bench.runner.plan import open_task
+    from bench.suite import assumed_tasks
     from bench.terminal import console, judged_table, judged_tables
 
     registry.load_files(plugin)
     screen = console()
     task, options = task_words(task, settings)
-    open_task(task, options)
+    if task:
+        open_task(task, options)
     if name and len(run_files) > 1:
         raise BenchError(f"--name {name} names one run, and {len(run_files)} are given; rename the files")
     results = [path for path in run_files if is_mteb_result(path)]
@@ -117,7 +122,7 @@ def score(
             raise BenchError(
                 f"{results[0]} holds MTEB's figures, and others are runs; score them one after the other"
             )
-        if not dataset or task != TASK:
+        if not dataset or task not in ("", TASK):
             raise BenchError(
                 f"{results[0]} holds MTEB's figures of {TASK}; name their collection with --dataset alone"
             )
@@ -125,8 +130,9 @@ def score(
         return
     names = [name] if name else run_names(run_files)
     collection = _judged(dataset, qrels, run_files, screen)
+    asked = task or assumed_tasks(collection)[0].task
     rows = [
-        score_run(path, collection, system, task, options, repeats.value)
+        score_run(path, collection, system, asked, options, repeats.value)
         for path, system in zip(run_files, names, strict=True)
     ]
     screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))

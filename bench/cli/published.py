@@ -162,8 +162,12 @@ def compare(
     ],
     dataset: Annotated[str, typer.Option(help="What they ran on; by default what the first cell says.")] = "",
     task: Annotated[
-        str, typer.Option(help="Which of the cells' tasks, as search or 'exclusivity?sample=40'.")
-    ] = "search",
+        str,
+        typer.Option(
+            help="Which of the cells' tasks, as search or 'exclusivity?sample=40' (default: what the dataset is "
+            "for, or the one that all cells share)."
+        ),
+    ] = "",
     measure: Annotated[str, typer.Option(help="The measure to test; by default the task's first.")] = "",
     cells: Annotated[
         str, typer.Option("--from", metavar="PLACE", help="Place of cells, where systems are looked up by name.")
@@ -178,7 +182,7 @@ def compare(
     """
     from bench.cells.place import fetched
     from bench.leaderboard.compare import compare as compare_sides
-    from bench.leaderboard.compare import dataset_of, locate, read_side
+    from bench.leaderboard.compare import dataset_of, locate, read_side, task_of
     from bench.leaderboard.compare_many import compare_many
     from bench.terminal import console
     from bench.terminal.comparison import comparison_view, pairs_view
@@ -193,7 +197,7 @@ def compare(
         raise BenchError("run files say nothing of their collection; name it with --dataset")
     screen = console()
     opened = open_dataset(spec, screen)
-    name, options = task_words(task, [])
+    name, options = task_words(task or task_of(paths, opened.collection), [])
     sides = [read_side(path, name, opened, options) for path in paths]
     if len(sides) > 2:
         screen.print(pairs_view(compare_many(sides, measure, seed)))

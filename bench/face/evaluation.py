@@ -21,7 +21,7 @@ from bench.rankings import Rankings, as_rankings
 from bench.runner.fitting import ask, grow
 from bench.runner.plan import open_task
 from bench.settings import parse_query
-from bench.suite import TaskEntry
+from bench.suite import assumed_tasks
 from bench.tasks import Task
 from bench.tasks.exam import Evaluation, Exam
 from bench.trec import read_run
@@ -123,8 +123,7 @@ def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
 def _tasks(given: Any, collection: Collection) -> list[Task]:
     """Tasks by name (`search?depth=10`), as mappings with `task` and `options`, or as they are."""
     chosen = list(given) if isinstance(given, list | tuple) else [given]
-    assumed = TaskEntry(task="search", assumed=True).on(collection)
-    return [_task(task) for task in chosen or [entry.task for entry in assumed]]
+    return [_task(task) for task in chosen or [entry.task for entry in assumed_tasks(collection)]]
 
 
 def _task(given: Any) -> Task:

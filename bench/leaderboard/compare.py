@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 from bench.cells.folder import is_cell, read, read_all
 from bench.cells.record import CellRecord, TaskRecord
 from bench.collections.catalogue import Dataset, with_source
-from bench.collections.collection import Query
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.imported import path_ends, score_run
 from bench.measures.significance import Comparison, compare_all, flips_tried
 from bench.runner.plan import open_task
+from bench.suite import assumed_tasks
 from bench.tasks.exam import Exam
 
 _EQUAL = 1e-9
@@ -72,6 +74,19 @@ def dataset_of(paths: Sequence[Path]) -> str:
     return next((_cell(path).identity.collection for path in paths if path.is_dir()), "")
 
 
+def task_of(paths: Sequence[Path], collection: Collection) -> str:
+    """The task to compare by where nobody names one: what the collection is asked, or what all cells share.
+
+    Raises BenchError where they share several others.
+    """
+    assumed = assumed_tasks(collection)[0].task
+    each = [[task.result.task for task in _cell(path).tasks] for path in paths if path.is_dir()]
+    shared = [name for name in dict.fromkeys(chain(*each)) if all(name in names for names in each)]
+    if len(shared) > 1 and assumed not in shared:
+        raise BenchError(f"the cells share the tasks {', '.join(shared)}; choose one with --task")
+    return shared[0] if len(shared) == 1 else assumed
+
+
 def locate(name: str, cells: Path, dataset: str = "") -> Path:
     """A run file or a cell's folder by its path, or a system's finished cell below `cells` by the system's name.
 
@@ -81,14 +96,16 @@ def locate(name: str, cells: Path, dataset: str = "") -> Path:
         return Path(name)
     wanted = with_source(dataset) if dataset else ""
     done = [cell for cell in read_all([cells]) if cell.done and wanted in ("", cell.collection)]
-    found = [cell.folder for cell in done if cell.system == name]
+    found = [cell for cell in done if cell.system == name]
     if not found:
         known = {cell.system for cell in done}
         raise UnknownName("system", name, known, f"(with a finished cell in {cells}; no file has that name either)")
     if len(found) > 1:
-        there = ", ".join(map(str, found))
-        raise BenchError(f"{len(found)} cells are of '{name}'; give one of them, or --dataset: {there}")
-    return found[0]
+        several = len({cell.collection for cell in found}) > 1
+        there = ", ".join(f"{cell.folder} (seed {cell.seed})" for cell in found)
+        remedy = f"give the folder of one in place of the name{', or --dataset' if several else ''}"
+        raise BenchError(f"{len(found)} cells are of '{name}'; {remedy}: {there}")
+    return found[0].folder
 
 
 def read_side(
@@ -130,7 +147,10 @@ def _task(cell: CellRecord, name: str, options: Mapping[str, Any]) -> TaskRecord
         reason = f" ({cell.problem})" if cell.problem else ""
         told = "".join(f", {option}={value}" for option, value in asked.items())
         raise UnknownName(
-            "task", f"{name}{told}", [task.result.task for task in cell.tasks], f"in {cell.folder}{reason}"
+            "task",
+            f"{name}{told}",
+            [task.result.task for task in cell.tasks],
+            f"in {cell.folder}{reason}; choose one that all have with --task",
         )
     return found[-1]
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from finished_cells import PLUGINS, SPECIAL, Finished
 from typer.testing import CliRunner, Result
 
+import bench as face
 from bench import registry
 from bench.cli import app
 from bench.errors import BenchError
@@ -126,8 +128,36 @@ def test_systems_are_compared_by_their_names(finished: Finished) -> None:
     assert "unknown system 'raises'" in str(failed.exception)
     assert f"(with a finished cell in {finished.out}; no file has that name either)" in str(failed.exception)
     of_two_seeds = bench("compare", "bm25", SPECIAL, "--from", finished.out)
-    assert f"2 cells are of '{SPECIAL}'; give one of them, or --dataset: " in str(of_two_seeds.exception)
-    assert str(other) in str(of_two_seeds.exception)
+    assert f"2 cells are of '{SPECIAL}'; give the folder of one in place of the name: " in str(of_two_seeds.exception)
+    assert f"{other} (seed 0), " in str(of_two_seeds.exception)
+
+
+def test_recommenders_are_scored_and_compared_by_what_comes_next(walks: str, tmp_path: Path) -> None:
+    table = face.run(datasets=[walks], retrievers=["popularity", "markov"], out=tmp_path)
+    first, second = (result.cell.folder for result in table)
+    compared = bench("compare", "popularity", "markov", "--dataset", walks, "--from", tmp_path)
+    assert compared.exit_code == 0, compared.output
+    assert compared.output == bench("compare", first, second, "--dataset", walks, "--task", "next_item").output
+    assert "next_item, " in compared.output
+    scored = bench("score", next(first.glob("tasks/*/run.trec.gz")), "--dataset", walks)
+    assert scored.exit_code == 0, scored.output
+    assert "next_item (imported)" in scored.output
+
+
+def test_without_a_task_cells_are_compared_by_the_one_that_they_share(finished: Finished, tmp_path: Path) -> None:
+    for system in ("bm25", "tf-idf"):
+        shutil.copytree(finished.cell(system).folder, tmp_path / system)
+        for task in (tmp_path / system / "tasks").glob("search*"):
+            shutil.rmtree(task)
+    several = bench("compare", tmp_path / "bm25", tmp_path / "tf-idf")
+    assert "the cells share the tasks completeness, exclusivity; choose one with --task" in str(several.exception)
+    lacking = bench("compare", tmp_path / "bm25", tmp_path / "tf-idf", "--task", "search")
+    assert f"unknown task 'search': known: completeness, exclusivity in {tmp_path / 'bm25'}" in str(lacking.exception)
+    assert "choose one that all have with --task" in str(lacking.exception)
+    shutil.rmtree(next((tmp_path / "bm25" / "tasks").glob("completeness*")))
+    one = bench("compare", tmp_path / "bm25", tmp_path / "tf-idf")
+    assert one.exit_code == 0, one.exception
+    assert "exclusivity, " in one.output
 
 
 def test_a_scored_run_can_be_kept_for_publishing(finished: Finished, tmp_path: Path) -> None:
