@@ -136,7 +136,7 @@ def publish(suite: str, to: "str | Path" = "results", cells: Any = ("runs",), **
     return publish(suite, to, cells, **choice)
 
 
-def tune(system: str, dataset: str = "", space: "Sequence[str]" = (), **choice: Any) -> "Tuned":
+def tune(system: str, dataset: "str | Dataset" = "", space: "Sequence[str]" = (), **choice: Any) -> "Tuned":
     """Choose a system's options on a split that no figure is published of, within a budget.
 
     Takes what `bench tune` takes: see `bench.face.tuning.tune`. Finished trials are reused.

@@ -114,6 +114,7 @@ class Retriever(Options, ABC):
 
     def rankings(self, queries: Sequence[str | Query], k: int = 10) -> Rankings:
         """The k best documents for each query, in the canonical order; a text is asked as the query `1`, `2`, ..."""
+        _check_number(k)
         asked = [query if isinstance(query, Query) else Query(str(n), query) for n, query in enumerate(queries, 1)]
         documents = self._collection().documents
         return as_rankings(self.retrieve(asked, k), asked, documents).canonical(asked, documents, k)
@@ -123,8 +124,7 @@ class Retriever(Options, ABC):
 
         Raises BenchError where that is asked of a system that does not tell.
         """
-        if not text.strip():
-            raise BenchError("the question is empty; ask something")
+        check_question(text, k)
         query, collection = Query("1", text), self._collection()
         ranked = self.rankings([query], k)
         return Hits.of(text, ranked, collection, evidence_of(self, query, ranked, collection) if explain else ())
@@ -195,6 +195,20 @@ class Retriever(Options, ABC):
             yield self._calls == 1
         finally:
             self._calls -= 1
+
+
+def check_question(text: Any, k: int) -> None:
+    """Raise BenchError for what is no question, and for fewer hits than one."""
+    if not isinstance(text, str):
+        raise BenchError(f"a question is one text, not {type(text).__name__}; ask one at a time")
+    if not text.strip():
+        raise BenchError("the question is empty; ask something")
+    _check_number(k)
+
+
+def _check_number(k: int) -> None:
+    if k < 1:
+        raise BenchError(f"k = {k}, but k must be at least 1; ask for one document or more")
 
 
 def training_view(data: Any) -> Collection:

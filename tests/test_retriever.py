@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
+import bench
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, NotFittedError, UnusableClass
@@ -198,6 +199,20 @@ def test_search_shows_the_text_of_what_was_found(port: Collection) -> None:
     assert "<td" in hits._repr_html_()
     with pytest.raises(BenchError, match="the question is empty"):
         Words().fit(port).search("  ")
+
+
+def test_a_search_asks_one_text_for_one_document_or_more(port: Collection) -> None:
+    words = Words().fit(port)
+    several: Any = ["dawn", "timber"]
+    with pytest.raises(BenchError, match="a question is one text, not list; ask one at a time"):
+        words.search(several)
+    for k in (0, -1):
+        with pytest.raises(BenchError, match=f"k = {k}, but k must be at least 1"):
+            words.search("dawn", k=k)
+        with pytest.raises(BenchError, match="k must be at least 1"):
+            words.rankings(["dawn"], k=k)
+        with pytest.raises(BenchError, match="k must be at least 1"):
+            bench.search(words, port, "dawn", k=k)
 
 
 def test_what_documents_say_steers_neither_terminal_nor_page(make_collection: Callable[..., Collection]) -> None:

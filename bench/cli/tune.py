@@ -70,7 +70,7 @@ def tune(
         with TrialsDisplay(screen, system, trials) as display:
             tuned = search(
                 system,
-                dataset,
+                opened,
                 space,
                 suite=suite,
                 settings=settings,
@@ -87,7 +87,6 @@ def tune(
                 fresh=fresh,
                 plugins=plugin,
                 watcher=display,
-                opened=opened,
             )
     except KeyboardInterrupt:
         screen.print("interrupted; finished trials are kept, and the same command continues with the rest")

@@ -10,7 +10,7 @@ from bench.collections.catalogue import Dataset, open_dataset
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.hits import Hits
-from bench.retriever import Retriever, construct
+from bench.retriever import Retriever, check_question, construct
 from bench.runner.fitting import ask, fit
 from bench.settings import parse_query
 
@@ -49,6 +49,7 @@ def fitted(system: Retriever, collection: Collection) -> Retriever:
 
 def search(system: "str | Retriever", data: Any, text: str, k: int) -> Hits:
     """The k best documents for a question, with their text."""
+    check_question(text, k)
     collection = opened(data)
     asked = fitted(construct(system, {}) if isinstance(system, str) else system, collection)
     if asked.fitted_on is not None:

@@ -52,7 +52,7 @@ class Unwatched:
 
 def tune(
     system: str,
-    dataset: str = "",
+    dataset: str | Path | Dataset = "",
     space: Sequence[str] = (),
     suite: str = "",
     settings: Sequence[str] = (),
@@ -69,12 +69,11 @@ def tune(
     fresh: bool = False,
     plugins: Sequence[str | Path] = (),
     watcher: Watcher | None = None,
-    opened: Dataset | None = None,
 ) -> Tuned:
     """As `bench.tune`.
 
     system: a retriever, also with options as in `bm25?b=0.4`, or a system of the suite
-    dataset: what to tune on; by default the suite's first
+    dataset: what to tune on, by its name or opened; by default the suite's first
     space: `OPTION=LOW..HIGH`, `OPTION=LOW..HIGH:log` or `OPTION=ONE,OTHER`; by default the suite's, of its [tune]
     trials, time: the budget; the first trial is the system as it stands
     split: judges; by default `valid` or else `dev`, and never one that published figures are of
@@ -82,13 +81,12 @@ def tune(
     to: the winner's suite file; by default it lies beside the trials
     jobs: so many trials at a time, which share the cores
     fresh: forget the trials of earlier calls, which otherwise count
-    opened: the dataset, where it is open already
     """
     files = tuple(Path(file) for file in plugins)
     registry.load_files(files)
-    chosen = _chosen(system, dataset, suite, settings, task, measure)
+    chosen = _chosen(system, _spec(dataset), suite, settings, task, measure)
     entry = chosen.systems[0]
-    found = opened or open_dataset(chosen.datasets[0])
+    found = dataset if isinstance(dataset, Dataset) else open_dataset(chosen.datasets[0])
     of_these = chosen.on(found.collection)
     subject = Subject(
         entry=entry,
@@ -115,6 +113,15 @@ def tune(
 def dataset_of(system: str, dataset: str, suite: str) -> str:
     """The specification of what would be tuned on."""
     return _chosen(system, dataset, suite, (), "", "").datasets[0]
+
+
+def _spec(dataset: str | Path | Dataset) -> str:
+    """How a dataset is named. Raises BenchError for what is none."""
+    if isinstance(dataset, Dataset):
+        return dataset.spec
+    if not isinstance(dataset, str | Path):
+        raise BenchError(f"{type(dataset).__name__} is no dataset; give its name, or what bench.open(NAME) gives")
+    return str(dataset)
 
 
 def _chosen(system: str, dataset: str, suite: str, settings: Sequence[str], task: str, measure: str) -> Suite:

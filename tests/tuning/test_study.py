@@ -69,6 +69,14 @@ def test_a_trial_is_judged_by_valid_and_fitted_as_for_the_published_figure(walks
     assert next(iter(tuned.best.figures)) == tuned.measure == "Recall@10"
 
 
+def test_a_dataset_may_be_open_already(walks: str, tmp_path: Path) -> None:
+    given = [walks, open_dataset(walks)]
+    named, opened = (bench.tune("item-knn", data, ["decay=0.1..1"], trials=1, out=tmp_path) for data in given)
+    assert opened == named
+    with pytest.raises(BenchError, match="dict is no dataset; give its name, or what bench.open"):
+        bench.tune("item-knn", {}, ["decay=0.1..1"])  # type: ignore[arg-type]
+
+
 def test_search_systems_are_judged_by_dev(questions: str, tmp_path: Path) -> None:
     tuned = tune("bm25", questions, ["k1=0.2..3", "b=0..1"], trials=4, out=tmp_path)
     assert tuned.measure == "nDCG@10"
