@@ -142,6 +142,20 @@ def known_part(cls: type[Options], values: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
+def check_option(cls: type[Options], owner: str, option: str, value: Any) -> None:
+    """Raise BenchError if an option, by its dotted name, does not accept a value, whatever the others are."""
+    *groups, name = option.split(".")
+    for group in groups:
+        cls, owner = _groups(cls)[group], f"{owner}.{group}"
+    given = _typed(cls, name, value) if isinstance(value, str) else value
+    try:
+        cls.__pydantic_validator__.validate_python({name: given}, self_instance=cls.__new__(cls))
+    except ValidationError as error:
+        for item in error.errors():
+            if item["loc"][:1] == (name,):
+                raise BenchError(_problem(owner, _properties(cls), item)) from None
+
+
 def plain(problem: ErrorDetails) -> str:
     """What is wrong with a field of a file, in plain words."""
     where = ".".join(str(part) for part in problem["loc"])

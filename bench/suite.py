@@ -166,10 +166,7 @@ def read_suite(name: str) -> Suite:
     `defaults` are options for every system that has them; what a system sets itself goes before.
     """
     path = _located(name, Path())
-    if not _SAFE_NAME.fullmatch(path.stem):
-        raise BenchError(
-            f"{path}: a suite is called as its file; use letters, digits, - and _ alone, as in mine.toml"
-        )
+    check_suite_file(path)
     content = _content(path, ())
     given = {key: value for key, value in content if value and key not in ("extends", "defaults")}
     suite = _valid(Suite, path, given | {"name": path.stem, "systems": _with_defaults(content, path)})
@@ -178,6 +175,16 @@ def read_suite(name: str) -> Suite:
         if name not in tuned:
             raise UnknownName(f"system in [tune] of {path}:", name, tuned)
     return suite.check()
+
+
+def check_suite_file(path: Path) -> None:
+    """Raise BenchError for a file whose name no suite can have."""
+    if not path.name.endswith(".toml"):
+        raise BenchError(f"{path} is no suite file; give a name that ends in .toml")
+    if not _SAFE_NAME.fullmatch(path.stem):
+        raise BenchError(
+            f"{path}: a suite is called as its file; use letters, digits, - and _ alone, as in mine.toml"
+        )
 
 
 def _located(name: str, folder: Path) -> Path:

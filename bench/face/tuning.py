@@ -10,7 +10,7 @@ from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.durations import seconds_of
 from bench.errors import BenchError
-from bench.suite import Suite, SystemEntry
+from bench.suite import Suite, SystemEntry, check_suite_file
 from bench.tuning.space import parse_space
 from bench.tuning.study import TRIALS, Budget, Study, Watcher, best_first, judging_split, search
 from bench.tuning.subject import Subject
@@ -84,6 +84,8 @@ def tune(
     """
     files = tuple(Path(file) for file in plugins)
     registry.load_files(files)
+    if to:
+        check_suite_file(Path(to))
     chosen = _chosen(system, _spec(dataset), suite, settings, task, measure)
     entry = chosen.systems[0]
     found = dataset if isinstance(dataset, Dataset) else open_dataset(chosen.datasets[0])

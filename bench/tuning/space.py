@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import BenchError, UnknownName
-from bench.options import Options
+from bench.options import Options, check_option
 from bench.settings import parse_setting
 
 _HOW = "OPTION=LOW..HIGH, OPTION=LOW..HIGH:log or OPTION=ONE,OTHER,..., as in training.learning_rate=1e-4..1e-2:log"
@@ -39,6 +39,11 @@ class Range:
             value = low + share * (high - low)
         return min(max(round(value), int(self.low)), int(self.high)) if self.whole else float(f"{value:.4g}")
 
+    @property
+    def examples(self) -> Sequence[float | int]:
+        """Both ends, and what lies between them."""
+        return [self.at(share) for share in (0.0, 0.5, math.nextafter(1.0, 0.0))]
+
     def __str__(self) -> str:
         low, high = (int(end) if end.is_integer() else end for end in (self.low, self.high))
         return f"{low}..{high}{':log' if self.log else ''}"
@@ -53,6 +58,11 @@ class Choice:
     def at(self, share: float) -> str:
         """The value below which `share` of the draws lie; 0 <= share < 1."""
         return self.values[int(share * len(self.values))]
+
+    @property
+    def examples(self) -> Sequence[str]:
+        """All of them."""
+        return self.values
 
     def __str__(self) -> str:
         return ",".join(self.values)
@@ -80,8 +90,18 @@ def parse_space(kind: type[Options], given: Sequence[str] | Mapping[str, str]) -
             raise BenchError("--space seed: a seed is no choice; it is given with --seed")
         if option in space:
             raise BenchError(f"--space {option} is given twice; give it once")
-        space[option] = _dimension(option, values, whole=known[option] == "integer")
+        space[option] = _dimension(option, values, whole=known[option].removesuffix(" or none") == "integer")
+        _check(kind, option, space[option])
     return space
+
+
+def _check(kind: type[Options], option: str, dimension: Dimension) -> None:
+    """Raise BenchError for values with which every trial would fail."""
+    for value in dimension.examples:
+        try:
+            check_option(kind, kind.__name__, option, value)
+        except BenchError as error:
+            raise BenchError(f"--space {option}={dimension}: {error}") from None
 
 
 def _pair(given: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.durations import duration
-from bench.errors import BenchError
 from bench.settings import merge, nest
 from bench.store import write_text
 from bench.tuning.study import Budget, Study, best_first
@@ -22,8 +21,6 @@ def write_winner(path: Path, study: Study, trials: Sequence[Trial], budget: Budg
 
     Raises BenchError if no trial is done.
     """
-    if path.suffix != ".toml":
-        raise BenchError(f"{path} is no suite file; give a name that ends in .toml")
     won = best_first(study, trials)[0]
     systems = [_system(study, f"{study.subject.entry.label} tuned", won.options)]
     if won.options:

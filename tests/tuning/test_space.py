@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
+from bench import registry
 from bench.errors import BenchError
 from bench.options import Options
+from bench.suite import known_suites, read_suite
 from bench.tuning.space import Choice, Range, parse_space, points
 
 
@@ -25,6 +27,9 @@ class System(Options):
     weight: float = 0.5
     loss: Literal["square", "hinge"] = "square"
     training: Training = Field(default_factory=Training)
+    latest: int | None = Field(None, ge=1)
+    reads: str = Field(description="required, and not searched")
+    again: bool = False
 
 
 def test_a_space_has_ranges_and_choices() -> None:
@@ -35,6 +40,7 @@ def test_a_space_has_ranges_and_choices() -> None:
         "training.rate": Range(1e-4, 1e-2, log=True, whole=False),
         "loss": Choice(("square", "hinge")),
     }
+    assert parse_space(System, ["latest=1..9"]) == {"latest": Range(1, 9, log=False, whole=True)}
     assert parse_space(System, {"depth": "1..4"}) == parse_space(System, written[:1])
 
 
@@ -64,12 +70,28 @@ def test_a_space_is_read_as_it_is_written(low: float, factor: float, log: bool) 
         (["weight=1..x"], "--space weight=1..x: write"),
         (["depth=1..2", "depth=1,2"], "--space depth is given twice"),
         (["seed=0..9"], "a seed is no choice"),
+        (["training.rate=-1..1"], "--space training.rate=-1..1: System.training.rate: give a number greater than 0"),
+        (["latest=0..9"], "give a whole number greater than or equal to 1 or none (given 0)"),
+        (
+            ["loss=square,hinged"],
+            "--space loss=square,hinged: System.loss: give one of square, hinge (given 'hinged')",
+        ),
+        (["latest=none,some"], "--space latest=none,some: System.latest: give a whole number"),
+        (["again=0..1"], "System.again: give true or false (given 0.5)"),
     ],
 )
 def test_what_is_no_space_is_told_in_a_line(written: list[str], told: str) -> None:
     with pytest.raises(BenchError) as error:
         parse_space(System, written)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("name", known_suites())
+def test_what_the_suites_search_can_be_tried(name: str) -> None:
+    suite = read_suite(name)
+    for system, space in suite.tune.items():
+        (retriever,) = {entry.retriever for entry in suite.named(system)} or {system}
+        assert parse_space(registry.find("retriever", retriever).load(), space)
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans(), st.floats(0, 1, exclude_max=True))

@@ -136,12 +136,22 @@ def test_the_seed_decides_the_trials(walks: str, tmp_path: Path) -> None:
 
 
 def test_a_trial_that_fails_is_kept_with_its_problem(walks: str, tmp_path: Path) -> None:
-    tuned = tune("item-knn", walks, ["decay=0.5,7"], trials=3, out=tmp_path)
+    training = ["sasrec.training.epochs=1", "sasrec.dimension=16"]
+    tuned = tune("sasrec", walks, ["heads=2,3"], settings=training, trials=3, out=tmp_path)
     assert [trial.outcome for trial in tuned.trials].count("failed") == 1
     failed = next(trial for trial in tuned.trials if trial.outcome == "failed")
-    assert "less than or equal to 1" in failed.problem
+    assert "heads" in failed.problem
     with pytest.raises(BenchError, match="less than or equal to 1"):
         tune("item-knn?decay=7", walks, ["latest=1..3"], trials=1, out=tmp_path)
+
+
+def test_what_can_only_fail_is_told_before_anything_is_tried(walks: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"--space decay=0.5,7: ItemKNN.decay: give a number .* \(given '7'\)"):
+        tune("item-knn", walks, ["decay=0.5,7"], out=tmp_path / "runs")
+    for name, remedy in (("weird name.toml", "use letters, digits, - and _ alone"), ("x.txt", "ends in .toml")):
+        with pytest.raises(BenchError, match=f"{name}.*{remedy}"):
+            tune("item-knn", walks, ["decay=0.1..1"], trials=1, out=tmp_path / "runs", to=tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_budget_of_time_stops_the_trial_at_work_which_more_time_lets_go_on(walks: str, tmp_path: Path) -> None:
