@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
+from typer.testing import CliRunner
 
 from bench import __version__
 from bench.cli import app
@@ -257,6 +260,13 @@ def test_a_task_takes_its_options_and_measures_and_depth_are_set(beir_folder: Pa
     assert "nDCG@10" in measured[2:], "the usual ones stay"
 
 
+def test_more_is_asked_than_depth_where_the_measures_need_it(beir_folder: Path, tmp_path: Path) -> None:
+    asked = ("run", "--dataset", f"beir:{beir_folder}", "--retriever", "bm25", "--depth", 3, "--out", tmp_path)
+    assert "first 100 documents" in _bench(*asked).stdout.replace("\n", " ")
+    told = CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": "1000"}).output
+    assert "at least as many as the measures need. The foot of the table says how many." in told
+
+
 def test_the_version_is_printed() -> None:
     assert _bench("--version").stdout == f"retrieval-bench {__version__}\n"
 
@@ -272,6 +282,16 @@ def test_every_command_shows_examples() -> None:
     for command in app.registered_commands:
         assert command.epilog is not None
         assert f"python -m bench {command.name or command.callback.__name__} " in command.epilog + " "
+
+
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda one: one.callback.__name__)
+def test_help_keeps_words_in_brackets(command: CommandInfo) -> None:
+    """Where rich takes them for markup they are gone."""
+    parsed = get_command_from_info(command, pretty_exceptions_short=True, rich_markup_mode="rich")
+    texts = [parsed.help, parsed.epilog, *(getattr(option, "help", "") for option in parsed.params)]
+    words = {word for text in texts for word in re.findall(r"\[[^\]]*\]", text or "")}
+    shown = CliRunner().invoke(app, [str(parsed.name), "--help"], env={"COLUMNS": "1000"}).output
+    assert {word for word in words if word not in shown} == set()
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,14 @@ def run(
         list[str],
         typer.Option(help="A measure beside the usual ones, e.g. P@5 (repeatable); the first ranks."),
     ] = [],
-    depth: Annotated[int | None, typer.Option(min=1, help="Documents asked of a system for each question.")] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Documents asked of a system for each question: at least as many as the measures need. The foot of "
+            "the table says how many.",
+        ),
+    ] = None,
     seed: Annotated[list[int], typer.Option(help="In place of the suite's seeds (repeatable).")] = [],
     device: Device = None,
     jobs: Annotated[

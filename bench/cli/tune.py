@@ -24,7 +24,7 @@ def tune(
         list[str],
         typer.Option(
             help="An option and its values (repeatable): OPTION=LOW..HIGH, "
-            "OPTION=LOW..HIGH:log, or OPTION=ONE,OTHER. Default: the suite's [tune]."
+            "OPTION=LOW..HIGH:log, or OPTION=ONE,OTHER. Default: what the suite's table `tune` has."
         ),
     ] = [],
     suite: Annotated[str, typer.Option(help="Built-in suite or the path of one that has the system.")] = "",
