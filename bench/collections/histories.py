@@ -40,15 +40,24 @@ def training_times(collection: Collection) -> list[np.ndarray]:
 def training_sequences(collection: Collection) -> list[np.ndarray]:
     """Rows of the items of each user, oldest first: the histories of the split `train`, each with its target.
 
-    Raises BenchError for a collection without sequences.
+    Raises BenchError for a collection without sequences of two items or more.
     """
     collection = collection.asking("users")
     asked = collection.queries("train") if "train" in collection.splits else []
     if not any(query.history for query in asked):
-        raise BenchError(
-            f"{collection.name} has no sequences to learn from; give recommenders a collection of sequences, such as "
-            "pycalls or recbole:FOLDER"
-        )
+        raise BenchError(_nothing_to_learn(collection))
     targets = collection.qrels("train")
     histories = known_items(asked, collection.documents.rows)
     return [np.concatenate([history, targets.of(place)[0]]) for place, history in enumerate(histories)]
+
+
+def _nothing_to_learn(collection: Collection) -> str:
+    if any(query.history for queries in collection.split_queries.values() for query in queries):
+        return (
+            f"{collection.name}: what is left to learn from, without what is asked, is shorter than 2 items for "
+            "every user; give longer sequences (leave-one-out takes the last two items, so 4 or more)"
+        )
+    return (
+        f"{collection.name} has no sequences to learn from; give recommenders a collection of sequences, such as "
+        "pycalls or recbole:FOLDER"
+    )

@@ -74,9 +74,10 @@ def leave_one_out(sequences: Mapping[str, Sequence[str]]) -> Asked:
     """
     kept = {user: ids for user, ids in sequences.items() if len(ids) >= len(SPLITS)}
     if not kept:
+        remedy = "give longer sequences" if sequences else "lower ?minimum_interactions=, which leaves out all users"
         raise BenchError(
-            f"none of {len(sequences)} users has {len(SPLITS)} interactions or more; leave-one-out needs them: "
-            "lower ?minimum_interactions= or give longer sequences"
+            f"none of {len(sequences)} users has {len(SPLITS)} interactions or more, which leave-one-out needs; "
+            f"{remedy}"
         )
     questions = [
         Question(split, user, ids[:-place], ids[-place])
