@@ -1,5 +1,6 @@
 """Finds model weights, checks their digests, and picks device and precision."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sentence_transformers.base import BaseModel
 
 M = TypeVar("M", bound="BaseModel")
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """The default encoder: with the extra `offline` its weights come from the package index."""
@@ -213,6 +216,12 @@ def token_encoder(folder: str, *, skipped: Sequence[str] = (), **arguments: Any)
         device=arguments["device"],
         prompts={name: prompt for name, prompt in plain.prompts.items() if prompt},
     )
+
+
+def check_device(wanted: str) -> None:
+    """Raise BenchError for what names no device, also where nothing would compute on it."""
+    if not _DEVICE.fullmatch(wanted):
+        raise BenchError(f"there is no device '{wanted}'; give auto, cpu, cuda, cuda:N or mps")
 
 
 def pick_device(wanted: str) -> str:

@@ -163,6 +163,8 @@ def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, t
         (("list", "retriever"), "did you mean retrievers"),
         (("score", "absent.trec", "--dataset", "limit"), "absent.trec"),
         (("search", " ", "--dataset", "limit"), "the question is empty"),
+        (("search", "x", "--dataset", "limit", "--device", "tpu"), "there is no device 'tpu'; give auto, cpu, cuda"),
+        (("run", "--dataset", "limit", "--retriever", "bm25", "--device", "tpu"), "there is no device 'tpu'"),
         (("sts", "absent.tsv"), "absent.tsv"),
         (("run", "--dataset", "limit", "--retriever", "bm25", "--out", "/proc/absent"), "/proc/absent: "),
         (("run", "--dataset", "limit", "--retriever", "bm25", "--json", "."), "is a directory"),

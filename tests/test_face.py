@@ -207,6 +207,19 @@ def test_what_is_no_system_is_refused(data: Dataset, systems: Any, complaint: st
         bench.evaluate(systems, data)
 
 
+def test_answers_to_no_question_are_refused_as_score_refuses_them(letters: Collection) -> None:
+    for none in ({}, {"1": {}}):
+        with pytest.raises(
+            BenchError, match=r"mine answers none of the 2 questions of the task search .* leave it out"
+        ):
+            bench.evaluate({"mine": none}, letters)
+
+
+def test_a_device_that_is_none_is_refused_also_for_a_system_without_one(letters: Collection) -> None:
+    with pytest.raises(BenchError, match="there is no device 'tpu'"):
+        bench.evaluate("bm25", letters, device="tpu")
+
+
 def test_names_that_are_not_there_get_the_nearest(table: Table, data: Dataset) -> None:
     for ask, complaint in (
         (lambda: table["bm52"], "unknown system 'bm52': did you mean bm25"),

@@ -12,6 +12,7 @@ from bench.models import (
     MINILM,
     Bundle,
     ModelOptions,
+    check_device,
     check_digests,
     find_weights,
     open_model,
@@ -114,6 +115,14 @@ def test_a_model_that_is_nowhere_says_what_to_do(monkeypatch: pytest.MonkeyPatch
 def test_a_name_that_cannot_be_one_is_refused() -> None:
     with pytest.raises(BenchError, match="neither a folder nor a name"):
         find_weights("no/such/folder/here")
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:3", "mps"])
+def test_devices_are_known_by_name(name: str) -> None:
+    check_device(name)
+    for other in (f"{name}x", name.upper(), "tpu", "cuda:", ""):
+        with pytest.raises(BenchError, match=f"no device '{other}'; give auto, cpu, cuda, cuda:N or mps"):
+            check_device(other)
 
 
 def test_devices_and_precisions() -> None:

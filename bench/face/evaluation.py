@@ -15,7 +15,8 @@ from bench.face.results import Result
 from bench.face.systems import Entrant, entrants, fitted, opened
 from bench.face.table import Table
 from bench.leaderboard.build import Request, build_board
-from bench.leaderboard.imported import other_queries
+from bench.leaderboard.imported import other_queries, refuse_no_answers
+from bench.models import check_device
 from bench.protocols import ChoosesCandidates, identifier_groups, traces
 from bench.rankings import Rankings, as_rankings
 from bench.runner.fitting import ask, grow
@@ -39,6 +40,8 @@ class _Asked:
 
 def evaluate(systems: Any, data: Any, tasks: Any = (), device: str | None = None) -> Table:
     """As `bench.evaluate`. Every system is fitted, if it was not, and then asked all questions."""
+    if device:
+        check_device(device)
     collection = opened(data)
     asked = [
         _Asked(registry.name_of(type(task)), task.options(), task.on(collection))
@@ -62,7 +65,7 @@ def _entry(result: Result) -> dict[str, str]:
 def _result(entrant: Entrant, asked: Sequence[_Asked], collection: Collection) -> Result:
     if entrant.system is not None:
         fitted(entrant.system, collection)
-    found = {one.task: _evaluation(entrant, one.exam) for one in asked}
+    found = {one.task: _evaluation(entrant, one) for one in asked}
     records = [_record(one, found[one.task]) for one in asked]
     return Result(
         cell=CellRecord(_identity(entrant, collection), None, None, records, Path(entrant.name)),
@@ -88,9 +91,13 @@ def _identity(entrant: Entrant, collection: Collection) -> Identity:
     return Identity(system=entrant.name, imported=system is None, key=digest_data([entrant.name, known]), **known)
 
 
-def _evaluation(entrant: Entrant, exam: Exam) -> Evaluation:
+def _evaluation(entrant: Entrant, asked: _Asked) -> Evaluation:
+    exam = asked.exam
     if entrant.system is None:
-        return exam.evaluate(_answers(entrant.answers, exam))
+        answers = _answers(entrant.answers, exam)
+        remedy = "leave it out, or evaluate it by the tasks that it answers"
+        refuse_no_answers(entrant.name, answers, asked.task, exam, remedy)
+        return exam.evaluate(answers)
     if exam.stages:
         anew = type(entrant.system).from_options(entrant.name, entrant.system.options())
         answers = grow(anew, exam, Workplace.temporary()).rankings

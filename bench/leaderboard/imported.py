@@ -15,6 +15,7 @@ from bench.collections.collection import Collection, Query
 from bench.digests import digest_data
 from bench.errors import BenchError
 from bench.measures.measure import Count
+from bench.rankings import Rankings
 from bench.runfiles import Reading, read_answers
 from bench.runner.plan import open_task
 from bench.store import slug, write_text
@@ -90,11 +91,7 @@ def score_run(
     readings: list[Reading] = []
     found = read_run(path, [*exam.queries, *others], collection.documents, repeats, readings.append)
     answers = found.take(range(len(exam.queries)))
-    if not len(answers.rows):
-        raise BenchError(
-            f"{path} answers none of the {len(exam.queries):,} questions of the task {task_name} on "
-            f"{collection.name} (the first is '{exam.queries[0].id}'); choose the task that it answers with --task"
-        )
+    refuse_no_answers(str(path), answers, task_name, exam, "choose the task that it answers with --task")
     evaluation = exam.evaluate(answers)
     beside = found.lengths[len(exam.queries) :]
     again = sum(1 for _ in read_answers(path, found.query_ids)) - len(found.rows) if repeats == "first" else 0
@@ -102,6 +99,15 @@ def score_run(
     counts = [*evaluation.counts, *_left_out(evaluation), *ignored, *_third_column(readings, len(found.rows))]
     result = TaskResult.of(task_name, task.options(), exam, evaluation, counts=counts)
     return ImportedRow(system, collection.name, collection.fingerprint, result, evaluation)
+
+
+def refuse_no_answers(name: str, answers: Rankings, task_name: str, exam: Exam, remedy: str) -> None:
+    """Raise BenchError for answers made elsewhere none of which is to a question that is asked."""
+    if not len(answers.rows):
+        raise BenchError(
+            f"{name} answers none of the {len(exam.queries):,} questions of the task {task_name} on "
+            f"{exam.collection.name} (the first is '{exam.queries[0].id}'); {remedy}"
+        )
 
 
 def other_queries(exam: Exam) -> list[Query]:

@@ -15,6 +15,7 @@ from bench.collections.catalogue import Dataset
 from bench.digests import digest_data
 from bench.durations import DAY
 from bench.errors import BenchError, CannotImport, UnusableClass
+from bench.models import check_device
 from bench.needs import Needs
 from bench.parts import with_rows
 from bench.retriever import Retriever
@@ -157,10 +158,14 @@ def _distinct(datasets: Sequence[Dataset | Unopened]) -> list[Dataset | Unopened
 
 
 def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retriever:
-    """The retriever of a suite's entry, validated and not yet fitted. Raises whatever its class raises."""
+    """The retriever of a suite's entry, validated and not yet fitted. Raises whatever its class raises.
+
+    Raises BenchError for what names no device.
+    """
     kind: type[Retriever] = registry.find("retriever", entry.retriever).load()
     retriever = kind.from_options(entry.label, {"seed": seed, **entry.options})
     if device:
+        check_device(device)
         _place(retriever, device)
     return retriever
 
