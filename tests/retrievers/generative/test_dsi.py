@@ -366,9 +366,7 @@ def test_what_an_encoder_has_learned_is_shared_with_nobody(learnable: Collection
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_fitting_again_begins_with_the_weights_that_come_with_the_model(
-    learnable: Collection, tmp_path: Path
-) -> None:
+def test_fitting_again_begins_with_the_weights_that_come_with_the_model(learnable: Collection) -> None:
     options = {"encoder_weights": "tuned", "training": {"epochs": 1, "learning_rate": 1e-3}}
     once, twice = DSI(**merged(QUICK, options)), DSI(**merged(QUICK, options))
     twice.fit(learnable.training_view())
