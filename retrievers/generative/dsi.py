@@ -44,7 +44,6 @@ class DSI(GenerativeRetriever):
         DSI++, section 4; the memory is what was read, and no model that writes it anew).
         Raises CannotAdd for naive identifiers, and where the documents' vectors are not known (an index was loaded).
         """
-        from retrievers.generative.encoders import mean_vectors
         from retrievers.generative.growing import more_atomic, more_semantic, same_states, take_over, turned
 
         if self.docid == "naive":
@@ -52,7 +51,7 @@ class DSI(GenerativeRetriever):
         if self._vectors is None:
             raise CannotAdd("dsi does not know its documents' vectors once it is loaded; fit it again")
         before, learned, columns = self._named.identifiers, self._model.learned(), self._model.columns
-        new = turned(mean_vectors(self.encoder, documents, self.workplace, self.progress), self._turn)
+        new = turned(self._document_vectors(documents), self._turn)
         more = more_atomic(before, len(new)) if self.docid == "atomic" else more_semantic(before, self._vectors, new)
         self._hold(Named(more), np.concatenate([self._vectors, new]), self._turn)
         moved = list(zip(columns, self._model.columns, strict=False))

@@ -124,13 +124,11 @@ class GenerativeRetriever(ModelOptions, Retriever):
         return encoder
 
     def fit(self, collection: Collection) -> Self:
-        from retrievers.generative.encoders import mean_vectors
-
         refuse_textless(collection)
         if not self.encoder.as_opened:
             del self.encoder  # opened anew: what an earlier fit has taught it is no beginning
         learned, kept = learned_and_kept(collection, self.training, self._query_tokens, self.seed)
-        vectors = mean_vectors(self.encoder, collection, self.workplace, self.progress)
+        vectors = self._document_vectors(collection)
         projection = None
         if self.start_vectors == "projection" or self.teacher.projects:
             projection = self._learn_projection(vectors, learned, kept)
@@ -154,6 +152,13 @@ class GenerativeRetriever(ModelOptions, Retriever):
         examples = gathered(learned, parts, self.reading, lambda: self.encoder.beginnings(collection))
         self._train(examples, kept, self._distribution(collection, examples, projection))
         return self
+
+    def _document_vectors(self, collection: Collection) -> np.ndarray:
+        """What identifiers are made of, shape [documents, dimension]: read before the encoder has learned."""
+        from retrievers.generative.encoders import mean_vectors
+
+        encoder = self.encoder if self.encoder.as_opened else self._opened(self.precision)
+        return mean_vectors(encoder, collection, self.workplace, self.progress)
 
     def _learn_projection(self, vectors: np.ndarray, learned: list[Example], kept: list[Example]) -> "Projection":
         from retrievers.generative.model import is_tuned

@@ -358,6 +358,7 @@ def test_what_an_encoder_has_learned_is_shared_with_nobody(learnable: Collection
     tuned.fit(learnable.training_view())
     added = part_of(learnable, np.arange(5), asked=False)
     tuned.add(added)
+    np.testing.assert_allclose(tuned._vectors[30:], tuned._vectors[:5], atol=1e-6)  # of the same texts
     plain = TextEncoder.open(tuned.model, ModelOptions(device="cpu"))
     found, expected = (
         mean_vectors(plain, added, work, no_progress)
