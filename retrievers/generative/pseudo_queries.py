@@ -56,14 +56,14 @@ def write_pseudo_queries(
     options: PseudoQueryOptions,
     encoder: "TextEncoder",
     collection: Collection,
-    learned: Sequence[Example],
+    to_learn: Callable[[], Sequence[Example]],
     seed: int,
     workplace: Workplace,
     progress: Progress,
 ) -> Mapping[int, Sequence[str]]:
     """Some queries for each document, by row, the best first; made once for all systems that ask for the same.
 
-    learned: training queries, which a writer is trained on; none that chooses an epoch may be among them
+    to_learn: gives training queries to a writer that is trained; none that chooses an epoch may be among them
 
     A model's best query has the likeliest token at each step, its others are drawn.
     Raises BenchError where the writer should be trained and there are no training queries.
@@ -73,6 +73,8 @@ def write_pseudo_queries(
             row: best(sentences(text), options.number, collection.rules.language)
             for row, text in enumerate(collection.texts())
         }
+
+    learned = [] if options.doc2query else to_learn()
 
     def make(folder: Path) -> None:
         texts = [encoder.shortened(text, _READ_TOKENS) for text in collection.texts()]

@@ -98,9 +98,9 @@ class GenerativeRetriever(ModelOptions, Retriever):
 
     def pseudo_queries_of(self, collection: Collection) -> Mapping[int, Sequence[str]]:
         """Some queries that each document might answer, by row."""
-        learned = queries_to_learn(collection, self.training, self._query_tokens, self.seed)
+        to_learn = partial(queries_to_learn, collection, self.training, self._query_tokens, self.seed)
         return write_pseudo_queries(
-            self.pseudo_queries, self.encoder, collection, learned, self.seed, self.workplace, self.progress
+            self.pseudo_queries, self.encoder, collection, to_learn, self.seed, self.workplace, self.progress
         )
 
     @cached_property

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -156,9 +156,9 @@ class Ngram(ModelOptions, Retriever):
 
     def _written(self, collection: Collection) -> Mapping[int, Sequence[str]]:
         """Some queries that each document might answer, by row."""
-        learned = queries_to_learn(collection, self.training, self._query_tokens, self.seed)
+        to_learn = partial(queries_to_learn, collection, self.training, self._query_tokens, self.seed)
         options, workplace = self.pseudo_queries, self.workplace
-        return write_pseudo_queries(options, self.encoder, collection, learned, self.seed, workplace, self.progress)
+        return write_pseudo_queries(options, self.encoder, collection, to_learn, self.seed, workplace, self.progress)
 
     def _query_tokens(self, texts: Sequence[str]) -> list[Tokens]:
         return self.encoder.tokens_of(texts, self.reading.query_tokens)

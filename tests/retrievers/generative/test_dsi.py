@@ -401,7 +401,7 @@ def test_a_held_out_query_is_not_what_a_query_writer_learns(
     taught: list[Any] = []
 
     def write(*given: Any) -> dict[int, list[str]]:
-        taught.extend(given[3])
+        taught.extend(given[3]())
         return {}
 
     monkeypatch.setattr("retrievers.generative.retriever.write_pseudo_queries", write)

@@ -29,7 +29,7 @@ def written(
 ) -> list[list[str]]:
     asked = PseudoQueryOptions(number=3, max_tokens=8, **options)
     learned = training_queries(collection, split, lambda texts: encoder.tokens_of(texts, 8))
-    found = write_pseudo_queries(asked, encoder, collection, learned, 0, workplace, lambda *_: None)
+    found = write_pseudo_queries(asked, encoder, collection, lambda: learned, 0, workplace, lambda *_: None)
     return [list(found[row]) for row in range(len(collection))]
 
 
