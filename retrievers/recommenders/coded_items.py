@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_ALIGNED = 8
+"""Narrow values are padded to a multiple of this width: embedding_bag takes single columns one by one."""
+
 
 class CodedItems(nn.Module):
     """Items that share their vectors: each is the mean of those of its codes.
@@ -28,4 +31,6 @@ class CodedItems(nn.Module):
 
     def means(self, values: Tensor) -> Tensor:
         """For each item the mean of its codes' values, shape [items, width], of values of shape [codes, width]."""
-        return functional.embedding_bag(self.codes[:-1], values, mode="mean")
+        width = values.shape[1]
+        aligned = functional.pad(values, (0, -width % _ALIGNED)).contiguous()
+        return functional.embedding_bag(self.codes[:-1], aligned, mode="mean")[:, :width]

@@ -83,6 +83,27 @@ def test_the_loss_is_what_the_next_items_are_worth(network: DigitTransformer) ->
     torch.testing.assert_close(network.digit_loss(states, targets), -worth.mean())
 
 
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_it_does_not_matter_how_many_digits_are_read_at_once(
+    network: DigitTransformer, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(network)
+    states, targets = torch.randn(3, 8), torch.tensor([1, 1, 2])
+    loss, log_probs = network.digit_loss(states, targets), network.log_probs(states)
+    monkeypatch.setattr(network, "_digits_together", lambda device: together)
+    torch.testing.assert_close(network.digit_loss(states, targets), loss)
+    torch.testing.assert_close(network.log_probs(states), log_probs)
+
+
+@pytest.mark.parametrize("states", [1, 5, 16])
+def test_an_item_is_worth_as_much_alone_as_among_others(network: DigitTransformer, states: int) -> None:
+    moved(network)
+    asked = torch.randn(states, 8)
+    together = network.item_scores(asked)
+    for state, scores in zip(asked, together, strict=True):
+        torch.testing.assert_close(network.item_scores(state[None])[0], scores)
+
+
 def test_at_the_start_every_digit_sees_the_state_itself(network: DigitTransformer) -> None:
     states = torch.randn(2, 8)
     books = network.items.weight[:-1].unflatten(0, (3, 4))
