@@ -20,6 +20,7 @@ from bench.tuning.trials import Outcome, Trial, ranked, read_trials, write_trial
 from bench.tuning.workers import Heard, Verdict, Workers, checkpoints_of
 
 TRIALS = "trials.jsonl"
+_MOST_REFUSED = 100
 _JUDGES = ("valid", "dev")
 """The splits that are there to choose by; the first that a collection has."""
 
@@ -74,9 +75,22 @@ class Study:
         return self.out / "tuning" / name
 
     def candidates(self) -> Iterator[dict[str, Any]]:
-        """The options of each trial, by number: none for the first, which is the system as it stands."""
+        """The options of each trial, by number: none for the first, which is the system as it stands.
+
+        Points whose options do not go together are passed over. Raises BenchError where so many in a row do not.
+        """
         yield {}
-        yield from points(self.space, self.subject.seed)
+        refused = 0
+        for options in points(self.space, self.subject.seed):
+            try:
+                self.subject.system(options)
+            except BenchError as error:
+                refused += 1
+                if refused == _MOST_REFUSED:
+                    raise BenchError(f"--space: {refused} points in a row are refused, the last one: {error}") from None
+            else:
+                refused = 0
+                yield options
 
 
 def judging_split(collection: Collection, wanted: str = "") -> str:

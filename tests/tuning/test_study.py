@@ -137,12 +137,22 @@ def test_the_seed_decides_the_trials(walks: str, tmp_path: Path) -> None:
 
 def test_a_trial_that_fails_is_kept_with_its_problem(walks: str, tmp_path: Path) -> None:
     training = ["sasrec.training.epochs=1", "sasrec.dimension=16"]
-    tuned = tune("sasrec", walks, ["heads=2,3"], settings=training, trials=3, out=tmp_path)
+    tuned = tune("sasrec", walks, ["training.learning_rate=0.01,1e30"], settings=training, trials=3, out=tmp_path)
     assert [trial.outcome for trial in tuned.trials].count("failed") == 1
     failed = next(trial for trial in tuned.trials if trial.outcome == "failed")
-    assert "heads" in failed.problem
+    assert "the training diverged" in failed.problem
     with pytest.raises(BenchError, match="less than or equal to 1"):
         tune("item-knn?decay=7", walks, ["latest=1..3"], trials=1, out=tmp_path)
+
+
+def test_options_that_do_not_go_together_are_no_trial(walks: str, tmp_path: Path) -> None:
+    training = ["sasrec.training.epochs=1", "sasrec.dimension=16"]
+    tuned = tune("sasrec", walks, ["heads=2,3,4,5"], settings=training, trials=5, out=tmp_path)
+    assert {trial.outcome for trial in tuned.trials} == {"done"}
+    assert [trial.number for trial in tuned.trials] == [0, 1, 2]
+    assert {trial.options.get("heads") for trial in tuned.trials} == {None, "2", "4"}
+    with pytest.raises(BenchError, match=r"--space: 100 points in a row are refused, the last one: .*no multiple of"):
+        tune("sasrec?heads=1&dimension=15", walks, ["heads=16..4000"], trials=2, out=tmp_path)
 
 
 def test_what_can_only_fail_is_told_before_anything_is_tried(walks: str, tmp_path: Path) -> None:
