@@ -87,7 +87,9 @@ class Study:
             except BenchError as error:
                 refused += 1
                 if refused == _MOST_REFUSED:
-                    raise BenchError(f"--space: {refused} points in a row are refused, the last one: {error}") from None
+                    raise BenchError(
+                        f"--space: {refused} points in a row are refused, the last one: {error}"
+                    ) from None
             else:
                 refused = 0
                 yield options
