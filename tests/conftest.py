@@ -28,8 +28,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Folder of the public data sets; tests that need it are skipped where it is absent."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("BENCH_DATA", default))
+    folder = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[1] / "data"))
     if not folder.is_dir():
         pytest.skip(f"no public data sets at {folder}; set BENCH_DATA to their folder")
     return folder

@@ -83,7 +83,7 @@ def verify(
     ] = None,
     data: Annotated[
         Path, typer.Option(envvar="BENCH_DATA", help="With --published: folder of local copies of the data.")
-    ] = Path("../shared/data"),
+    ] = Path("data"),
     out: Out = RUNS,
     everything: Annotated[bool, typer.Option("--all", help="Print what is OK too, line by line.")] = False,
     plugin: Plugins = [],
