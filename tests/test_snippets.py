@@ -24,7 +24,10 @@ NOT_RUN = {
     ),
     ("docs/commands.md", "python -m bench tune sasrec --suite sid --trials 10 --time 2h"),
     ("docs/contributing.md", "pip install -c constraints.txt -e '.[offline,test]' && pytest"),
-    ("docs/contributing.md", "pytest -m real_data             # figures on public datasets in $BENCH_DATA (default: data)"),
+    (
+        "docs/contributing.md",
+        "pytest -m real_data             # figures on public datasets in $BENCH_DATA (default: data)",
+    ),
     ("docs/plugins.md", "from langchain_core.vectorstores import InMemoryVectorStore"),
     (
         "docs/plugins.md",

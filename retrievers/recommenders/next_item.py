@@ -98,6 +98,19 @@ class NextItemModel(Learner):
         """Shape [states, items]: inner products, where items have one vector as input and output."""
         return states @ self.items.weight[:-1].T
 
+    def scores(self, histories: Sequence[np.ndarray]) -> Tensor:
+        """Shape [histories, items]: what each item is worth after histories that have an item at least."""
+        return self.item_scores(self.last_states(histories))
+
+    def steps(self, sequences: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """What is learned from sequences of two items or more, of long ones the latest part.
+
+        States after items, shape [sequences, length, width], and the items that came next, rows of shape
+        [sequences, length].
+        """
+        windows = [sequence[-self.longest - 1 :] for sequence in sequences]
+        return self(self.padded([window[:-1] for window in windows])), self.padded([window[1:] for window in windows])
+
     def last_states(self, histories: Sequence[np.ndarray]) -> Tensor:
         """The state after each history, which has an item at least; of a long one the latest items count."""
         rows = self.padded([history[-self.longest :] for history in histories])
@@ -144,9 +157,7 @@ def _loss(model: NextItemModel, loss: NextItemLoss, sequences: Sequence[np.ndarr
     A batch holds sequences of like length, so that its mean counts for as many items as it has: otherwise an item
     would count less, the longer the history that it is in.
     """
-    windows = [sequence[-model.longest - 1 :] for sequence in sequences]
-    targets = model.padded([window[1:] for window in windows])
+    states, targets = model.steps(sequences)
     real = targets != model.none
-    states = model(model.padded([window[:-1] for window in windows]))
     share = real.sum() / (usual * len(sequences))
     return loss(states[real], targets[real]) * share

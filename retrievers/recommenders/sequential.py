@@ -80,7 +80,7 @@ class NextItemRecommender(Recommender):
         import torch
 
         def score(part: list[np.ndarray]) -> np.ndarray:
-            return self._model.item_scores(self._model.last_states(part)).cpu().numpy()
+            return self._model.scores(part).cpu().numpy()
 
         self._model.eval()
         with torch.inference_mode():

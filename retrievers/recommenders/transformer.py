@@ -40,9 +40,13 @@ class Transformer(NextItemModel):
 
     def read(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """As `NextItemModel.read`."""
-        x = self.dropout(vectors + self.positions(self.places(rows)))
+        return self.through(vectors + self.positions(self.places(rows)))
+
+    def through(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """States of the shape of what is read; `seen` is as of `Attention`."""
+        x = self.dropout(x)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, seen)
         return self.norm(x)
 
 
@@ -57,14 +61,20 @@ class Attention(nn.Module):
         self.keys_and_values = nn.Linear(dimension, 2 * dimension)
         self.out = nn.Linear(dimension, dimension)
 
-    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
-        """Shape [sequences, length, dimension], as of both inputs."""
+    def forward(self, asking: Tensor, asked: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Shape [sequences, length, dimension], as of both inputs.
+
+        `seen` masks what a position sees in place of itself and those before it, shape [sequences, length, length].
+        """
         sequences, length, dimension = asking.shape
         queries = self.queries(asking).view(sequences, length, self.heads, -1).transpose(1, 2)
         pairs = self.keys_and_values(asked).view(sequences, length, 2, self.heads, -1)
         keys, values = pairs.permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
-        found = functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout, is_causal=True)
+        mask = None if seen is None else seen[:, None]
+        found = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, dropout_p=dropout, is_causal=seen is None
+        )
         return self.out(found.transpose(1, 2).reshape(sequences, length, dimension))
 
 
@@ -88,10 +98,10 @@ class Block(nn.Module):
             nn.Dropout(shape.dropout),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """Of the shape of the input."""
         normalised = self.norms[0](x)
-        x = self.norms[1](normalised + self.attention(normalised, x))
+        x = self.norms[1](normalised + self.attention(normalised, x, seen))
         return x + self.feed_forward(x)
 
 
@@ -111,10 +121,10 @@ class LiGR(nn.Module):
         self.down = nn.Linear(hidden, dimension, bias=False)
         self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """Of the shape of the input."""
         h = self.norms[0](x)
-        x = x + torch.sigmoid(self.gates[0](x)) * self.dropout(self.attention(h, h))
+        x = x + torch.sigmoid(self.gates[0](x)) * self.dropout(self.attention(h, h, seen))
         h = self.norms[1](x)
         written = self.down(self.dropout(functional.silu(self.gate(h))) * self.up(h))
         return x + torch.sigmoid(self.gates[1](x)) * written

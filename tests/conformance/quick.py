@@ -22,6 +22,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ulmrec-small": {"training.epochs": 1, "users.codes": 4},
     "playlist": {"training.epochs": 1},
     "p5": {"training.epochs": 1},
+    "cobra": {"training.epochs": 1},
     "rpg": {"training.epochs": 1, "tokenizer.digits": 4, "tokenizer.components": 8},
     "gqr": {"alpha": [0.5], "steps": [5]},
     "pag": {"writer.training.epochs": 1, "weight": [5]},
