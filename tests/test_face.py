@@ -286,6 +286,20 @@ def test_tasks_take_options(letters: Collection) -> None:
     assert table["first-document"]["P@1"].value == 0.5
 
 
+def test_a_task_may_be_asked_twice_with_other_options(data: Dataset) -> None:
+    table = bench.evaluate("bm25", data, ["exclusivity?sample=2", "exclusivity?sample=4"])
+    result = table["bm25"]
+    few, many = (result.record(f"exclusivity?sample={size}").result for size in (2, 4))
+    alone = bench.evaluate("bm25", data, "exclusivity?sample=2")["bm25"].record().result
+    assert few.figures == alone.figures != many.figures
+    assert len(result.rankings("exclusivity?sample=2")) == few.queries < many.queries
+    assert table.frame()["task"].tolist() == ["exclusivity?sample=2", "exclusivity?sample=4"]
+    with pytest.raises(BenchError, match=r"2 tasks are exclusivity; give one of .*sample=2, exclusivity\?sample=4"):
+        table.per_query("exclusivity")
+    with pytest.raises(BenchError, match=r"no task is exclusivity\?sample=3; give one of"):
+        result.exam("exclusivity?sample=3")
+
+
 def test_what_is_no_result_is_not_compared(table: Table) -> None:
     for wrong in ("sbert", 3, table):
         with pytest.raises(BenchError, match=f"{type(wrong).__name__} is no result; give two of a table"):

@@ -37,6 +37,11 @@ class _Asked:
     options: Mapping[str, Any]
     exam: Exam
 
+    @property
+    def name(self) -> str:
+        """Differs from that of the same task with other options."""
+        return f"{self.task}.{digest_data(dict(self.options))[:10]}"
+
 
 def evaluate(systems: Any, data: Any, tasks: Any = (), device: str | None = None) -> Table:
     """As `bench.evaluate`. Every system is fitted, if it was not, and then asked all questions."""
@@ -65,12 +70,12 @@ def _entry(result: Result) -> dict[str, str]:
 def _result(entrant: Entrant, asked: Sequence[_Asked], collection: Collection) -> Result:
     if entrant.system is not None:
         fitted(entrant.system, collection)
-    found = {one.task: _evaluation(entrant, one) for one in asked}
-    records = [_record(one, found[one.task]) for one in asked]
+    found = [_evaluation(entrant, one) for one in asked]
+    records = [_record(one, evaluation) for one, evaluation in zip(asked, found, strict=True)]
     return Result(
         cell=CellRecord(_identity(entrant, collection), None, None, records, Path(entrant.name)),
-        exams={one.task: one.exam for one in asked},
-        answers={task: evaluation.rankings for task, evaluation in found.items()},
+        exams={one.name: one.exam for one in asked},
+        answers={one.name: evaluation.rankings for one, evaluation in zip(asked, found, strict=True)},
     )
 
 
@@ -124,7 +129,7 @@ def _answers(given: Any, exam: Exam) -> Rankings:
 def _record(one: _Asked, evaluation: Evaluation) -> TaskRecord:
     # costs are measured in a process of the system's own, and not here
     result = TaskResult.of(one.task, one.options, one.exam, evaluation, timed=False)
-    return TaskRecord(result, evaluation.query_ids, evaluation.values, evaluation.units, one.task, Path())
+    return TaskRecord(result, evaluation.query_ids, evaluation.values, evaluation.units, one.name, Path())
 
 
 def _tasks(given: Any, collection: Collection) -> list[Task]:

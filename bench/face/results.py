@@ -9,10 +9,12 @@ from bench.cells.record import CellRecord, TaskRecord
 from bench.collections.catalogue import open_dataset
 from bench.collections.collection import Collection
 from bench.errors import BenchError, UnknownName
+from bench.leaderboard.chosen_task import chosen_task
 from bench.leaderboard.text import bounds
 from bench.measures.measure import Figure
 from bench.rankings import Rankings
 from bench.runner.plan import open_task
+from bench.settings import parse_query
 from bench.tasks.exam import Exam
 from bench.trec import read_run
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 class Result:
     """One system on one collection with one seed: its figures, their values by query, and what it answered.
 
-    exams, answers: by the task's name, where they are at hand; what is missing is opened when it is asked for
+    exams, answers: by the name of the task's record, where they are at hand; what is missing is opened when it is
+        asked for
     """
 
     cell: CellRecord
@@ -49,18 +52,21 @@ class Result:
         return found
 
     def record(self, task: str = "") -> TaskRecord:
-        """What a task said of it, by default the first. Raises BenchError for one that it did not finish."""
-        for record in self.cell.tasks:
-            if task in ("", record.result.task):
-                return record
-        if self.cell.failure:
+        """What a task said of it, by default the first; `search?depth=10` tells tasks of one name apart.
+
+        Raises BenchError for one that it did not finish, and where several are meant.
+        """
+        if self.cell.failure and not self.cell.tasks:
             raise BenchError(f"{self.name} failed: {self.cell.failure.problem}")
-        raise UnknownName("task", task, [record.result.task for record in self.cell.tasks], f"of {self.name}")
+        if not task and self.cell.tasks:
+            return self.cell.tasks[0]
+        return chosen_task(self.cell, *parse_query(task))
 
     def exam(self, task: str = "") -> Exam:
         """The questions of a task, by default the first."""
-        result = self.record(task).result
-        return self.exams.get(result.task) or open_task(result.task, result.options).on(self.collection)
+        record = self.record(task)
+        result = record.result
+        return self.exams.get(record.name) or open_task(result.task, result.options).on(self.collection)
 
     def __getitem__(self, measure: str) -> Figure:
         """The mean of a measure with its interval, of the first task that has it. Raises UnknownName."""
@@ -73,8 +79,8 @@ class Result:
     def rankings(self, task: str = "") -> Rankings:
         """What it answered to the questions of a task, by default the first, in the canonical order."""
         record = self.record(task)
-        if record.result.task in self.answers:
-            return self.answers[record.result.task]
+        if record.name in self.answers:
+            return self.answers[record.name]
         exam, documents = self.exam(task), self.collection.documents
         return read_run(record.run_file, exam.queries, documents).canonical(exam.queries, documents, exam.depth)
 

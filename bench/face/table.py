@@ -85,7 +85,7 @@ class Table:
 
     def _blocks(self) -> Iterator[tuple[CollectionBoard, Block]]:
         for board in self.board.collections:
-            for block in board.blocks:
+            for block in board.named_blocks:
                 yield board, block
 
 

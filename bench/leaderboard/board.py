@@ -1,7 +1,7 @@
 """The leaderboard of one suite as data: every table, page and proof is a view on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +170,25 @@ class CollectionBoard:
     """What costs were measured on; they compare only within one."""
 
     blocks: Sequence[Block]
+
+    @property
+    def named_blocks(self) -> list[Block]:
+        """The blocks, each with a task of another name: one that is asked twice has the options that differ in it."""
+        names = told_apart([(block.task, block.options) for block in self.blocks])
+        return [replace(block, task=name) for block, name in zip(self.blocks, names, strict=True)]
+
+
+def told_apart(tasks: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Names of tasks with these options: those of one name as `NAME?OPTION=VALUE`, by the options that differ."""
+    of_name: dict[str, list[Mapping[str, Any]]] = {}
+    for task, options in tasks:
+        of_name.setdefault(task, []).append(options)
+    return [_with_options(task, options, of_name[task]) for task, options in tasks]
+
+
+def _with_options(task: str, options: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+    differing = [name for name in options if any(other.get(name) != options[name] for other in others)]
+    return "?".join(filter(None, [task, "&".join(f"{name}={options[name]}" for name in differing)]))
 
 
 @dataclass(frozen=True)

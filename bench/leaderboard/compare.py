@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from bench.cells.folder import is_cell, read, read_all
-from bench.cells.record import CellRecord, TaskRecord
+from bench.cells.record import CellRecord
 from bench.collections.catalogue import Dataset, with_source
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
+from bench.leaderboard.chosen_task import chosen_task
 from bench.leaderboard.imported import path_ends, score_run
 from bench.measures.significance import Comparison, compare_all, flips_tried
 from bench.runner.plan import open_task
@@ -121,7 +122,8 @@ def read_side(
         values, query_ids = row.evaluation.values, row.evaluation.query_ids
         return Side(path, path.name, row.fingerprint, exam, task_name, query_ids, values)
     cell = _cell(path)
-    identity, found = cell.identity, _task(cell, task_name, options)
+    identity = cell.identity
+    found = chosen_task(cell, task_name, options, "; choose one that all have with --task")
     if identity.fingerprint != dataset.collection.fingerprint:
         raise BenchError(
             f"{path} has fingerprint {identity.fingerprint[:6]}, but {dataset.collection.name} has "
@@ -136,23 +138,6 @@ def _cell(path: Path) -> CellRecord:
     if not is_cell(path):
         raise BenchError(f"{path} is not a finished cell; give a folder such as runs/cells/NAME, or a run file")
     return read(path)
-
-
-def _task(cell: CellRecord, name: str, options: Mapping[str, Any]) -> TaskRecord:
-    """The cell's task with these options, whatever its others are."""
-    wanted = open_task(name, options).options()
-    asked = {option: wanted[option] for option in {key.partition(".")[0] for key in options}}
-    found = [task for task in cell.tasks if task.result.task == name and asked.items() <= task.result.options.items()]
-    if not found:
-        reason = f" ({cell.problem})" if cell.problem else ""
-        told = "".join(f", {option}={value}" for option, value in asked.items())
-        raise UnknownName(
-            "task",
-            f"{name}{told}",
-            [task.result.task for task in cell.tasks],
-            f"in {cell.folder}{reason}; choose one that all have with --task",
-        )
-    return found[-1]
 
 
 def compare(first: Side, second: Side, measure: str = "", moved: int = 5, seed: int = 0) -> Comparisons:

@@ -45,7 +45,7 @@ def _as_markdown(boards: Sequence[Board]) -> str:
     table.append("|---|---|---|---|---|---:|---:|")
     for board in boards:
         for collection in board.collections:
-            table += [_line(board.suite, collection.name, block) for block in collection.blocks]
+            table += [_line(board.suite, collection.name, block) for block in collection.named_blocks]
     return head + "\n".join(table) + "\n"
 
 

@@ -44,7 +44,7 @@ def _collection(board: CollectionBoard, width: int, cells: Path | None) -> Itera
     """A table for each task, then why rows have no figures."""
     title = f"{board.name}   fingerprint {board.fingerprint[:6]}   split {board.rules.get('split', 'unknown')}"
     yield text(title, style="bold", keep="")
-    for place, block in enumerate(board.blocks):
+    for place, block in enumerate(board.named_blocks):
         if place:
             yield Text()
         yield from _block(block, board, width)
@@ -133,7 +133,7 @@ def _failures(board: CollectionBoard, cells: Path | None) -> Iterator[Text]:
     """Each reason once for a system, with the tasks that it kept from being done where others were, and the log."""
     reasons: dict[tuple[str, str], list[str]] = {}
     logs: dict[tuple[str, str], Path] = {}
-    for block in board.blocks:
+    for block in board.named_blocks:
         for row in block.rows:
             if not row.done:
                 key = (row.system, absence(row))

@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_refused(finished: Finished, beir_folder: Path, tmp
         read_side(folder, "relevance", finished.dataset)
     with pytest.raises(BenchError, match="choose the task that it answers with --task"):
         read_side(run_file(finished, "bm25"), "exclusivity", finished.dataset)
-    with pytest.raises(BenchError, match="unknown task 'exclusivity, sample=31'"):
+    with pytest.raises(BenchError, match=r"no task is exclusivity\?sample=31; give one of exclusivity"):
         read_side(folder, "exclusivity", finished.dataset, {"sample": 31})
     assert read_side(folder, "exclusivity", finished.dataset, {"sample": 30}).task_name == "exclusivity"
     sides = [read_side(folder, name, finished.dataset) for name in ("search", "exclusivity")]

@@ -37,7 +37,7 @@ def as_csv(board: Board) -> str:
 
 
 def _collection_lines(collection: CollectionBoard) -> Iterator[Sequence[Any]]:
-    for block in collection.blocks:
+    for block in collection.named_blocks:
         for row in block.rows:
             head = (collection.name, collection.fingerprint, block.task, *_row_head(row))
             yield from ((*head, *line, row.problem) for line in _row_lines(block, row))
@@ -72,7 +72,7 @@ def pairs_as_csv(board: Board) -> str:
         (
             (collection.name, block.task, block.primary.name, *astuple(pair))
             for collection in board.collections
-            for block in collection.blocks
+            for block in collection.named_blocks
             for pair in block.pairs
         ),
     )

@@ -44,7 +44,7 @@ def as_overview_page(boards: Sequence[Board]) -> str:
 
 
 def _matrix(board: Board) -> _Matrix:
-    blocks = [(collection.name, block) for collection in board.collections for block in collection.blocks]
+    blocks = [(collection.name, block) for collection in board.collections for block in collection.named_blocks]
     names = dict.fromkeys(entry["name"] for entry in board.systems)
     names |= dict.fromkeys(row.system for _, block in blocks for row in block.rows)
     by_name = [({row.system: row for row in block.rows}, block) for _, block in blocks]

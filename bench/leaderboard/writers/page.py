@@ -122,7 +122,7 @@ def _command(board: Board) -> str:
 def findings(board: Board) -> Iterator[Finding]:
     """One for each task on each collection that has figures."""
     for place, collection in enumerate(board.collections, start=1):
-        for number, block in enumerate(collection.blocks, start=1):
+        for number, block in enumerate(collection.named_blocks, start=1):
             done = [row for row in block.rows if block.primary.name in row.figures]
             if done:
                 yield Finding(
@@ -148,17 +148,20 @@ def sort_key(entry: Entry) -> str:
 def _section(collection: CollectionBoard, colours: Colours) -> _Section:
     return _Section(
         board=collection,
-        tables=[_table(block, collection, colours) for block in collection.blocks],
+        tables=[
+            _table(named, collection, block_charts(block, colours))
+            for named, block in zip(collection.named_blocks, collection.blocks, strict=True)
+        ],
         charts=collection_charts(collection, colours),
         systems=list(_systems(collection)),
     )
 
 
-def _table(block: Block, collection: CollectionBoard, colours: Colours) -> _Table:
+def _table(block: Block, collection: CollectionBoard, charts: Sequence[Chart]) -> _Table:
     shown = sorted(columns(block, collection.hardware), key=lambda column: column.kind not in _FIRST)
     rows = [_TableRow(label(row), row, *_entries(row, shown), _page(row)) for row in block.rows]
     others = list(reported_rows(block, shown))
-    return _Table(block, shown, rows, others, notes(block, collection.hardware), block_charts(block, colours))
+    return _Table(block, shown, rows, others, notes(block, collection.hardware), charts)
 
 
 def _page(row: Row) -> str:

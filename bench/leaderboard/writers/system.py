@@ -92,7 +92,7 @@ def _file(system: str) -> str:
 
 def _results(board: Board, name: str) -> Iterator[_Result]:
     for place, collection in enumerate(board.collections, start=1):
-        for number, block in enumerate(collection.blocks, start=1):
+        for number, block in enumerate(collection.named_blocks, start=1):
             for row in block.rows:
                 if row.system == name:
                     found = {column.header: column for column in columns(block, collection.hardware)}
