@@ -211,8 +211,9 @@ def _reported_note(block: Block) -> str:
     return f"{REPORTED_MARK} imported, not run here, so without rank, interval and cost: {sources}" if sources else ""
 
 
-def notes(block: Block, hardware: Sequence[str]) -> list[str]:
-    """What stands below a block: definition, test, marks, hardware."""
+def notes(block: Block, hardware: Sequence[str], shown: Sequence[Column] | None = None) -> list[str]:
+    """What stands below a block: definition, test, marks, hardware; of a part of its columns what these need."""
+    headers = None if shown is None else {column.header for column in shown}
     found = [block.definition, block.test]
     found += dict.fromkeys(
         f"* shares weights with {row.shares_weights_with}" for row in block.rows if row.shares_weights_with
@@ -221,9 +222,11 @@ def notes(block: Block, hardware: Sequence[str]) -> list[str]:
         found.append("imported: a third party's run, scored here by the same rules; its cost is not known")
     found.append(_reported_note(block))
     found += [f"{', '.join(systems)}: {problem}" for problem, systems in _incomplete(block).items()]
-    found += [f"{m.column}: {m.meaning}; a diagnostic, no result" for m in block.shown if m.diagnostic]
+    diagnostics = [m for m in block.shown if m.diagnostic and (headers is None or m.column in headers)]
+    found += [f"{m.column}: {m.meaning}; a diagnostic, no result" for m in diagnostics]
     found += dict.fromkeys(note for row in block.rows for note in _notes(row))
-    return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed else [])
+    costs = shown is None or any(column.kind == "cost" for column in shown)
+    return [note for note in found if note] + (_cost_notes(block, hardware) if block.timed and costs else [])
 
 
 def _incomplete(block: Block) -> dict[str, list[str]]:

@@ -253,7 +253,7 @@ def _smallest(values: np.ndarray, units: Sequence[str] | None, number: int) -> s
     found = found[np.isfinite(found) & (found > 0)]
     if not len(found):
         return ""
-    low, high = fraction(float(found.min())), fraction(float(found.max()))
+    low, high = (fraction(float(end)).replace(".000", "below .001") for end in (found.min(), found.max()))
     span = low if low == high else f"{low} to {high}, by pair"
     of = "queries" if units is None else "documents"
     return f"; the smallest true difference that {number:,} {of} show in 4 of 5 cases is {span} (before correction)"

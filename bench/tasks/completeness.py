@@ -78,7 +78,9 @@ class Completeness(OwnDocument):
         facts = {
             "documents": len(documents),
             "without a sentence in each third": looked_at - len(documents),
-            "in another document too": int(elsewhere.sum()),
+            "in another document too": sum(
+                "" in groups for groups, left_out in zip(chosen.values(), elsewhere, strict=True) if left_out
+            ),
         }
         asked = [
             Asked(Query(f"{groups[-1]} {collection.documents[row].id}", chunk.text), row, groups)
@@ -124,11 +126,11 @@ class Completeness(OwnDocument):
     def definition(self, collection: Collection, draw: Draw) -> str:  # noqa: ARG002
         first, *others = self._selectors.values()
         second = "".join(f"; columns of '{other}': those with the {_WORDS[other]}" for other in others)
-        facts = draw.facts
+        facts, asked = draw.facts, [one for one in draw.asked if "" in one.groups]
         return (
             f"the sentence (or {self.longest}-word window) with the {_WORDS[first]} of each third of a "
             f"document has to bring it back, the title's words left out; mean over "
-            f"{sum('' in one.groups for one in draw.asked)} sentences of {facts['documents']} documents (seed "
+            f"{len(asked)} sentences of {len({one.row for one in asked})} documents (seed "
             f"{self.seed}){second}; left out: {facts['in another document too']} sentences that occur in another "
             f"document too, {facts['without a sentence in each third']} documents drawn that lack one of "
             f"{self.shortest} words in some third"

@@ -57,6 +57,20 @@ def is_number(text: str) -> bool:
     return True
 
 
+def test_a_task_that_is_asked_twice_is_told_apart_everywhere() -> None:
+    made = board(["bm25", "sbert"], ["pydoc-1k"], relevance=False)
+    (collection,), pair = made.collections, Pair("bm25", "sbert", 0.1, 0.0, 0.2, 0.3, 0.04, 0.04)
+    twice = [replace(block_of(made), options={"depth": depth}, pairs=[pair]) for depth in (10, 20)]
+    made = replace(made, collections=[replace(collection, blocks=twice)])
+    names = ["search?depth=10", "search?depth=20"]
+    for text in (as_csv(made), pairs_as_csv(made)):
+        named = [line["task"] for line in csv.DictReader(io.StringIO(text))]
+        assert list(dict.fromkeys(named)) == names
+    assert re.findall("^### (.*)$", as_markdown(made), re.MULTILINE) == names
+    labels = re.findall(r"\\label\{(.*)\}", as_latex(made))
+    assert len(set(labels)) == 2
+
+
 def test_the_csv_has_figures_counts_and_costs_under_one_head(hostile: Board) -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv(hostile))))
     mine = {line["measure"]: line for line in lines if line["system"] == "*dsi*"}
@@ -108,7 +122,7 @@ def test_a_latex_table_is_narrow_and_has_a_label_and_a_caption_of_one_sentence(h
     assert caption == r"\caption{search on pydoc-1k (suite made-up, fingerprint ffffff).}"
     head = next(line for line in text.splitlines() if line.startswith("{}system"))
     assert head == r"{}system & rank & nDCG@10 & MRR@10 & Hits@1 & Recall@100 \\"
-    assert r"\footnotesize {}what search means" in text
+    assert r"\footnotesize {}bold: no system is significantly better \\ {}what search means" in text
     wide = as_latex(hostile, kinds=("rank", "primary", "quality", "cost"), measures=2)
     assert r"& nDCG@10 & MRR@10 & fit s & p50 ms" in wide
 

@@ -1,8 +1,10 @@
 """Charts as static SVG: drawn by Vega-Lite, on a transparent ground, in tones that are read on light and on dark."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard.board import BANDS, Block, Row
@@ -78,7 +80,7 @@ def by_rank(block: Block, rows: Sequence[Row], colours: Colours, family: str = "
         if name in row.figures
     ]
     few = len(rows) <= _SHADED
-    coloured = [system_name(row) for row in rows if row.system in colours]
+    coloured = {system_name(row): system_name(row) for row in rows if row.system in colours}
     base = alt.Chart(alt.Data(values=data)).encode(
         x=alt.X("at:O", sort=list(ticks.values()), title=f"{shared}k" if shared else None, axis=axis(labelAngle=0)),
         color=system_colour(data, legend=coloured),
@@ -245,7 +247,7 @@ def _systems(names: Sequence[str]) -> "alt.Y":
     return alt.Y("system:N", sort=list(names), title=None, axis=axis(labelLimit=_LONGEST_LABEL, domain=False))
 
 
-def system_colour(data: Sequence[Mapping[str, Any]], legend: Sequence[str] = ()) -> "alt.Color":
+def system_colour(data: Sequence[Mapping[str, Any]], legend: Mapping[str, str] = MappingProxyType({})) -> "alt.Color":
     import altair as alt
 
     colours = {one["system"]: one["colour"] for one in data}
@@ -253,7 +255,7 @@ def system_colour(data: Sequence[Mapping[str, Any]], legend: Sequence[str] = ())
     return alt.Color("system:N", scale=scale, legend=_legend(legend))
 
 
-def system_shape(data: Sequence[Mapping[str, Any]], legend: Sequence[str]) -> "alt.Shape":
+def system_shape(data: Sequence[Mapping[str, Any]], legend: Mapping[str, str]) -> "alt.Shape":
     import altair as alt
 
     shapes = {one["system"]: one["shape"] for one in data}
@@ -261,7 +263,7 @@ def system_shape(data: Sequence[Mapping[str, Any]], legend: Sequence[str]) -> "a
     return alt.Shape("system:N", scale=scale, legend=_legend(legend))
 
 
-def _system_dash(data: Sequence[Mapping[str, Any]], legend: Sequence[str]) -> "alt.StrokeDash":
+def _system_dash(data: Sequence[Mapping[str, Any]], legend: Mapping[str, str]) -> "alt.StrokeDash":
     import altair as alt
 
     dashes = {one["system"]: one["dash"] for one in data}
@@ -269,13 +271,17 @@ def _system_dash(data: Sequence[Mapping[str, Any]], legend: Sequence[str]) -> "a
     return alt.StrokeDash("system:N", scale=scale, legend=_legend(legend))
 
 
-def _legend(names: Sequence[str]) -> "alt.Legend | None":
+def _legend(texts: Mapping[str, str]) -> "alt.Legend | None":
+    """Of the systems of these names, with what stands for each."""
     import altair as alt
 
-    if not names:
+    if not texts:
         return None
-    columns = max(1, int(WIDTH // (30 + max(map(text_width, names)))))
-    return alt.Legend(title=None, orient="bottom", columns=columns, values=list(names), labelLimit=WIDTH)
+    columns = max(1, int(WIDTH // (30 + max(map(text_width, texts.values())))))
+    label = f"{json.dumps(dict(texts))}[datum.label]"
+    return alt.Legend(
+        title=None, orient="bottom", columns=columns, values=list(texts), labelExpr=label, labelLimit=WIDTH
+    )
 
 
 def axis(**settings: Any) -> "alt.Axis":

@@ -10,6 +10,7 @@ PAPER: Collection[Kind] = ("rank", "primary", "quality")
 """What a table of a paper has room for. Every figure is in table.csv."""
 
 _MOST_MEASURES = 5
+_BOLD = "bold: no system is significantly better"
 
 
 def as_latex(board: Board, kinds: Collection[Kind] = PAPER, measures: int = _MOST_MEASURES) -> str:
@@ -20,7 +21,7 @@ def as_latex(board: Board, kinds: Collection[Kind] = PAPER, measures: int = _MOS
     """
     parts = [r"% \usepackage{booktabs}"]
     for collection in board.collections:
-        for block in collection.blocks:
+        for block in collection.named_blocks:
             shown = _chosen(columns(block, collection.hardware), kinds, measures)
             parts.append(_table(board, collection, block, shown))
     return "\n\n".join(parts) + "\n"
@@ -40,7 +41,8 @@ def _table(board: Board, collection: CollectionBoard, block: Block, shown: Seque
     lines += [r"\toprule", _line(["system", *(latex(column.header) for column in shown)]), r"\midrule"]
     lines += [_row(row, shown) for row in block.rows]
     lines += [_line([*map(latex, (name, *texts))]) for name, texts in reported_rows(block, shown)]
-    lines += [r"\bottomrule", r"\end{tabular}", *_notes(notes(block, collection.hardware)), r"\end{table}"]
+    below = _notes([_BOLD, *notes(block, collection.hardware, shown)])
+    lines += [r"\bottomrule", r"\end{tabular}", *below, r"\end{table}"]
     return "\n".join(lines)
 
 

@@ -12,15 +12,15 @@ def as_markdown(board: Board) -> str:
     parts = [f"# {markdown(board.suite)}", markdown(board.title), markdown(board.findings)]
     parts.append(
         "Bold: no system is significantly better. Rank: the ranks that the corrected tests leave open. In brackets: "
-        "95 % interval over queries. [Sortable page](index.html), [all figures](table.csv), [all pairs](pairs.csv), "
-        "[answers](runs), [manifests](manifests)."
+        "95 % interval over queries. [Sortable page, which says what each column means](index.html), "
+        "[all figures](table.csv), [all pairs](pairs.csv), [answers](runs), [manifests](manifests)."
     )
     parts.append(f"![{markdown(f'{board.suite}: quality and cost')}](overview.svg)")
     for collection in board.collections:
         parts.append(f"## {markdown(collection.name)}")
         split = markdown(str(collection.rules.get("split", "")))
         parts.append(f"fingerprint `{collection.fingerprint[:12]}`, split {split}")
-        for block in collection.blocks:
+        for block in collection.named_blocks:
             parts += [f"### {markdown(block.task)}", _table(block, collection.hardware)]
             parts.append("\n".join(f"- {markdown(note)}" for note in notes(block, collection.hardware)))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -138,7 +138,7 @@ def _notes(board: Board, panels: Sequence[_Panel]) -> list[str]:
     for panel in panels:
         for note in panel.chart.notes:
             owners.setdefault(note, []).append(panel.collection)
-    found = ["lines: 95 % bootstrap intervals over queries"]
+    found = ["lines: 95 % intervals over queries"]
     for note, names in owners.items():
         found.append(note if len(names) == len(panels) else f"{', '.join(names)}: {note}")
     if len(board.collections) > _MOST:

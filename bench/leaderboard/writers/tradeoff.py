@@ -133,7 +133,8 @@ def _against(good: _Good, block: Block, rows: Sequence[Row], colours: Colours, w
     front = _front(plane.places, good.lower, block.primary.higher_is_better)
     ordered = sorted(rows, key=lambda row: plane.place(row) not in front)
     sides = place_names([plane.point(row) for row in ordered], plane.width, HEIGHT, plane.lines(rows, front))
-    unnamed = [system_name(row) for row in rows if system_name(row) not in sides and row.system in colours]
+    others = [row for row in rows if system_name(row) not in sides and row.system in colours]
+    unnamed = {system_name(row): system_name(row) + good.mark(row) for row in others}
     data = [_datum(good, row, block, colours) for row in rows]
     ticks = axis(values=_one_two_five(*plane.across)) if good.log else axis(tickCount=6)
     up = alt.Scale(domain=list(plane.up), nice=False, round=True)
