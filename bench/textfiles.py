@@ -135,7 +135,9 @@ def id_of(record: Mapping[str, Any], key: str, path: Path, number: int) -> str:
     return text_of(record, key, path, number)
 
 
-def read_rows(path: Path, columns: Sequence[str], separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
+def read_rows(
+    path: Path, columns: Sequence[str], separator: str | None = None, encoding: str = "utf-8"
+) -> Iterator[tuple[int, list[str]]]:
     """The fields of each line, with the line's number; blank lines are left out.
 
     Fields are separated by `separator`, or by any run of white space; no character quotes another.
@@ -143,7 +145,7 @@ def read_rows(path: Path, columns: Sequence[str], separator: str | None = None) 
     """
     kind = "tab-separated" if separator == "\t" else "blank-separated"
     expected = f"{len(columns)} {kind} fields: {' '.join(columns)}"
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, encoding=encoding):
         if not line.strip():
             continue
         fields = line.split(separator)

@@ -194,13 +194,18 @@ def _built(request: _Request, rules: Rules, progress: Progress) -> tuple[Path, H
 
 
 def _place(request: _Request, rules: Rules) -> Path:
-    key = digest_data(
-        {
-            "source": request.source_name,
-            "options": request.source.options(),
-            "state": request.source.state(),
-            "code": registry.find("source", request.source_name).code_digest(),
-            "unknown": rules.unknown_judgements,
-        }
-    )
-    return cache_root() / "collections" / f"{request.source_name}-{key[:16]}"
+    key = {
+        "source": request.source_name,
+        "options": request.source.options(),
+        "state": request.source.state(),
+        "code": registry.find("source", request.source_name).code_digest(),
+        "unknown": rules.unknown_judgements,
+    }
+    try:
+        digest = digest_data(key)
+    except TypeError as error:
+        raise BenchError(
+            f"source {request.source_name}: its state cannot be written as JSON ({error}); give texts, numbers, "
+            "lists and mappings"
+        ) from None
+    return cache_root() / "collections" / f"{request.source_name}-{digest[:16]}"

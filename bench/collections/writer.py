@@ -82,6 +82,8 @@ class CollectionWriter:
 
     def document(self, document: Document, where: str) -> None:
         """Append a document."""
+        if not isinstance(document, Document):
+            raise BenchError(f"{where}: {type(document).__name__} is no document; give Document(id, title, body)")
         if not document.id:
             raise BenchError(f"{where}: a document without an id; give every document an id")
         self._hash(where, "document", *document)
@@ -147,6 +149,8 @@ class CollectionWriter:
             raise BenchError(
                 f"{where}: document '{document_id}' is judged twice for query '{query_id}'; keep one of the two lines"
             )
+        if not isinstance(grade, int):
+            raise BenchError(f"{where}: the grade is {grade!r}; give a whole number")
         self._hash(where, "judgement", split, query_id, document_id, str(grade))
         self._judged.add((split, query_id, row))
         self._qrels.append((split, query_id, row, grade))
@@ -160,6 +164,9 @@ class CollectionWriter:
         self._notes[name] = self._notes.get(name, 0) + 1
 
     def _hash(self, where: str, *fields: str) -> None:
+        other = next((field for field in fields if not isinstance(field, str)), None)
+        if other is not None:
+            raise BenchError(f"{where}: {other!r} is no text; ids, titles, texts and items of a history are str")
         try:
             encoded = [text.encode("utf-8") for text in fields]
         except UnicodeEncodeError as error:

@@ -32,6 +32,7 @@ class Question(NamedTuple):
     """What a user had, oldest first, and the item that comes next. `name` is unique in its split.
 
     `times` has when each item of the history was had, and last the target: seconds since 1970, or none if unknown.
+    `of` is the user where a user has several questions, and the question has the user's name otherwise.
     """
 
     split: str
@@ -39,6 +40,12 @@ class Question(NamedTuple):
     history: Sequence[str]
     target: str
     times: Sequence[float] = ()
+    of: str = ""
+
+    @property
+    def user(self) -> str:
+        """Whose question it is."""
+        return self.of or self.name
 
 
 @dataclass(frozen=True)
@@ -180,5 +187,5 @@ def named_by_user(split: str, found: Sequence[tuple[str, Sequence[str], str]]) -
     questions = []
     for user, history, target in found:
         counts[user] = number = counts.get(user, 0) + 1
-        questions.append(Question(split, user if number == 1 else f"{user}#{number}", history, target))
+        questions.append(Question(split, user if number == 1 else f"{user}#{number}", history, target, of=user))
     return questions

@@ -271,7 +271,7 @@ class RecBole(SequenceSource):
             fields[self.user]: fill(self.user_text, fields)
             for _, fields in rows(path, wanted, partial(progress, "reading users"))
         }
-        writer.note("users that .user does not describe", len({one.name for one in asked.questions} - texts.keys()))
+        writer.note("users that .user does not describe", len({one.user for one in asked.questions} - texts.keys()))
         return texts
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,5 +77,11 @@ def _parquet(path: Path, watch: Watch) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def columns_of(paths: Sequence[Path]) -> list[str]:
-    """The columns of the first record in the files, none where there is no record."""
-    return next((list(record) for path in paths for _, record in read_records(path)), [])
+    """The columns of the files, none where there is no record. JSON lines are all read: each may lack some."""
+    found: dict[str, None] = {}
+    for path in paths:
+        records = read_records(path)
+        whole = path.name.removesuffix(".gz").endswith(".jsonl")
+        for _, record in records if whole else islice(records, 1):
+            found |= dict.fromkeys(record)
+    return list(found)

@@ -61,20 +61,20 @@ class SequenceSource(Source):
     ) -> None:
         """Write the items that occur in the questions, then these. `items` may hold more, and lack some.
 
-        `users` has texts that a user's question begins with in words, by the name of the question. `in_words` are
+        `users` has texts that a user's questions begin with in words, by the user. `in_words` are
         asked too, and have no history; each for an item that occurs in a user's question.
         """
         questions = asked.questions
         wanted = dict.fromkeys(item for one in questions for item in (*one.history, one.target))
         titles = _write_items(writer, items, wanted)
-        for split, name, history, _, times in questions:
-            latest = [titles[item] for item in history[: -self.history_titles - 1 : -1]]
-            words = "; ".join(filter(None, (users.get(name, ""), *latest)))
-            writer.query(split, name, words, f"user {name}", history, times)
+        for one in questions:
+            latest = [titles[item] for item in one.history[: -self.history_titles - 1 : -1]]
+            words = "; ".join(filter(None, (users.get(one.user, ""), *latest)))
+            writer.query(one.split, one.name, words, f"user {one.user}", one.history, one.times)
         for split, name, text, item in in_words:
             writer.query(split, name, text, item)
-        for split, name, _, target, _ in questions:
-            writer.judgement(split, name, target, 1, f"user {name}")
+        for one in questions:
+            writer.judgement(one.split, one.name, one.target, 1, f"user {one.user}")
         for split, name, _, item in in_words:
             writer.judgement(split, name, item, 1, item)
         fitted = {item for one in questions if one.split == "train" for item in (*one.history, one.target)}

@@ -1,5 +1,6 @@
 """Documents, queries and judgements in tables: Parquet, CSV, TSV or JSON lines, columns found by name or named."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -35,6 +36,7 @@ _USUAL = {
 }
 """What columns are called, most usual name first."""
 
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 _OPTIONAL = ("document_title", "judged_grade", "judged_split")
 
 
@@ -132,13 +134,13 @@ def _judgements(paths: Sequence[Path], column: Mapping[str, str], split: str) ->
 
 
 def _grade(record: Mapping[str, Any], column: str, path: Path, line: int) -> int:
-    """A whole number, also where a table holds it as 2.0. Raises BadLine."""
+    """A whole number, also where a table holds it as 2.0, or a file of text does. Raises BadLine."""
     value = record.get(column, 1) if column else 1
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is None:
         raise BadLine(path, line, f"no '{column}'", "a grade of relevance")
-    return parse_grade(str(value), path, line)
+    return parse_grade(_WHOLE.sub("", str(value)), path, line)
 
 
 class Tables(RecordSource):

@@ -82,7 +82,7 @@ class Trec(Source):
             writer.document(self._document(tag, content, documents, line, writer), f"{documents}:{line}")
         judged = list(read_judgements(qrels, writer))
         is_table = topics.name.removesuffix(".gz").endswith(".tsv")
-        asked = list(_queries(topics) if is_table else self._topics(topics))
+        asked = list(_queries(topics, self.encoding) if is_table else self._topics(topics))
         alike = renumbered([query_id for _, query_id, _ in asked], {query_id for _, query_id, *_ in judged})
         for line, query_id, text in asked:
             writer.query(_SPLIT, alike.get(query_id, query_id), text, f"{topics}:{line}")
@@ -150,7 +150,7 @@ def _part(wanted: str, parts: list[tuple[str, str]], path: Path, line: int) -> s
     return " ".join(texts[0].split()).removeprefix(_LABELS[wanted]).strip()
 
 
-def _queries(path: Path) -> Iterator[tuple[int, str, str]]:
+def _queries(path: Path, encoding: str) -> Iterator[tuple[int, str, str]]:
     """(line, id, text) of each id<TAB>text line."""
-    for line, (query_id, text) in read_rows(path, ["id", "text"], "\t"):
+    for line, (query_id, text) in read_rows(path, ["id", "text"], "\t", encoding):
         yield line, query_id, text

@@ -219,3 +219,14 @@ def test_a_question_in_words_may_say_who_asks(tmp_path: Path) -> None:
     assert "dan" in {query.id for query in read(folder).queries("test")}
     with pytest.raises(BenchError, match=r"shop\.user has no column 'job'"):
         read(folder, "user_text={job}")
+
+
+def test_every_question_of_a_user_says_who_asks(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    for part in ("train", "valid", "test"):
+        listed(folder, part, [("1", "saw glue", "clamp")])
+    listed(folder, "test", [("1", "saw glue clamp", "saw"), ("1", "glue", "saw")])
+    (folder / "shop.user").write_text("user_id:token\ttrade:token\n1\tjoiner\n")
+    collection = read(folder, "user_text={trade}")
+    assert [query.text.partition(";")[0] for query in collection.queries("test")] == ["joiner", "joiner"]
+    assert collection.notes["users that .user does not describe"] == 0

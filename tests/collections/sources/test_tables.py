@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,31 @@ def test_every_layout_is_recognised_and_gives_the_same_collection(
     assert collection.digest == expected
     assert relevant(collection) == {"q1": {"d1": 2}, "q2": {"d2": 1, "d3": 0}}
     assert [query.id for query in collection.queries("unjudged")] == ["q3"]
+
+
+def test_json_lines_may_each_lack_columns_whatever_their_order(tmp_path: Path) -> None:
+    documents = [{"_id": "d1", "text": "ships"}, {"_id": "d2", "title": "Rye", "text": "grain"}]
+    queries = [{"_id": "q1", "text": "ships"}, {"_id": "q2", "text": "grain"}]
+    qrels = [
+        {"query-id": "q1", "corpus-id": "d1", "score": 1},
+        {"query-id": "q1", "corpus-id": "d2", "score": 0},
+        {"query-id": "q2", "corpus-id": "d2", "score": 3, "split": "dev"},
+    ]
+    for number, order in enumerate((1, -1)):
+        for name, rows in (("documents", documents), ("queries", queries), ("qrels", qrels)):
+            WRITERS[".jsonl"](tmp_path / str(number) / f"{name}.jsonl", rows[::order])
+        collection = open_dataset(f"table:{tmp_path / str(number)}").collection
+        assert {document.id: document.title for document in collection.documents} == {"d1": "", "d2": "Rye"}
+        assert relevant(collection) == {"q1": {"d1": 1, "d2": 0}}
+        assert relevant(collection, "dev") == {"q2": {"d2": 3}}
+
+
+def test_a_grade_may_be_written_as_pandas_writes_it(tmp_path: Path) -> None:
+    folder = write(tmp_path / "mine", "documents.csv", "queries.csv", "qrels.csv")
+    qrels = folder / "qrels.csv"
+    qrels.write_text(re.sub(r"(?<=,)(\d)$", r"\1.0", qrels.read_text(), flags=re.MULTILINE))
+    assert ".0" in qrels.read_text()
+    assert relevant(open_dataset(f"table:{folder}").collection) == {"q1": {"d1": 2}, "q2": {"d2": 1, "d3": 0}}
 
 
 def test_ms_marco_is_read_with_its_splits(tmp_path: Path) -> None:
