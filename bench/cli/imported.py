@@ -138,7 +138,9 @@ def score(
     screen.print(judged_table(rows[0]) if len(rows) == 1 else judged_tables(rows))
     if keep:
         for row in rows:
-            screen.print(f"kept in {keep_run(row, collection, keep)}", style="dim", markup=False)
+            folder, replaces = keep_run(row, collection, keep)
+            told = f", in place of what was kept there as {row.system}" if replaces else ""
+            screen.print(f"kept in {folder}{told}", style="yellow" if replaces else "dim", markup=False)
     if json_file:
         write_figures(json_file, [figure for row in rows for figure in imported_figures(row)])
 

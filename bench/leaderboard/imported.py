@@ -142,10 +142,11 @@ def _left_out(evaluation: Evaluation) -> Iterator[Count]:
         yield Count("left out", missing, "questions that the run does not answer", note=note)
 
 
-def keep_run(row: ImportedRow, collection: Collection, out: Path) -> Path:
-    """Leave the run in a cell that `bench publish` shows as imported; returns the cell's folder.
+def keep_run(row: ImportedRow, collection: Collection, out: Path) -> tuple[Path, bool]:
+    """Leave the run in a cell that `bench publish` shows as imported.
 
-    Runs of one system for several tasks share its cell; a run for a task that is there takes its place.
+    Runs of one system for several tasks share its cell; a run for a task that is there takes its place. Returns the
+    cell's folder, and whether that was so.
     """
     key = digest_data({"system": row.system, "fingerprint": row.fingerprint})
     identity = Identity(
@@ -164,6 +165,7 @@ def keep_run(row: ImportedRow, collection: Collection, out: Path) -> Path:
     )
     folder = out / CELLS / cell_name(identity)
     task = folder / "tasks" / f"{slug(row.result.task)}.{digest_data(row.result.options)[:10]}"
+    replaces = task.is_dir()
     write_task(task, row.result, row.evaluation, collection.documents, tag="imported")
     write_manifest(folder, Manifest(cell=identity))
-    return folder
+    return folder, replaces

@@ -27,7 +27,7 @@ from bench.verification.verify import verify
 def imported(finished: Finished, out: Path, name: str) -> Path:
     path = next(finished.cell("bm25").folder.glob("tasks/search*/run.trec.gz"))
     collection = finished.dataset.collection
-    return keep_run(score_run(path, collection, name), collection, out)
+    return keep_run(score_run(path, collection, name), collection, out)[0]
 
 
 def test_an_imported_run_is_a_row_that_says_so(finished: Finished, tmp_path: Path) -> None:
@@ -72,7 +72,8 @@ def test_runs_of_several_tasks_are_one_system(finished: Finished, tmp_path: Path
     for entry in finished.suite.tasks:
         path = next(folder.glob(f"tasks/{entry.task}*/run.trec.gz"))
         row = score_run(path, collection, "anserini", entry.task, entry.options)
-        kept = keep_run(row, collection, tmp_path / "other")
+        kept, replaces = keep_run(row, collection, tmp_path / "other")
+        assert not replaces
         ours = {figure.measure: figure.value for figure in finished.task("bm25", entry.task).result.figures}
         found = {figure.measure: figure.value for figure in row.result.figures}
         assert found == pytest.approx(ours, nan_ok=True)
@@ -81,7 +82,7 @@ def test_runs_of_several_tasks_are_one_system(finished: Finished, tmp_path: Path
     chosen = select(finished.suite, cells)
     board = build_board(chosen.request, chosen.cells, chosen.collections)
     assert ["anserini" in {row.system for row in block.rows} for block in board.collections[0].blocks] == [True] * 3
-    assert keep_run(row, collection, tmp_path / "other") == kept
+    assert keep_run(row, collection, tmp_path / "other") == (kept, True)
     assert len(list(kept.glob("tasks/*"))) == 3
 
 
