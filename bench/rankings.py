@@ -243,13 +243,13 @@ class Rankings:
             )
 
 
-def as_rankings(answer: Any, queries: Sequence[Query], documents: Documents) -> Rankings:
+def as_rankings(answer: Any, queries: Sequence[Query], documents: Documents, k: int | None = None) -> Rankings:
     """What people have as answers to `queries`, as Rankings that are still to be made canonical.
 
     Takes Rankings; a mapping from query id to {document id: score} or to (document id, score) pairs, in which a
     query that is absent has no answer; a list of such answers, one for each query in order; a frame with the
-    columns query, document and score; a score matrix of shape [queries, documents]. Raises BenchError for anything
-    else, with what was found in its place.
+    columns query, document and score; a score matrix of shape [queries, documents], of which the `k` best are taken
+    with those that tie with the last. Raises BenchError for anything else, with what was found in its place.
     """
     if isinstance(answer, Rankings):
         return answer
@@ -258,7 +258,7 @@ def as_rankings(answer: Any, queries: Sequence[Query], documents: Documents) -> 
     if hasattr(answer, "columns"):
         return Rankings.from_ids(queries, _by_query(_of_frame(answer), queries), documents)
     if isinstance(answer, np.ndarray) or _is_sparse(answer):
-        return Rankings.from_scores(queries, answer, len(documents))
+        return Rankings.from_scores(queries, answer, len(documents) if k is None else k)
     if isinstance(answer, list | tuple):
         _refuse_count(answer, queries)
         pairs = [_pairs(query.id, hits) for query, hits in zip(queries, answer, strict=True)]

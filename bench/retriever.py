@@ -117,7 +117,7 @@ class Retriever(Options, ABC):
         _check_number(k)
         asked = [query if isinstance(query, Query) else Query(str(n), query) for n, query in enumerate(queries, 1)]
         documents = self._collection().documents
-        return as_rankings(self.retrieve(asked, k), asked, documents).canonical(asked, documents, k)
+        return as_rankings(self.retrieve(asked, k), asked, documents, k).canonical(asked, documents, k)
 
     def search(self, text: str, k: int = 10, explain: bool = False) -> Hits:
         """The k best documents for a question, with their text, and with what they were found by.

@@ -291,7 +291,7 @@ def facts_can_be_written(subject: Subject) -> None:
 def _given(subject: Subject, world: World, k: int) -> Rankings:
     """What `retrieve` gives itself, before anything is cut."""
     queries, retriever = subject.questions(world), subject.fitted(world)
-    return as_rankings(retriever.retrieve(queries, k), queries, subject.world(world).documents)
+    return as_rankings(retriever.retrieve(queries, k), queries, subject.world(world).documents, k)
 
 
 def _fit_and_ask(subject: Subject, world: World) -> Rankings:

@@ -96,7 +96,7 @@ class Subject:
         """Canonical answers, by default to the questions of that world."""
         asked = self.questions(world) if queries is None else queries
         documents = self.world(world).documents
-        return as_rankings(retriever.retrieve(asked, k), asked, documents).canonical(asked, documents, k)
+        return as_rankings(retriever.retrieve(asked, k), asked, documents, k).canonical(asked, documents, k)
 
 
 def told(error: BaseException) -> str:

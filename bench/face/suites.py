@@ -123,12 +123,12 @@ def run(
     registry.load_files(files)
     choice: Choice = {
         "suite": suite,
-        "datasets": datasets,
-        "retrievers": retrievers,
-        "settings": settings,
+        "datasets": _listed(datasets, "a dataset", "give its name or path, or take bench.evaluate"),
+        "retrievers": _listed(retrievers, "a retriever", "name it, with its file in plugins=; or bench.evaluate"),
+        "settings": _listed(settings, "a setting", "write SYSTEM.OPTION=VALUE"),
         "seeds": seeds,
-        "tasks": tasks,
-        "measures": measures,
+        "tasks": _listed(tasks, "a task", "give its name, or take bench.evaluate"),
+        "measures": _listed(measures, "a measure", "give its name"),
         "depth": depth,
         "time_limit": str(time_limit),
         "needs": needs,
@@ -140,6 +140,15 @@ def run(
     store.fetch([cell.folder.name for cell in cells])
     run_cells(cells, watcher or Unwatched(), executing, store, fresh)
     return table_of([part.ended() for part in parts] if executor == "slurm" else parts)
+
+
+def _listed(given: Sequence[str], what: str, remedy: str) -> list[str]:
+    """One name, or several. Raises BenchError for what is none."""
+    names = [given] if isinstance(given, str) else list(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise BenchError(f"{what} is given as {type(name).__name__}; {remedy}")
+    return names
 
 
 def plan(
@@ -218,8 +227,9 @@ def publish(
     """
     registry.load_files([Path(file) for file in plugins])
     chosen = read_suite(suite)
-    places = [fetched(folder) for folder in cells]
+    places = [fetched(folder) for folder in ([cells] if isinstance(cells, str | Path) else cells)]
     found = [read_all([place]) for place in places]
-    selection = select(chosen, found, datasets, fingerprints, read_reported(places))
+    wanted = _listed(datasets, "a dataset", "give its name")
+    selection = select(chosen, found, wanted, fingerprints, read_reported(places))
     board = write_leaderboard(chosen, selection, Path(to))
     return Table(board, [Result(cell) for cell in selection.cells])

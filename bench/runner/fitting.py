@@ -50,7 +50,7 @@ def load(retriever: Retriever, index: "Path") -> None:
 def ask(retriever: Retriever, queries: Sequence[Query], k: int, documents: Documents) -> Rankings:
     """The answers, which depend on no question that was asked before. Raises BenchError for what is no answer."""
     _seed_global_generators(retriever.seed)
-    found = as_rankings(retriever.retrieve(list(queries), k), queries, documents)
+    found = as_rankings(retriever.retrieve(list(queries), k), queries, documents, k)
     # A retriever may change its list of queries, and use its arrays again for the next ones.
     return replace(found, offsets=found.offsets.copy(), rows=found.rows.copy(), scores=found.scores.copy())
 

@@ -87,7 +87,7 @@ class Composed(Retriever):
     def asked(self, name: str, queries: Sequence[Query], k: int) -> Rankings:
         """The k best documents of a part for each query, in the canonical order."""
         with self.timed(name):
-            answers = as_rankings(self.named()[name].retrieve(queries, k), queries, self._documents)
+            answers = as_rankings(self.named()[name].retrieve(queries, k), queries, self._documents, k)
         return answers.canonical(queries, self._documents, k)
 
     @contextmanager

@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from inspect import getsourcefile
+from inspect import getsourcefile, isclass, isroutine, signature, unwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,10 +43,19 @@ class Function(Kept):
 
     @cached_property
     def _call(self) -> Callable[..., Any]:
-        return _found(self.function)
+        found = _found(self.function)
+        try:
+            signature(found).bind("text", 1)
+        except TypeError as error:
+            takes = "texts and k, all texts in a list" if self.batch else "a text and k"
+            raise BenchError(f"{self.function} does not take {takes} ({error}); let it take these two") from None
+        except ValueError:  # some functions of C tell nothing of their arguments
+            pass
+        return found
 
     def files(self) -> list[Path]:
-        source = getsourcefile(self._call)
+        call = unwrap(self._call)
+        source = getsourcefile(call if isroutine(call) or isclass(call) else type(call))
         return [Path(source)] if source and Path(source).is_file() else []
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:

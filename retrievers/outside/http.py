@@ -131,7 +131,7 @@ class HTTP(Kept):
         pairs = [(at(hit, wire.id), at(hit, wire.score)) for hit in hits]
         for document_id, score in pairs:
             if document_id is None or not isinstance(score, int | float):
-                lacking = f"'{wire.id}'" if document_id is None else f"a number at '{wire.score}'"
+                lacking = f"id at '{wire.id}'" if document_id is None else f"number at '{wire.score}'"
                 raise RemoteFailure(self._address, f"query '{query.id}': a hit has no {lacking}")
         return [(str(document_id), float(score)) for document_id, score in pairs]
 

@@ -1,6 +1,7 @@
 """A function is a system: by its name, from a file, or as it is."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,36 @@ def test_a_function_without_a_name_is_refused() -> None:
         Function(function=lambda text, k: [])
     with pytest.raises(BenchError, match="function"):
         Function(function="json")
+
+
+@lru_cache
+def cached(text: str, k: int) -> tuple[str, ...]:
+    return ("a",)
+
+
+class Engine:
+    def __call__(self, text: str, k: int) -> list[str]:
+        return ["b"]
+
+
+engine = Engine()
+
+
+@pytest.mark.parametrize(("name", "expected"), [("cached", "a"), ("engine", "b")])
+def test_what_is_called_like_a_function_is_one(name: str, expected: str, small: Collection) -> None:
+    system = Function(function=f"{__name__}:{name}").fit(small)
+    assert [small.documents.ids(rows) for _, rows, _ in system.rankings(["x"], 1)] == [[expected]]
+    assert [path.name for path in system.files()] == [Path(__file__).name]
+
+
+def one_text(text: str) -> list[str]:
+    return ["a"]
+
+
+@pytest.mark.parametrize(("batch", "told"), [(False, "a text and k"), (True, "all texts in a list")])
+def test_a_function_of_other_arguments_is_told_before_it_is_asked(batch: bool, told: str, small: Collection) -> None:
+    with pytest.raises(BenchError, match=f"one_text does not take .*{told}.*too many positional arguments"):
+        Function(function=one_text, batch=batch).fit(small).rankings(["x"])
 
 
 def wrong(text: str, k: int) -> Any:
