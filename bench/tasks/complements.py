@@ -1,7 +1,7 @@
 """What goes with an item: those that held-out sessions have together with it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,7 +44,8 @@ class Complements(MeasuredTask):
                 "take a collection of sequences such as pycalls or recbole:FOLDER"
             )
         depth, measures, columns = self.choice()
-        queries = [_question(collection, item) for item in asked]
+        users = {query.id for queries in collection.split_queries.values() for query in queries}
+        queries = [_question(collection, item, users) for item in asked]
         return MeasuredExam(
             collection=collection,
             queries=queries,
@@ -113,9 +114,11 @@ class _Pairs:
     omitted: Mapping[str, int]
 
 
-def _question(collection: Collection, row: int) -> Query:
+def _question(collection: Collection, row: int, users: Container[str]) -> Query:
+    """It has the item's id, unless a user has that, whom systems that know their users would take it for."""
     document = collection.documents[row]
-    return Query(document.id, document.title or document.body, (document.id,))
+    name = f"item {document.id}" if document.id in users else document.id
+    return Query(name, document.title or document.body, (document.id,))
 
 
 def _qrels(queries: Sequence[Query], asked: Sequence[int], counts: Mapping[tuple[int, int], int]) -> Qrels:

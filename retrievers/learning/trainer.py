@@ -106,7 +106,7 @@ class _Trainer:
     def __init__(self, model: Learner, plan: Plan, workplace: Workplace, progress: Progress) -> None:
         self.model, self.plan, self.workplace, self.progress = model, plan, workplace, progress
         self.device = next(model.parameters()).device
-        self.folder = workplace.checkpoints
+        self.folder = workplace.checkpoints / "own"  # parts of a composed system have theirs beside it
         self.course = Course(plan.decided_by if plan.evaluate else None)
         self.generator = np.random.default_rng(plan.seed)
         self.best: dict[str, Tensor] = {}

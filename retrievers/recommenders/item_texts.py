@@ -38,8 +38,14 @@ def described(collection: Collection) -> list[Described]:
         body = document.body.strip() if "{text}" in read else ""
         if not title:
             title, _, body = body.partition("\n")
-        parts.append(Described(title.strip(), body.strip().removeprefix(title.strip()).strip()))
+        parts.append(Described(title.strip(), _without_beginning(body.strip(), title.strip())))
     return parts
+
+
+def _without_beginning(text: str, title: str) -> str:
+    """The text without the title at its beginning, unless that is only a part of its first word."""
+    rest = text.removeprefix(title)
+    return text if rest[:1].isalnum() else rest.strip()
 
 
 class ItemReader(ModelOptions, Retriever):

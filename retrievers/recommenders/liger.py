@@ -59,8 +59,10 @@ class LIGER(SID):
         told = self._vectors[unseen].any(axis=1)
         with torch.no_grad():
             directions = cast("DenseDecoderOnly", self._model).directions(history).cpu().numpy()
-        for direction, (rows, _) in zip(directions, super()._found(history, ids, k), strict=True):
-            written = np.setdiff1d(rows, unseen[~told], assume_unique=True)[: self.generated]
+        hides, had = self._counts.get("histories_hidden", False), history.rows.cpu().numpy()
+        for direction, known, (rows, _) in zip(directions, had, super()._found(history, ids, k), strict=True):
+            may = np.setdiff1d(rows, known, assume_unique=True) if hides else rows
+            written = np.setdiff1d(may, unseen[~told], assume_unique=True)[: self.generated]
             candidates = np.union1d(written, unseen[told])
             scores = self._vectors[candidates] @ direction
             order = np.argsort(-scores, kind="stable")

@@ -56,7 +56,7 @@ class P5(SID):
     one that has been trained); the direct prompts have no list of candidates; a user is one token; and an
     identifier's codes are new tokens, of which each level has its own, not pieces that a tokenizer makes of numbers.
     Numbers follow training sequences alone, so that none tells what is asked for: numbered along whole sequences, as
-    in the paper's release, an item that comes next has the next number. An unknown user is one that all share.
+    in the paper's release, an item that comes next has the next number. An unknown user is the mean of all.
     """
 
     architecture: ClassVar[str] = "encoder-decoder"  # type: ignore[assignment,misc]
@@ -84,6 +84,8 @@ class P5(SID):
     def _options_suit_prompts(self) -> "P5":
         if self.decoder.head != "shared":
             raise ValueError(f"head={self.decoder.head} is none of T5's; leave decoder.head at shared")
+        if self.direct == (0 if self.asked == "direct" else 1):
+            raise ValueError(f"direct={self.direct:g} learns no {self.asked} prompts, which asked={self.asked} asks")
         return self
 
     def fit(self, collection: Collection) -> Self:
@@ -134,4 +136,5 @@ class P5(SID):
         super().load(folder)
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "prompts": "sequential, direct" if self.direct else "sequential"}
+        learned = {"sequential": self.direct < 1, "direct": self.direct > 0}
+        return {**super().facts(), "prompts": ", ".join(family for family, there in learned.items() if there)}

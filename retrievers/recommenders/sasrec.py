@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class SASRec(Attending, SequentialRecommender):
     """Self-attention over the history.
 
-    With `loss=bce` and `block=transformer` it is the paper's; with a sampled softmax and `block=ligr` eSASRec
+    With `loss=bce` and `block=transformer` it is the paper's, but that any other item is drawn against the next one,
+    also one of the user's; with a sampled softmax and `block=ligr` eSASRec
     (Tikhonovich et al. 2025, arXiv 2508.06450).
     """
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from pydantic import Field
 
+from bench import registry
 from bench.collections.collection import Collection
 from bench.collections.histories import training_sequences
 from bench.models import pick_device
@@ -55,7 +56,7 @@ class NextItemRecommender(Recommender):
 
         super().fit(collection)
         sequences = [sequence for sequence in training_sequences(collection) if len(sequence) > 1]
-        users = Validation.of(collection, type(self).__name__.lower(), self.training.valid_users, self.seed)
+        users = Validation.of(collection, registry.name_of(type(self)), self.training.valid_users, self.seed)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self._model = self._placed()

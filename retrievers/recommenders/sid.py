@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
-from bench.collections.histories import known_items, training_sequences
+from bench.collections.histories import known_items, seldom_again, training_sequences
 from bench.models import pick_device, pick_dtype
 from bench.protocols import Trace
 from bench.rankings import Rankings
@@ -72,7 +72,9 @@ class SID(ItemCoder):
         "codes", description="encoder-decoder: each code of the history is a position, or the sum of an item's codes"
     )
     sliding: Sliding = Field(
-        "prefixes", description="learn a sequence's last item alone, each from all before it, or from drawn windows"
+        "prefixes",
+        description="learn a sequence's last item alone, each from all before it (decoder-only: of a sequence the "
+        "latest `longest` and one), or from drawn windows",
     )
     longest: int = Field(20, ge=1, description="latest items of a history that are read")
     user_bins: int = Field(0, ge=0, description="users share so many vectors, by a hash of their ids; 0: none")
@@ -184,7 +186,8 @@ class SID(ItemCoder):
         """What is learned from, once the model is built."""
         from retrievers.recommenders.semantic_ids.examples import SequenceExamples
 
-        asked = [query for query in collection.queries("train") if query.history]
+        all_sequences = zip(collection.queries("train"), training_sequences(collection), strict=True)
+        asked = [query for query, sequence in all_sequences if len(sequence) > 1]
         size = self.training.training_batch
         return SequenceExamples(self._windows(sequences), self._bins(asked), size, self._model.tables.device)
 
@@ -195,19 +198,30 @@ class SID(ItemCoder):
         """Measures how the model answers some users of the split `valid`, if that is not what is asked."""
         if "valid" not in collection.splits:
             return None
-        return self._measured_on(collection.queries("valid"), collection.qrels("valid").rows)
+        queries, targets = collection.queries("valid"), collection.qrels("valid").rows
+        histories = known_items(queries, self._rows)
+        again = np.array([target in history for target, history in zip(targets, histories, strict=True)])
+        self._counts["histories_hidden"] = seldom_again(again)
+        return self._measured_on(queries, targets, hides=seldom_again(again))
 
-    def _measured_on(self, queries: Sequence[Query], targets: np.ndarray) -> Callable[[], dict[str, float]]:
-        """Measures how the model answers some of the queries, each of which has one row for its target."""
+    def _measured_on(
+        self, queries: Sequence[Query], targets: np.ndarray, hides: bool = False
+    ) -> Callable[[], dict[str, float]]:
+        """Measures how the model answers some of the queries, each of which has one row for its target.
+
+        With `hides` items of a history are no answer to it, as where items seldom come again.
+        """
         from retrievers.generative.training import held_out_figures
 
         some = np.random.default_rng(self.seed).permutation(len(queries))[: self.training.valid_users]
         asked, wanted = [queries[place] for place in some.tolist()], targets[some]
+        hidden = known_items(asked, self._rows) if hides else [np.zeros(0, dtype=np.int64)] * len(asked)
 
         def evaluate() -> dict[str, float]:
             ranks = np.zeros(len(asked))
             for place, (rows, _) in enumerate(self._answers(asked)):
-                found = np.flatnonzero(rows[:10] == wanted[place])
+                left = rows[~np.isin(rows, hidden[place])]
+                found = np.flatnonzero(left[:10] == wanted[place])
                 ranks[place] = found[0] + 1 if len(found) else np.inf
             return held_out_figures(ranks)
 

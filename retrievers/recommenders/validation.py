@@ -49,8 +49,8 @@ class Validation:
         """Mean Recall@10 and nDCG@10 of one target each among all items; equal scores count against it.
 
         `scores` gives a part of the users their scores, of shape [users, items], which may be written to; those of
-        -inf are no answers. Raises BenchError for other scores that are not finite, and says that the learning rate
-        is to be lowered.
+        -inf are no answers. Raises BenchError where that of a target is not a number, or infinite, and says that the
+        learning rate is to be lowered.
         """
         ranks = []
         for start in range(0, len(self.targets), _BATCH):

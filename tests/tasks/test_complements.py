@@ -48,6 +48,13 @@ def test_a_question_is_the_item_alone_as_a_history_and_in_words(make_sequences: 
     assert (query.id, query.history, query.text) == ("bread", ("bread",), "bread")
 
 
+def test_an_item_is_not_asked_by_the_name_of_a_user(make_sequences: MakeSequences) -> None:
+    """Systems that know their users would answer for that one."""
+    users = dict(zip(["bread", *list(BASKETS)[1:]], BASKETS.values(), strict=True))
+    (query,) = Complements(least=3).on(make_sequences(users)).queries
+    assert (query.id, query.history) == ("item bread", ("bread",))
+
+
 def test_the_window_says_what_is_near_enough(make_sequences: MakeSequences) -> None:
     collection = make_sequences(BASKETS)
     assert relevant(Complements(window=1).on(collection)) == {"butter": {"honey": 1}, "milk": {"honey": 1, "jam": 1}}

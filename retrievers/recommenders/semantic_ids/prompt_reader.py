@@ -62,10 +62,10 @@ class PromptReader(SequenceModel):
     ) -> None:
         embeddings: Any = t5.get_input_embeddings()
         width, first = int(t5.config.d_model), int(embeddings.num_embeddings)
-        super().__init__(shape._replace(options=shape.options.model_copy(update={"dimension": width})))
-        self.t5 = t5
-        self.decoder = HuggingFaceDecoder(t5, first, shape.tables, None, seed)
         with torch.random.fork_rng():
+            super().__init__(shape._replace(options=shape.options.model_copy(update={"dimension": width})))
+            self.t5 = t5
+            self.decoder = HuggingFaceDecoder(t5, first, shape.tables, None, seed)
             torch.manual_seed(seed)
             self.whole_words = nn.Embedding(USER + shape.longest + 1, width, padding_idx=0)
             nn.init.normal_(self.users.weight)  # as T5's tokens
@@ -92,11 +92,16 @@ class PromptReader(SequenceModel):
         device = history.rows.device
         ids, words, there = (torch.from_numpy(array).to(device) for array in laid)
         embedded: Any = self.t5.get_input_embeddings()(ids)
-        embedded = torch.where((words == USER)[..., None], self.users(history.users)[:, None], embedded)
+        embedded = torch.where((words == USER)[..., None], self._users(history.users)[:, None], embedded)
         read: Any = self.t5.get_encoder()(
             inputs_embeds=embedded + self.whole_words(words), attention_mask=there.long()
         )
         return Encoded(read.last_hidden_state.float(), there)
+
+    def _users(self, numbers: Tensor) -> Tensor:
+        """The vectors of users, shape [users, dimension]; of 0, whom training lacks, the mean of all."""
+        unknown = (numbers == 0)[:, None]
+        return torch.where(unknown, self.users.weight[1:].mean(dim=0), self.users(numbers))
 
     def stepper(self, history: History) -> Stepper:
         return self.decoder.stepper(self.encode(history, [(self._asked, 0)] * len(history.rows)))

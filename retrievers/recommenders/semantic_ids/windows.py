@@ -15,7 +15,8 @@ class Windows:
         before it, from the sequence's beginning; "all": as many, each from a beginning that is drawn for every epoch
         (GRID's contiguous sub-sequences, Ju et al. 2025, arXiv 2507.22224)
     longest: items of a window before its last one; of a longer one the latest count
-    whole: a window teaches every item that it holds, so that one a sequence is enough
+    whole: a window teaches every item that it holds, so that one a sequence is enough; of a sequence that is longer
+        "prefixes" teaches the latest part, and "all" another one in every epoch
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], sliding: Sliding, longest: int, *, whole: bool) -> None:

@@ -13,6 +13,8 @@ def test_a_text_has_a_title_and_a_description(make_collection: Callable[..., Col
         Document("c", "posix.stat", ""),
         Document("d", "copy", "copy a file"),
         Document("e", "", ""),
+        Document("f", "Cat", "Cats are animals."),
+        Document("g", "Cat", "Cat: an animal."),
     ]
     assert described(make_collection(documents)) == [
         ("os.rename", "Rename a file."),
@@ -20,6 +22,8 @@ def test_a_text_has_a_title_and_a_description(make_collection: Callable[..., Col
         ("posix.stat", ""),
         ("copy", "a file"),
         ("", ""),
+        ("Cat", "Cats are animals."),
+        ("Cat", ": an animal."),
     ]
 
 

@@ -56,6 +56,18 @@ def test_an_answer_has_what_was_written_and_all_that_training_lacks(partly_new: 
         assert new in rows.tolist()
 
 
+def test_where_histories_are_hidden_as_much_is_written_beyond_them(make_sequences: MakeSequences) -> None:
+    names = [f"item {number}" for number in range(12)]
+    collection = make_sequences({f"u{n}": [names[(n + step) % 12] for step in range(8)] for n in range(24)})
+    system = fitted(collection, training={"epochs": 3})
+    assert system.facts()["histories_hidden"]
+    answers = system.retrieve(collection.queries(), 12)
+    for place, query in enumerate(collection.queries()):
+        rows, _ = answers.of(place)
+        assert len(rows) == 3
+        assert not {collection.documents.rows[item] for item in query.history} & set(rows.tolist())
+
+
 def test_what_training_lacks_and_has_no_text_is_no_answer(make_sequences: MakeSequences) -> None:
     """Its cosine with every direction would be 0, which is more than that of texts that point elsewhere."""
     walks = {f"u{n}": [NAMES[(n + step) % 6] for step in range(5 + n % 5)] for n in range(24)}

@@ -185,6 +185,25 @@ def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> No
     check_unknown(fitted(months, training={"epochs": 1}))
 
 
+def test_an_unknown_user_is_the_mean_of_all(months: Collection) -> None:
+    model = fitted(months, training={"epochs": 1})._model
+    unknown, known = model._users(torch.tensor([0, 5]))
+    torch.testing.assert_close(unknown, model.users.weight[1:].mean(dim=0))
+    torch.testing.assert_close(known, model.users.weight[5])
+
+
+def test_building_it_leaves_the_global_generator_as_it_was(months: Collection) -> None:
+    before = torch.random.get_rng_state()
+    fitted(months, training={"epochs": 1})
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("options", [{"direct": 0.0, "asked": "direct"}, {"direct": 1.0, "asked": "sequential"}])
+def test_a_family_that_is_not_learned_is_not_asked(options: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match=f"learns no {options['asked']} prompts"):
+        P5(**options)
+
+
 def test_what_does_not_fit_is_refused(months: Collection) -> None:
     with pytest.raises(BenchError, match="has no decoder"):
         fitted(months, model=MINILM)

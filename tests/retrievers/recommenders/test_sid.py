@@ -172,6 +172,23 @@ def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> No
     assert answers.lengths.tolist() == [0, 5]
 
 
+def test_the_epoch_is_chosen_by_what_is_left_beyond_hidden_histories(months: Collection) -> None:
+    system = fitted(months, training={"epochs": 2})
+    queries, targets = months.queries("valid"), months.qrels("valid").rows
+    histories = [[months.documents.rows[item] for item in query.history] for query in queries]
+    answers = system.retrieve(queries, 12)
+    places = {}
+    for hides in (False, True):
+        left = [
+            [row for row in answers.of(place)[0].tolist() if not hides or row not in histories[place]][:10]
+            for place in range(len(queries))
+        ]
+        found = [rows.index(target) if target in rows else np.inf for rows, target in zip(left, targets, strict=True)]
+        places[hides] = float(np.mean([1 / (place + 1) for place in found]))
+        assert system._measured_on(queries, targets, hides)()["MRR@10"] == pytest.approx(places[hides], abs=1e-6)
+    assert places[True] > places[False]
+
+
 def test_without_the_split_valid_the_last_epoch_is_kept(make_sequences: MakeSequences) -> None:
     names = [f"month-{number:02}" for number in range(12)]
     walks = {f"u{s}": [names[(s + step) % 12] for step in range(6)] for s in range(12)}
