@@ -344,6 +344,26 @@ def ran(folder: Path) -> Table:
     return bench.run(str(folder / "small.toml"), out=folder / "runs", plugins=[folder / "broken.py"])
 
 
+def test_one_name_stands_for_a_list_of_one(beir_folder: Path, tmp_path: Path) -> None:
+    table = bench.run(datasets=beir_folder, retrievers="bm25", out=tmp_path)  # type: ignore[arg-type]
+    assert [result.name for result in table] == ["bm25"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (
+            {"datasets": "limit", "retrievers": [Retriever]},
+            r"a retriever is given as .*; name it, with its file in pl",
+        ),
+        ({"datasets": [3], "retrievers": "bm25"}, "a dataset is given as int; give its name or path"),
+    ],
+)
+def test_what_is_no_name_is_told(choice: dict[str, Any], told: str) -> None:
+    with pytest.raises(BenchError, match=told):
+        bench.run(**choice)
+
+
 def test_a_suite_is_run_and_a_system_that_fails_is_a_row_with_its_reason(ran: Table, beir_folder: Path) -> None:
     assert [result.name for result in ran] == ["bm25", "broken"]
     assert "no luck" in repr(ran)

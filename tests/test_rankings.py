@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 
 from bench.collections.collection import Collection, Documents, Query
 from bench.errors import BenchError
@@ -179,6 +179,16 @@ def test_a_score_matrix_with_another_number_of_documents_is_refused(
     for batch in (answers, Rankings.concatenate([answers]), answers.take([0, 1])):
         with pytest.raises(BenchError, match=f"scores for {columns} documents, but the collection has 4"):
             batch.canonical(ASKED, port.documents, k=1)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_matrix_that_is_an_answer_is_cut_at_what_was_asked(port: Collection, sparse: bool) -> None:
+    scores = np.array([[float(column % 3 + 1) for column in range(len(port))] for _ in ASKED])
+    answer = csr_array(scores) if sparse else scores
+    cut = as_rankings(answer, ASKED, port.documents, 1)
+    best = int((scores[0] == scores[0].max()).sum())
+    assert cut.lengths.tolist() == [best] * len(ASKED)
+    assert as_rankings(answer, ASKED, port.documents).lengths.tolist() == [len(port)] * len(ASKED)
 
 
 def test_a_matrix_of_a_part_of_the_documents_says_where_it_begins(port: Collection) -> None:

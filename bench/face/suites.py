@@ -142,13 +142,13 @@ def run(
     return table_of([part.ended() for part in parts] if executor == "slurm" else parts)
 
 
-def _listed(given: Sequence[str], what: str, remedy: str) -> list[str]:
-    """One name, or several. Raises BenchError for what is none."""
-    names = [given] if isinstance(given, str) else list(given)
+def _listed(given: str | Path | Sequence[str | Path], what: str, remedy: str) -> list[str]:
+    """One name or path, or several. Raises BenchError for what is none."""
+    names = [given] if isinstance(given, str | Path) else list(given)
     for name in names:
-        if not isinstance(name, str):
+        if not isinstance(name, str | Path):
             raise BenchError(f"{what} is given as {type(name).__name__}; {remedy}")
-    return names
+    return list(map(str, names))
 
 
 def plan(

@@ -211,6 +211,8 @@ def test_any_white_space_in_an_id_asks_for_quoting(make_collection: MakeCollecti
         (("document", Document("", "t", "b")), "a document without an id"),
         (("document", Document("ash", "t", "b")), "document id 'ash' occurs twice; ids must be unique"),
         (("document", Document("elm", "t", "cut \ud800 short")), r"half a character \('\\ud800'\)"),
+        (("document", {"id": "elm"}), r"dict is no document; give Document\(id, title, body\)"),
+        (("document", Document(7, "t", "b")), "7 is no text; ids, titles, texts"),  # type: ignore[arg-type]
         (("query", "test", "", "text"), "a query without an id"),
         (("query", "test", "q9", " \n"), "query 'q9' has no text"),
         (("query", "test", "q1", "again"), "query id 'q1' occurs twice in split 'test'"),

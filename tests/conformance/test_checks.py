@@ -2,12 +2,15 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import broken_plugins
 import pytest
 from broken_plugins import Overlap
 
+from bench.collections.collection import Query
 from bench.conformance.checks import CHECKS
 from bench.conformance.kit import Outcome, check_class
 from bench.conformance.opened import opened_files
@@ -30,6 +33,17 @@ def test_a_sound_plugin_keeps_every_clause() -> None:
     found = outcomes(Overlap)
     assert {name: outcome.seen for name, outcome in found.items() if outcome.verdict != "kept"} == {}
     assert list(found) == [check.name for check in CHECKS]
+
+
+class Matrix(Overlap):
+    """Answers with the scores of all documents, as a plugin may."""
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Any:
+        return self.scores(queries)
+
+
+def test_a_matrix_of_scores_keeps_every_clause() -> None:
+    assert {name: outcome.seen for name, outcome in outcomes(Matrix).items() if outcome.verdict != "kept"} == {}
 
 
 @pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)

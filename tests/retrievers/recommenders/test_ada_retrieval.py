@@ -1,5 +1,6 @@
 """Ada-Retrieval: its adapters against their equations, the order of its pages, and what it learns over any base."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,12 @@ def test_it_learns_what_comes_next_and_looks_elsewhere_in_later_rounds(months: C
     assert next_item_figures(system, months)["MRR@10"] > 0.9
     assert system.facts()["training"]["decided_by"] == "nDCG@10"
     assert system.facts()["parameters_learned"] > system.facts()["parts"]["base"]["parameters_learned"]
+
+
+def test_the_place_of_its_parts_is_not_taken_for_damage(months: Collection, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        fitted(months)
+    assert not [record for record in caplog.records if "damaged" in record.getMessage()]
 
 
 def test_the_seed_decides(months: Collection) -> None:
