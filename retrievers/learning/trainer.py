@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -217,6 +217,8 @@ class _Trainer:
         self.model.restore(self.best)
         self.model.eval()
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # another part's are there too, or nothing was written
+            self.folder.parent.rmdir()
 
 
 @contextmanager

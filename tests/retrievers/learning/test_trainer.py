@@ -194,14 +194,14 @@ def test_a_damaged_checkpoint_is_told_and_the_training_begins_again(
     expected, place, _ = trained("a", silent)
     with pytest.raises(Interruption):
         trained("b", interrupt)
-    weights = tmp_path / "b" / "best.safetensors"
+    weights = tmp_path / "b" / "own" / "best.safetensors"
     content = bytearray(weights.read_bytes())
     content[-2] ^= 1
     weights.write_bytes(content)
     course, again, workplace = trained("b", silent)
     assert (known(course), again) == (known(expected), place)
     assert workplace.reused_seconds == 0
-    assert "b was damaged (best.safetensors has changed) and is made again" in caplog.text
+    assert "b/own was damaged (best.safetensors has changed) and is made again" in caplog.text
 
 
 def test_the_record_of_the_course_says_what_each_epoch_came_to() -> None:

@@ -120,7 +120,7 @@ def test_a_call_that_fails_for_a_while_is_repeated(small: Collection) -> None:
         ),
         ((200, opensearch(*[opensearch_answer(failed=1)] * 3)), "_shards.failed is 1", 1),
         ((200, opensearch(*[opensearch_answer(timed_out=True)] * 3)), "timed_out is true", 1),
-        ((200, opensearch(*[{"hits": {"hits": [{"_id": "a"}]}}] * 3)), "a hit has no a number at '_score'", 1),
+        ((200, opensearch(*[{"hits": {"hits": [{"_id": "a"}]}}] * 3)), "a hit has no number at '_score'", 1),
         ((200, opensearch(*[{"hits": {}}] * 3)), "there is no list of hits at 'hits.hits'", 1),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 from merging import merged
 from next_items import next_item_figures
-from same_answers import without_texts
+from same_answers import check_saved, check_seeded, check_unknown, without_texts
 from torch import Tensor
 from torch.nn import functional
 
@@ -133,29 +133,18 @@ def test_items_of_equal_text_are_told_apart_by_nothing(make_sequences: MakeSeque
 
 
 def test_a_saved_system_answers_as_before(months: Collection, tmp_path: Path) -> None:
-    system = fitted(months, training={"epochs": 2})
-    system.save(tmp_path)
-    again = COBRA(**TINY)
-    again.load(tmp_path)
-    before, after = (one.retrieve(months.queries(), 5) for one in (system, again))
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
+    system, again = fitted(months, training={"epochs": 2}), COBRA(**TINY)
+    check_saved(system, again, months.queries(), tmp_path)
     assert list(again.docids()) == list(system.docids())
     assert again.vocabularies() == system.vocabularies() == (4,)
 
 
 def test_the_seed_decides(months: Collection) -> None:
-    first, same, other = (
-        fitted(months, training={"epochs": 2}, seed=seed).retrieve(months.queries(), 5) for seed in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(first.scores, same.scores)
-    assert not np.array_equal(first.scores, other.scores)
+    check_seeded(lambda seed: fitted(months, training={"epochs": 2}, seed=seed), months.queries())
 
 
 def test_a_history_without_a_known_item_gets_no_answer(months: Collection) -> None:
-    system = fitted(months, training={"epochs": 1})
-    answers = system.retrieve([Query("a", "", ("elsewhere",)), Query("b", "", ("elsewhere", "month-03"))], 5)
-    assert answers.lengths.tolist() == [0, 5]
+    check_unknown(fitted(months, training={"epochs": 1}))
 
 
 def test_a_catalogue_without_text_is_refused(make_sequences: MakeSequences) -> None:
