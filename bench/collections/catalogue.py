@@ -144,13 +144,18 @@ def _parse(spec: str) -> _Request:
         if option not in known:
             raise UnknownName(f"option of source {name}", option, known)
     chosen = {**preset, **given}
+    options = {option: _folder(value) for option, value in chosen.items() if option not in Rules.model_fields}
+    if argument:
+        options[kind.argument] = _folder(argument)
+    try:
+        source = kind.from_options(f"source {name}", options)
+    except BenchError as error:
+        if Path(base).is_dir():
+            raise BenchError(f"{error}; if you mean the folder of that name, write ./{base}") from None
+        raise
     return _Request(
         source_name=name,
-        source=kind.from_options(
-            f"source {name}",
-            {option: _folder(value) for option, value in chosen.items() if option not in Rules.model_fields}
-            | ({kind.argument: _folder(argument)} if argument else {}),
-        ),
+        source=source,
         rules={
             **(card.rules if card else {}),
             **{option: value for option, value in chosen.items() if option in Rules.model_fields},

@@ -1,6 +1,7 @@
 """The catalogue: names, card files and specifications become collections, each parsed once."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +199,16 @@ def test_a_bare_folder_is_read_by_the_source_that_recognises_it(folder: Path, tm
     assert opened.collection.name == opened.spec == f"beir:{folder}?split=dev"
     assert opened.remarks == (f"{folder}?split=dev is read as beir:{folder}?split=dev",)
     assert open_dataset(f"beir:{folder}").remarks == ()
+
+
+def test_a_folder_that_has_the_name_of_a_source_is_written_as_a_path(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "hf")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BenchError, match=r"folder is required.*; if you mean the folder of that name, write \./hf"):
+        open_dataset("hf")
+    assert open_dataset("./hf").collection.digest == open_dataset(f"beir:{folder}").collection.digest
 
 
 @pytest.mark.parametrize(
