@@ -20,6 +20,8 @@ from retrievers.recommenders.validation import Validation
 from retrievers.unit_vectors import unit
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from retrievers.recommenders.skip_gram import SkipGram
 
 _VECTORS = ("input", "output")
@@ -67,9 +69,15 @@ class SGNS(ItemReader, Recommender):
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             model = SkipGram(len(self._rows), self.dimension).to(pick_device(self.device))
-            plan = skip_gram_plan(model, pairs, counts, self.training, lambda: self._judged(model, users), self.seed)
+            start = _array(model.input)
+
+            def judged() -> dict[str, float]:
+                self._hold(model, start)
+                return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
+
+            plan = skip_gram_plan(model, pairs, counts, self.training, judged, self.seed)
             self._training = train(model, plan, self.workplace, self.progress).as_data()
-        self._hold(model)
+        self._hold(model, start)
         return self
 
     def _pairs(self, collection: Collection, sequences: Sequence[np.ndarray], counts: np.ndarray) -> PairSource:
@@ -82,25 +90,24 @@ class SGNS(ItemReader, Recommender):
     def weights(self) -> list[str]:
         return super().weights() if self.synthetic.below else []
 
-    def _hold(self, model: "SkipGram") -> None:
-        tables = (model.input, model.output)
-        self._vectors = {
-            name: table.weight.detach().cpu().numpy().copy() for name, table in zip(_VECTORS, tables, strict=True)
-        }
-
-    def _judged(self, model: "SkipGram", users: Validation) -> dict[str, float]:
-        self._hold(model)
-        return users.figures(lambda part: self.scores(users.histories[part]), self.training.learning_rate)
+    def _hold(self, model: "SkipGram", start: np.ndarray) -> None:
+        """Keep the vectors as they are; zeros are those that no pair has moved, which says nothing of an item."""
+        vectors = _array(model.input), _array(model.output)
+        vectors[0][(vectors[0] == start).all(axis=1)] = 0
+        self._vectors = dict(zip(_VECTORS, vectors, strict=True))
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """As `Recommender.scores`; items without a learned vector are neither asked with nor answered."""
         asking, against = self._vectors["input"], self._vectors["output"]
+        learned = np.asarray(asking.any(axis=1))
         if self.scored_by == "substitutes":
             asking = against = unit(asking)
 
         def score(known: list[np.ndarray]) -> np.ndarray:
-            return np.stack([asking[history[-self.latest :]].mean(axis=0) for history in known]) @ against.T
+            found = np.stack([asking[history[-self.latest :]].mean(axis=0) for history in known]) @ against.T
+            return np.where(against.any(axis=1), found, -np.inf)
 
-        return in_batches(histories, len(asking), None, score)
+        return in_batches([history[learned[history]] for history in histories], len(asking), None, score)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -116,5 +123,11 @@ class SGNS(ItemReader, Recommender):
     def facts(self) -> dict[str, Any]:
         return {
             "parameters_learned": sum(vectors.size for vectors in self._vectors.values()),
+            "items_never_learned": {name: int((~table.any(axis=1)).sum()) for name, table in self._vectors.items()},
             "training": self._training,
         }
+
+
+def _array(table: "nn.Embedding") -> np.ndarray:
+    copied: np.ndarray = table.weight.detach().cpu().numpy().copy()
+    return copied

@@ -158,6 +158,25 @@ def test_two_tables_find_more_complements_than_one(shop: Collection) -> None:
     assert found["complements"] > found["substitutes"] + 0.1
 
 
+@pytest.mark.parametrize("scored_by", ["complements", "substitutes"])
+def test_what_no_pair_has_taught_is_neither_asked_with_nor_answered(
+    make_sequences: MakeSequences, scored_by: str
+) -> None:
+    """Its vectors are those of the start, of which the outputs are zeros: more than most items' that are learned."""
+    names = [f"item {number}" for number in range(6)]
+    walks = {f"u{n}": [names[(n + step) % 6] for step in range(5 + n % 3)] for n in range(18)}
+    walks["new"] = [*names[:4], "unheard of"]
+    collection = make_sequences(walks)
+    system = fitted(collection, scored_by=scored_by)
+    new = collection.documents.rows["unheard of"]
+    queries = [Query("a", "", (names[0],)), Query("b", "", (names[0], "unheard of")), Query("c", "", ("unheard of",))]
+    answers = system.retrieve(queries, 7)
+    assert answers.lengths.tolist() == [6, 6, 0]
+    assert new not in answers.rows.tolist()
+    np.testing.assert_array_equal(answers.of(0)[1], answers.of(1)[1])
+    assert system.facts()["items_never_learned"] == {"input": 1, "output": 1}
+
+
 def test_the_latest_items_ask_with_their_mean(shop: Collection) -> None:
     system = fitted(shop, latest=2, training={**TINY["training"], "epochs": 1})
     three, two = system.scores([np.array([5, 0, 1]), np.array([0, 1])])
