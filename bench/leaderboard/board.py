@@ -188,7 +188,12 @@ def told_apart(tasks: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
 
 def _with_options(task: str, options: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
     differing = [name for name in options if any(other.get(name) != options[name] for other in others)]
-    return "?".join(filter(None, [task, "&".join(f"{name}={options[name]}" for name in differing)]))
+    return spelled(task, {name: options[name] for name in differing})
+
+
+def spelled(task: str, options: Mapping[str, Any]) -> str:
+    """A task with options, as it is asked for: `NAME?OPTION=VALUE&OPTION=VALUE`."""
+    return "?".join(filter(None, [task, "&".join(f"{name}={value}" for name, value in options.items())]))
 
 
 @dataclass(frozen=True)

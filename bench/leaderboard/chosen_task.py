@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from bench.cells.record import CellRecord, TaskRecord
 from bench.errors import BenchError, UnknownName
-from bench.leaderboard.board import told_apart
+from bench.leaderboard.board import spelled, told_apart
 from bench.leaderboard.build import record_of
 from bench.runner.plan import open_task
 
@@ -27,7 +27,6 @@ def chosen_task(cell: CellRecord, name: str, options: Mapping[str, Any], remedy:
         found = [wanted]
     if len(found) == 1:
         return cast("TaskRecord", record_of(cell, name, found[0]))
-    told = "?".join(filter(None, [name, "&".join(f"{option}={value}" for option, value in given.items())]))
     problem = f"{len(found)} tasks are" if found else "no task is"
     apart = ", ".join(told_apart([(name, one) for one in named.values()]))
-    raise BenchError(f"{cell.folder}: {problem} {told}; give one of {apart}")
+    raise BenchError(f"{cell.folder}: {problem} {spelled(name, given)}; give one of {apart}")
