@@ -201,8 +201,8 @@ class SID(ItemCoder):
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
         histories = known_items(queries, self._rows)
         again = np.array([target in history for target, history in zip(targets, histories, strict=True)])
-        self._counts["histories_hidden"] = seldom_again(again)
-        return self._measured_on(queries, targets, hides=seldom_again(again))
+        self._counts["histories_hidden"] = hides = seldom_again(again)
+        return self._measured_on(queries, targets, hides)
 
     def _measured_on(
         self, queries: Sequence[Query], targets: np.ndarray, hides: bool = False
