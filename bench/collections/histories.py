@@ -10,6 +10,11 @@ from bench.errors import BenchError
 _SELDOM = 0.01
 
 
+def come_again(histories: Sequence[np.ndarray], targets: np.ndarray) -> np.ndarray:
+    """Mask of the targets that stand in their own histories."""
+    return np.array([target in history for history, target in zip(histories, targets, strict=True)], dtype=bool)
+
+
 def seldom_again(again: np.ndarray) -> bool:
     """Whether at most one in a hundred of the items that come next, by mask, stand in their own histories.
 

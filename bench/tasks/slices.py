@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bench.collections.collection import Collection, Query
-from bench.collections.histories import known_items, training_sequences
+from bench.collections.histories import come_again, known_items, training_sequences
 from bench.tasks.measured import Slice
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class Questions:
     @cached_property
     def come_again(self) -> np.ndarray:
         """Mask of shape [questions]: what comes next stands in the history already."""
-        pairs = zip(self.targets.tolist(), self.histories, strict=True)
-        return np.array([bool((history == target).any()) for target, history in pairs], dtype=bool)
+        return come_again(self.histories, self.targets)
 
     @cached_property
     def popularity(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from bench.seals import is_whole, seal
 from bench.store import new_folder
 from bench.workplace import Workplace
 from retrievers.learning.course import Course, Epoch
+from retrievers.learning.repeatable import repeatable
 
 Batch = tuple[np.ndarray, ...]
 """Arrays of one length: what says which examples are learned from at once."""
@@ -128,7 +129,8 @@ class _Trainer:
         if self.plan.reseeds:
             torch.manual_seed(self.plan.seed * _EPOCHS_APART + number)
             self.generator = np.random.default_rng([self.plan.seed, number])
-        loss = self._learn(number) if number else None
+        with repeatable(self.device):
+            loss = self._learn(number) if number else None
         self.model.eval()
         figures = dict(self.plan.evaluate()) if self.plan.evaluate else {}
         self.course.epochs.append(Epoch(number, loss, figures, perf_counter() - start))

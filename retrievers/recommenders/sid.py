@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bench.collections.collection import Collection, Query
-from bench.collections.histories import known_items, seldom_again, training_sequences
+from bench.collections.histories import come_again, known_items, seldom_again, training_sequences
 from bench.models import pick_device, pick_dtype
 from bench.protocols import Trace
 from bench.rankings import Rankings
@@ -199,8 +199,7 @@ class SID(ItemCoder):
         if "valid" not in collection.splits:
             return None
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
-        histories = known_items(queries, self._rows)
-        again = np.array([target in history for target, history in zip(targets, histories, strict=True)])
+        again = come_again(known_items(queries, self._rows), targets)
         self._counts["histories_hidden"] = hides = seldom_again(again)
         return self._measured_on(queries, targets, hides)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.collections.collection import Collection, Query
-from bench.collections.histories import known_items, seldom_again
+from bench.collections.histories import come_again, known_items, seldom_again
 from bench.errors import BenchError
 
 _BATCH = 128
@@ -35,14 +35,13 @@ class Validation:
             )
         queries, targets = collection.queries("valid"), collection.qrels("valid").rows
         histories = known_items(queries, collection.documents.rows)
-        again = np.array([target in history for target, history in zip(targets, histories, strict=True)])
         drawn = np.random.default_rng(seed).permutation(len(histories))[:most]
         places = drawn[np.argsort([len(histories[place]) for place in drawn], kind="stable")].tolist()
         return cls(
             [queries[place] for place in places],
             [histories[place] for place in places],
             targets[places],
-            hide=seldom_again(again),
+            hide=seldom_again(come_again(histories, targets)),
         )
 
     def figures(self, scores: Callable[[slice], np.ndarray], learning_rate: float) -> dict[str, float]:

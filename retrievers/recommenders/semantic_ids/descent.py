@@ -49,6 +49,8 @@ def train(model: Learner, vectors: "Tensor", training: Training) -> None:
     """Train `model` on `vectors`, of shape [items, dimension], in equal batches of a thousand or fewer."""
     import torch
 
+    from retrievers.learning.repeatable import repeatable
+
     optimiser = torch.optim.AdamW(model.parameters(), lr=training.rate)
     generator = np.random.default_rng(training.seed)
     batches = ceil(len(vectors) / _BATCH)
@@ -56,7 +58,8 @@ def train(model: Learner, vectors: "Tensor", training: Training) -> None:
         if step % batches == 0:
             order = torch.from_numpy(generator.permutation(len(vectors))).tensor_split(batches)
         optimiser.zero_grad()
-        model.loss(vectors[order[step % batches]]).backward()
+        with repeatable(vectors.device):
+            model.loss(vectors[order[step % batches]]).backward()
         optimiser.step()
         done = step + 1
         if done % batches == 0:
