@@ -25,6 +25,11 @@ class Box(NamedTuple):
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
+    @property
+    def is_level(self) -> bool:
+        """Wider than tall."""
+        return self.right - self.left > self.bottom - self.top
+
     def inside(self, width: float, height: float) -> bool:
         return self.left >= 0 and self.top >= 0 and self.right <= width and self.bottom <= height
 
@@ -77,9 +82,11 @@ def text_width(text: str) -> float:
 def place_names(points: Sequence[Point], width: float, height: float, lines: Sequence[Box]) -> dict[str, Side]:
     """The side of each point at which its name covers no point and no other name; those that come first choose first.
 
-    A name keeps off the lines too where it can. What fits nowhere is not in the answer.
+    None is struck through by a level line, and where it can a name keeps off upright ones too. What fits nowhere is not
+    in the answer.
     """
     taken = [Box(point.x - _POINT, point.y - _POINT, point.x + _POINT, point.y + _POINT) for point in points]
+    taken += [line for line in lines if line.is_level]
     placed: dict[str, Side] = {}
     for point in points:
         free = [

@@ -159,10 +159,22 @@ def test_placed_names_cover_no_point_and_no_other_name(found: list[tuple[float, 
     assert not any(box.left < p.x < box.right and box.top < p.y < box.bottom for box in boxes for p in given_points)
 
 
-def test_a_name_keeps_off_a_line_where_it_can() -> None:
-    across = Box(100, 49, 400, 51)
-    side = place_names([Point("a", "name", 100, 50)], 400, 100, [across])["a"]
-    assert not side.box(100, 50, text_width("name")).overlaps(across)
+def level(y: float) -> Box:
+    return Box(0, y - 1, 400, y + 1)
+
+
+def test_no_name_is_struck_through() -> None:
+    point, levels = Point("a", "name", 200, 50), [level(50), level(37)]
+    box = place_names([point], 400, 100, levels)["a"].box(200, 50, text_width("name"))
+    assert not any(box.overlaps(line) for line in levels)
+    assert place_names([point], 400, 100, [*levels, level(63)]) == {}
+
+
+def test_a_name_keeps_off_an_upright_line_where_it_can() -> None:
+    point, uprights = Point("a", "name", 200, 50), [Box(x - 1, 0, x + 1, 100) for x in (190, 210)]
+    one, both = (place_names([point], 400, 100, lines)["a"] for lines in (uprights[1:], uprights))
+    assert not one.box(200, 50, text_width("name")).overlaps(uprights[1])
+    assert both.box(200, 50, text_width("name")).overlaps(uprights[1])
 
 
 def test_the_front_is_of_the_best_whichever_way_is_better() -> None:
