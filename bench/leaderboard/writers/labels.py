@@ -82,8 +82,8 @@ def text_width(text: str) -> float:
 def place_names(points: Sequence[Point], width: float, height: float, lines: Sequence[Box]) -> dict[str, Side]:
     """The side of each point at which its name covers no point and no other name; those that come first choose first.
 
-    None is struck through by a level line, and where it can a name keeps off upright ones too. What fits nowhere is not
-    in the answer.
+    None is struck through by a level line, and where it can a name keeps off upright ones too. What fits nowhere is
+    not in the answer.
     """
     taken = [Box(point.x - _POINT, point.y - _POINT, point.x + _POINT, point.y + _POINT) for point in points]
     taken += [line for line in lines if line.is_level]

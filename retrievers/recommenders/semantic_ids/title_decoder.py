@@ -55,7 +55,8 @@ class TitleDecoder(DecoderOnly):
         codes, start = [rows.new_zeros(len(rows), 0)], 0
         for level in range(self._levels):
             book = self.get_buffer(f"book_{level}")
-            nearest = torch.cdist(left, book).argmin(dim=1)
+            # Pair by pair: products of matrices round as their sizes say, and would tell equal codes apart by them.
+            nearest = torch.cdist(left, book, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
             left = left - book[nearest]
             codes.append(start + nearest[:, None])
             start += len(book)

@@ -86,6 +86,20 @@ def test_a_users_codes_are_residual_codes_of_the_mean_vector(circle: Collection)
     np.testing.assert_array_equal(model.user_codes(rows).numpy(), tokens + starts)
 
 
+def test_codes_do_not_depend_on_who_is_asked_beside(circle: Collection) -> None:
+    """Also where a book has the same code twice, as few items make it."""
+    model = fitted(circle, training={"epochs": 0})._model
+    generator = torch.Generator().manual_seed(0)
+    book = torch.randn(33, 64, generator=generator)
+    model.vectors = torch.randn(300, 64, generator=generator)
+    model.book_0 = torch.cat([book, book.flip(0), book])
+    model.book_1 = book
+    rows = torch.arange(300)[:, None]
+    together = model.user_codes(rows)
+    assert torch.equal(together, torch.cat([model.user_codes(row[None]) for row in rows]))
+    assert int(together[:, 0].max()) < len(book)
+
+
 def test_no_code_tells_of_what_is_learned(circle: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     system = fitted(circle, training={"epochs": 0})
     model, rows = system._model, torch.tensor([[0, 1, 2, 3, 4], [3, 4, 5, -1, -1]])
