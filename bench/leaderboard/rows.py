@@ -12,7 +12,7 @@ from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecor
 from bench.leaderboard.board import BANDS, LAST_CHOSEN, START_CHOSEN, Pair, Row, RowCost, RowFigure
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.text import fraction
-from bench.measures.interval import figure_of
+from bench.measures.interval import figure_over_seeds
 from bench.measures.measure import Count, Measure
 from bench.measures.significance import (
     ALPHA,
@@ -94,11 +94,12 @@ def _as_fitted(machine: Machine | None, fitted: Sequence[Machine | None]) -> Mac
 
 
 def _figure(one: Answered, measure: str) -> RowFigure | None:
-    """Of the mean over seeds, query by query; None where no query has a value."""
-    found = figure_of(measure, one.values(measure), one.tasks[0].units)
+    """Over seeds and queries; None where no query has a value."""
+    of_seeds = np.stack([task.values[measure] for task in one.tasks])
+    found = figure_over_seeds(measure, of_seeds, one.tasks[0].units)
     if not found.n:
         return None
-    each = [float(np.nanmean(task.values[measure])) for task in one.tasks]
+    each = [float(np.nanmean(values)) for values in of_seeds if not np.isnan(values).all()]
     bounds = _known(found.low), _known(found.high)
     return RowFigure(found.value, *bounds, found.n, stdev(each) if len(each) > 1 else None)
 

@@ -5,6 +5,7 @@ resamples of so many units are the same, so that whoever computes an interval of
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import exp, factorial, sqrt
 from typing import NamedTuple
@@ -159,3 +160,18 @@ def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = No
     of_known = None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
     interval = interval_of(values[known], of_known)
     return Figure(measure, float(values[known].mean()), int(known.sum()), interval.low, interval.high)
+
+
+def figure_over_seeds(measure: str, values: np.ndarray, units: Sequence[str] | None = None) -> Figure:
+    """As `figure_of`, of values of shape [seeds, queries]; it is of the queries that have one with some seed.
+
+    Where they are the same ones with every seed, it is of the means over seeds, query by query: seeds are no further
+    queries. Where which queries count depends on the answers, as with what fails, it is the mean of all values of
+    all seeds, and those of one query are drawn together.
+    """
+    known = ~np.isnan(values)
+    if (known == known[0]).all():
+        return figure_of(measure, values.mean(axis=0), units)
+    own = units or list(map(str, range(values.shape[1])))
+    found = figure_of(measure, values.ravel(), [*own] * len(values))
+    return replace(found, n=int(known.any(axis=0).sum()))

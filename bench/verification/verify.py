@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ _PAIR_NUMBERS = ("difference", "low", "high", "effect", "p", "corrected")
 _DRAWN = (".html", ".svg")
 """Files that libraries draw, whose other versions may draw them otherwise."""
 
+_PICTURE = re.compile(r"<svg.*?</svg>", re.DOTALL)
+"""In a page."""
 
 _CONTRADICTIONS = (KeyError, ValueError, TypeError, IndexError, AttributeError)
 """What a board raises whose parts do not fit each other, such as a column of a measure that it does not have."""
@@ -63,6 +66,7 @@ def verify(published: Published, datasets: Mapping[str, Dataset | BenchError]) -
     except (BenchError, *_CONTRADICTIONS) as error:
         yield Check("the table", "FAIL", f"no table can be made of these cells: {_in_words(error)}")
         return
+    yield from _check_shown(published, board)
     yield from _compare_boards(published, board)
     yield from _compare_views(published)
     yield from _compare_systems(published, board, cells, datasets)
@@ -88,6 +92,26 @@ def check_files(published: Published) -> Iterator[Check]:
         yield Check(MADE_WITH, "FAIL", "it is missing, or no JSON")
     for name, cell in published.cells.items():
         yield _same_text(f"{MANIFESTS}/{name}.json", published.folder / MANIFESTS / f"{name}.json", cell.as_json())
+
+
+def _check_shown(published: Published, board: Board) -> Iterator[Check]:
+    """No collection of the board lacks its proof, and no cell lies beside it whose row, or task, is left out."""
+    proved = {cell.cell.collection for cell in published.cells.values()}
+    for name in published.collections():
+        if name not in proved:
+            yield Check(name, "FAIL", f"nothing in {MANIFESTS} proves its figures")
+    uncomputed = set(published.collections()) - {collection.name for collection in board.collections}
+    shown = {name for one in board.collections for block in one.blocks for row in block.rows for name in row.cells}
+    tasks = [(wanted["task"], dict(wanted["options"])) for wanted in board.tasks]
+    for name, cell in published.cells.items():
+        if cell.cell.collection in uncomputed:
+            continue
+        what = f"{MANIFESTS}/{name}.json"
+        if name not in shown:
+            yield Check(what, "FAIL", f"the board has no row of it, {cell.cell.system} on {cell.cell.collection}")
+        for task in cell.tasks:
+            if (task.task, task.options) not in tasks:
+                yield Check(what, "FAIL", f"the board does not have its task {task.task}, or with other options")
 
 
 def _compare_boards(published: Published, board: Board) -> Iterator[Check]:
@@ -145,9 +169,10 @@ def _compare_rows(where: str, row: Mapping[str, Any], computed: Mapping[str, Any
 
 def _compare_pairs(published: Published, board: Board) -> Iterator[Check]:
     present = {collection.name for collection in board.collections}
+    uncomputed = set(published.collections()) - present
     text = _text(published.folder / "pairs.csv")
     given, computed = (
-        [line for line in csv.DictReader(io.StringIO(one)) if line.get("collection") in present]
+        [line for line in csv.DictReader(io.StringIO(one)) if line.get("collection") not in uncomputed]
         for one in (text, pairs_as_csv(board))
     )
     if len(given) != len(computed):
@@ -183,10 +208,12 @@ def _compare_views(published: Published) -> Iterator[Check]:
 
 
 def _same_view(published: Published, name: str, text: str) -> Check:
-    """A file that is made of the board; what other versions of the libraries draw may differ."""
-    check = _same_text(name, published.folder / name, text)
-    given = was_made_with(published.folder)
+    """A file that is made of the board; what other versions of the libraries draw may differ, and nothing else."""
+    path, given = published.folder / name, was_made_with(published.folder)
+    check = _same_text(name, path, text)
     if check.verdict == "FAIL" and name.endswith(_DRAWN) and given != made_with():
+        if name.endswith(".html") and _PICTURE.sub("", _text(path)) != _PICTURE.sub("", text):
+            return check
         return Check(name, "near", f"drawn with {given}, here with {made_with()}")
     return check
 

@@ -38,6 +38,25 @@ def test_a_figure_of_several_seeds_is_that_of_the_mean_over_seeds_query_by_query
     assert found.high - found.low < figure_of("nDCG@10", HIGH).high - figure_of("nDCG@10", HIGH).low
 
 
+def test_a_figure_of_what_fails_counts_the_failures_of_every_seed() -> None:
+    """Which queries fail differs from seed to seed, so that few or none fail with all of them."""
+    first, second = np.full(60, np.nan), np.full(60, np.nan)
+    first[:20], second[15:25] = 1.0, 0.0
+    made = row(request(["dsi"], seeds=[0, 1]), cell("dsi", task(first)), cell("dsi", task(second), seed=1))
+    found = made.figures["nDCG@10"]
+    assert (found.value, found.n) == (pytest.approx(20 / 30), 25)
+    expected = figure_of("nDCG@10", np.concatenate([first, second]), [*map(str, range(60))] * 2)
+    assert (found.low, found.high) == (expected.low, expected.high)
+    assert found.spread == pytest.approx(np.std([1.0, 0.0], ddof=1))
+
+
+def test_a_seed_without_a_failure_leaves_the_others_figure() -> None:
+    first = np.where(np.arange(60) < 20, 1.0, np.nan)
+    made = row(request(["dsi"], seeds=[0, 1]), cell("dsi", task(first)), cell("dsi", task(first * np.nan), seed=1))
+    found = made.figures["nDCG@10"]
+    assert (found.value, found.n, found.spread) == (1.0, 20, None)
+
+
 def test_an_interval_follows_the_units_of_the_queries() -> None:
     values = np.repeat(LOW[:20], 3)
     units = [f"d{i // 3}" for i in range(60)]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,16 @@ from finished_cells import HOSTILE, Finished
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.digests import digest_file
 from bench.errors import BenchError
+from bench.leaderboard.board import Board
+from bench.leaderboard.build import Request, build_board
 from bench.leaderboard.overview import write_overview
-from bench.leaderboard.published import read_published
+from bench.leaderboard.publish import views
+from bench.leaderboard.published import Published, read_published
+from bench.leaderboard.systems import read_systems
 from bench.leaderboard.writers.json import as_json
+from bench.leaderboard.writers.system import system_pages
 from bench.verification.check import Check, worst
+from bench.verification.recompute import recompute
 from bench.verification.verify import verify
 
 
@@ -125,6 +132,55 @@ def test_a_row_that_is_left_out_or_renamed_is_caught(folder: Path, finished: Fin
 
     edit(folder / "leaderboard.json", change)
     assert any("the rows or their order" in detail for detail in failures(folder, finished.dataset).values())
+
+
+def remade(published: Published, dataset: Dataset, request: Request) -> Board:
+    """The board of another request, of the same cells."""
+    (name,) = published.collections()
+    return build_board(request, recompute(published, name, dataset).cells, [name])
+
+
+def written_anew(folder: Path, board: Board) -> None:
+    """The board and all that is made of it, as somebody would who hides something."""
+    published = read_published(folder)
+    for name, text in {**views(board), **system_pages(board, read_systems(folder), published.cells)}.items():
+        (folder / name).write_text(text)
+    write_overview(folder.parent)
+
+
+def test_a_system_that_is_left_out_of_the_board_is_caught(folder: Path, finished: Finished) -> None:
+    published = read_published(folder)
+    request = Request.of_board(published.board)
+    without = replace(request, systems=[one for one in request.systems if one["name"] != "tf-idf"])
+    written_anew(folder, remade(published, finished.dataset, without))
+    assert any(
+        "the board has no row of it, tf-idf" in detail for detail in failures(folder, finished.dataset).values()
+    )
+
+
+def test_a_task_that_is_left_out_of_the_board_is_caught(folder: Path, finished: Finished) -> None:
+    published = read_published(folder)
+    request = Request.of_board(published.board)
+    without = replace(request, tasks=[one for one in request.tasks if one["task"] != "exclusivity"])
+    written_anew(folder, remade(published, finished.dataset, without))
+    assert any(
+        "does not have its task exclusivity" in detail for detail in failures(folder, finished.dataset).values()
+    )
+
+
+def test_a_board_without_any_proof_is_caught(folder: Path, finished: Finished) -> None:
+    for proof in ("manifests", "runs"):
+        shutil.rmtree(folder / proof)
+        (folder / proof).mkdir()
+    (folder / "pairs.csv").write_text((folder / "pairs.csv").read_text().splitlines()[0] + "\n")
+    assert "nothing in manifests proves its figures" in failures(folder, finished.dataset).values()
+
+
+@pytest.mark.parametrize("line", ["# note: bm25 wins", "elsewhere,search,nDCG@10,a,b,.5,.4,.6,1.0,.001,.001"])
+def test_a_line_of_no_pair_is_caught(folder: Path, finished: Finished, line: str) -> None:
+    with (folder / "pairs.csv").open("a") as file:
+        file.write(line + "\n")
+    assert "pairs.csv" in failures(folder, finished.dataset)
 
 
 def test_a_cost_that_the_manifest_does_not_give_is_caught(folder: Path, finished: Finished) -> None:
@@ -271,6 +327,15 @@ def test_what_other_versions_drew_is_near(folder: Path, finished: Finished) -> N
     (folder / "made_with.json").write_text('{"altair": "0.1"}')
     verdicts = {check.what: check.verdict for check in checked(folder, finished.dataset)}
     assert verdicts["overview.svg"] == "near"
+
+
+def test_what_a_page_says_beside_its_pictures_is_never_near(folder: Path, finished: Finished) -> None:
+    (folder / "made_with.json").write_text('{"altair": "0.1"}')
+    page = (folder / "index.html").read_text()
+    (folder / "index.html").write_text(page.replace("<h2", "<svg>\ndrawn otherwise</svg><h2"))
+    assert failures(folder, finished.dataset) == {}
+    (folder / "index.html").write_text(page.replace("<h2", "<h2 lang='en'", 1))
+    assert set(failures(folder, finished.dataset)) == {"index.html"}
 
 
 def _unnamed_system(data: dict[str, Any]) -> None:
