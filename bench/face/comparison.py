@@ -70,7 +70,7 @@ class Comparison:
         names = [side.name for side in self.found.sides]
         rows = [
             [
-                one.measure,
+                one.column,
                 *(f"{mean:.4f}" for mean in one.means),
                 f"{one.test.difference:+.4f}",
                 bounds(one.test.low, one.test.high, "+.4f"),

@@ -51,14 +51,22 @@ class MeasureComparison:
     """Both sides by one measure, over the queries for which both have a value."""
 
     measure: str
+    higher_is_better: bool
     means: tuple[float, float]
     queries: int
     wins: int
+    """Queries for which the first is better."""
+
     losses: int
     ties: int
     test: Comparison
     flips: int
     """How many sign flips the test tried."""
+
+    @property
+    def column(self) -> str:
+        """Its name, with the way that is better where that is not up."""
+        return self.measure + ("" if self.higher_is_better else " ↓")
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,11 @@ def shared_measures(sides: Sequence[Side], measure: str = "") -> tuple[list[str]
     return shared, primary
 
 
+def higher_is_better(side: Side, measure: str) -> bool:
+    """Which way a measure of its task is better."""
+    return next((one.higher_is_better for one in side.exam.measures if one.name == measure), True)
+
+
 def _named_apart(first: Side, second: Side) -> tuple[Side, Side]:
     """The two under names that differ: as much of their paths as tells them apart, or their places."""
     if first.name != second.name:
@@ -185,14 +198,16 @@ def _by_measure(measure: str, first: Side, second: Side, seed: int) -> MeasureCo
     known = np.isfinite(pair).all(axis=0)
     values, given = pair[:, known], first.exam.units
     units = None if given is None else [unit for unit, kept in zip(given, known.tolist(), strict=True) if kept]
-    differences = values[0] - values[1]
+    higher = higher_is_better(first, measure)
+    gains = (values[0] - values[1]) * (1 if higher else -1)
     return MeasureComparison(
         measure=measure,
+        higher_is_better=higher,
         means=(float(values[0].mean()), float(values[1].mean())),
         queries=int(known.sum()),
-        wins=int((differences > _EQUAL).sum()),
-        losses=int((differences < -_EQUAL).sum()),
-        ties=int((np.abs(differences) <= _EQUAL).sum()),
+        wins=int((gains > _EQUAL).sum()),
+        losses=int((gains < -_EQUAL).sum()),
+        ties=int((np.abs(gains) <= _EQUAL).sum()),
         test=compare_all(values, units, seed=seed)[0],
         flips=flips_tried(values.shape[1] if units is None else len(set(units)), 2),
     )

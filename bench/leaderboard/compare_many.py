@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.leaderboard.compare import Side, shared_measures
+from bench.leaderboard.compare import Side, higher_is_better, shared_measures
 from bench.measures.interval import figure_of
 from bench.measures.measure import Figure
 from bench.measures.significance import Comparison, RankInterval, compare_all, flips_tried, rank_intervals
@@ -44,7 +44,7 @@ def compare_many(sides: Sequence[Side], measure: str = "", seed: int = 0) -> Pai
     Raises BenchError for sides that answered different queries, or a measure that they do not share.
     """
     _, name = shared_measures(sides, measure)
-    better = next((one.higher_is_better for one in sides[0].exam.measures if one.name == name), True)
+    better = higher_is_better(sides[0], name)
     values = np.stack([side.values[name] for side in sides])
     known = np.isfinite(values).all(axis=0)
     order = np.argsort(values[:, known].mean(axis=1) * (-1 if better else 1), kind="stable")

@@ -30,7 +30,7 @@ def comparison_view(found: "Comparisons") -> RenderableType:
         test = one.test
         add(
             made,
-            one.measure,
+            one.column,
             *(f"{mean:.4f}" for mean in one.means),
             f"{test.difference:+.4f}",
             bounds(test.low, test.high, "+.4f"),
@@ -65,10 +65,12 @@ def pairs_view(found: "Pairs") -> RenderableType:
 def _note(found: "Comparisons") -> str:
     first, second = found.sides
     primary = found.measures[0]
+    way = "" if all(one.higher_is_better for one in found.measures) else "; ↓ lower is better"
     return (
         f"{first.task_name}, {plural(primary.queries, 'query')}, fingerprint {first.fingerprint[:6]}; {first.name} "
         f"minus {second.name}; p: paired randomisation test, {primary.flips:,} sign flips; d_z: mean over deviation "
         f"of the differences; {primary.measure} is tested, the other p are not corrected and only describe"
+        f"{way}"
     )
 
 

@@ -43,6 +43,20 @@ def test_wins_losses_and_ties_are_those_of_the_queries(finished: Finished) -> No
     assert moved[0] == pytest.approx(np.abs(differences).max())
 
 
+def test_where_lower_is_better_the_lower_one_wins(finished: Finished) -> None:
+    higher = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", "tf-idf")]
+    turned = [replace(one, higher_is_better=False) for one in higher[0].exam.measures]
+    lower = [replace(side, exam=replace(side.exam, measures=turned)) for side in higher]
+    one, other = (compare(*sides) for sides in (higher, lower))
+    wins, losses = one.measures[0].wins, one.measures[0].losses
+    assert wins != losses
+    assert (other.measures[0].wins, other.measures[0].losses) == (losses, wins)
+    assert other.measures[0].test == one.measures[0].test
+    assert "nDCG@10 ↓" in shown(comparison_view(other))
+    assert "↓ lower is better" in " ".join(shown(comparison_view(other)).split())
+    assert "↓" not in shown(comparison_view(one))
+
+
 def test_the_queries_that_moved_are_shown_with_their_text(finished: Finished) -> None:
     sides = [read_side(finished.cell(name).folder, "search", finished.dataset) for name in ("bm25", SPECIAL)]
     found = compare(*sides, moved=3)
