@@ -264,9 +264,14 @@ def _grows(method: Callable[..., Any]) -> Callable[..., Any]:
         with self._inside() as outermost:
             if outermost and not self._fitted:
                 raise NotFittedError(type(self).__name__)
-            if outermost and self._fitted_on is not None:
-                self._fitted_on = with_more(self._fitted_on, documents)
-            method(self, documents)
+            before = self._fitted_on
+            if outermost and before is not None:
+                self._fitted_on = with_more(before, documents)
+            try:
+                method(self, documents)
+            except BaseException:
+                self._fitted_on = before
+                raise
 
     return add
 

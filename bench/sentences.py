@@ -11,7 +11,8 @@ import regex
 from bench.errors import BenchError
 from bench.words import WORD, fold
 
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n\s*\n")
+_SENTENCE_END = re.compile(r"(?<=[.!?:।॥۔؟])\s+|(?<=[。！？｡])\s*|\n\s*\n")
+"""Where a script puts no blank between sentences, none is needed."""
 
 
 def sentences(text: str) -> list[str]:
@@ -38,7 +39,7 @@ def tf_idf(counts: Mapping[str, int], holding: Mapping[str, int], documents: int
 def textrank(parts: Sequence[str], language: str) -> np.ndarray:
     """TextRank of a text's parts by sumy (Mihalcea and Tarau 2004, section 4), without stop words; shape [parts].
 
-    Raises BenchError for a language of which it has no stop words.
+    In the language `none` all words count. Raises BenchError for another of which sumy has no stop words.
     """
     return _ranks(tuple(parts), language).copy()
 
@@ -51,10 +52,10 @@ def _ranks(parts: tuple[str, ...], language: str) -> np.ndarray:
 
     ranker = TextRankSummarizer()
     try:
-        ranker.stop_words = get_stop_words(language)
+        ranker.stop_words = get_stop_words(language) if language != "none" else ()
     except LookupError:
         raise BenchError(
-            f"TextRank has no stop words for '{language}'; choose another way to pick sentences"
+            f"TextRank has no stop words for '{language}'; give the collection ?language=none, where all words count"
         ) from None
     rated = [Sentence(part, _Words()) for part in parts]
     ratings = ranker.rate_sentences(ObjectDocumentModel([Paragraph(rated)]))

@@ -11,7 +11,7 @@ from pydantic import Field
 import bench
 from bench.collections.catalogue import Dataset
 from bench.collections.collection import Collection, Query
-from bench.errors import BenchError, NotFittedError, UnusableClass
+from bench.errors import BenchError, CannotAdd, NotFittedError, UnusableClass
 from bench.protocols import Embeds, GeneratesIdentifiers, Saves, ScoresDocuments, SharesIdentifiers, identifier_groups
 from bench.rankings import Rankings
 from bench.retriever import Retriever
@@ -102,6 +102,18 @@ def test_what_was_saved_answers_alike_after_load(port: Collection, tmp_path: Pat
     assert first.rows.tolist() == second.rows.tolist()
     with pytest.raises(BenchError, match=r"loaded without its documents; ask by bench\.search"):
         loaded.search("dawn")
+
+
+def test_documents_that_were_refused_are_none_of_the_systems(port: Collection) -> None:
+    class Full(Words):
+        def add(self, documents: Collection) -> None:
+            raise CannotAdd("there is no room")
+
+    system = Full().fit(port)
+    with pytest.raises(CannotAdd):
+        system.add(port)
+    assert system.fitted_on is not None
+    assert len(system.fitted_on) == len(port)
 
 
 def test_an_option_is_validated_when_it_is_assigned() -> None:

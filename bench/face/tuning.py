@@ -10,6 +10,7 @@ from bench.choice import choose
 from bench.collections.catalogue import Dataset, open_dataset
 from bench.durations import seconds_of
 from bench.errors import BenchError
+from bench.measures.names import Effectiveness
 from bench.suite import Suite, SystemEntry, check_suite_file
 from bench.tuning.space import parse_space
 from bench.tuning.study import TRIALS, Budget, Study, Watcher, best_first, judging_split, search
@@ -86,6 +87,8 @@ def tune(
     registry.load_files(files)
     if to:
         check_suite_file(Path(to))
+    if measure and Effectiveness.parse(measure).measure.diagnostic:
+        raise BenchError(f"--measure {measure} is a diagnostic, no result; choose by nDCG@10 or another measure")
     chosen = _chosen(system, _spec(dataset), suite, settings, task, measure)
     entry = chosen.systems[0]
     found = dataset if isinstance(dataset, Dataset) else open_dataset(chosen.datasets[0])

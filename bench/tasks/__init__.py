@@ -16,6 +16,10 @@ class Task(Options, ABC):
     name: ClassVar[str] = ""
     """How it is called where it is registered from a file; empty: by the name of its class."""
 
+    asks_split: ClassVar[bool] = True
+    """Whether its questions are those of the split that is asked; else nothing may be chosen by it, because what is
+    published is of the same questions."""
+
     depth: int = Field(
         100, ge=1, le=10_000, description="documents asked of a system for each question; at least each cut-off"
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +29,8 @@ class Dynamic(Probe):
     nothing is learned from any of them. The parts are drawn by the task's seed.
     """
 
+    asks_split: ClassVar[bool] = False
+
     first: float = Field(0.9, gt=0, lt=1, description="share of the documents that the system is fitted on")
     parts: int = Field(5, ge=1, le=100, description="equal parts in which the others are added")
 
@@ -47,7 +49,6 @@ class Dynamic(Probe):
             measures=list(_measures(last)),
             columns=[f"A@{last}", f"F@{last}", f"GA@{last}", *(f"A@{number}" for number in range(last))],
             definition=self._definition(rows, asked),
-            units=[one.name for _, one in at],
             stages=list(_stages(collection, rows, stage_of)),
             stage_of=stage_of,
             part_of=np.array([one.part for _, one in at]),

@@ -6,6 +6,7 @@ Chen et al. 2023, "Understanding Differential Search Index for Text Retrieval", 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -62,6 +63,8 @@ class OwnDocument(Probe):
 
     The questions of one document are one unit.
     """
+
+    asks_split: ClassVar[bool] = False
 
     sample: int = Field(200, ge=1, description="documents that questions are made of, at most")
 

@@ -62,5 +62,5 @@ def trials_table(ranked: Sequence[Trial], measure: str, most: int = 10) -> Table
     made = table(("trial", "options", measure, "seconds"), right=("trial", measure, "seconds"))
     for trial in ranked[:most]:
         figure, seconds = f"{trial.figures[measure]:.4f}", f"{trial.seconds:.1f}"
-        add(made, trial.number + 1, chosen(trial.options), figure, seconds)
+        add(made, trial.number, chosen(trial.options), figure, seconds)
     return made

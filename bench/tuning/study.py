@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.cells.key import cell_key_parts, task_key_parts
+from bench.cells.key import cell_key_parts, task_key_parts, weights_of
 from bench.collections.collection import Collection
 from bench.digests import digest_data
 from bench.errors import BenchError
@@ -60,7 +60,18 @@ class Study:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", self.subject.opened_task())
-        object.__setattr__(self, "measure", self.subject.exam(self.collection).primary)
+        if not self.task.asks_split:
+            raise BenchError(
+                f"--task {self.subject.task.task} asks the same whatever the split, so nothing may be chosen by it; "
+                "tune by search or next_item"
+            )
+        exam, system = self.subject.exam(self.collection), self.subject.system({})
+        if exam.primary.name in exam.barred(system.family, weights_of(system).values()):
+            raise BenchError(
+                f"{self.subject.entry.label} would be chosen by its own judgement, {exam.primary.name}; give the "
+                "task another judge, or tune by search"
+            )
+        object.__setattr__(self, "measure", exam.primary)
 
     @property
     def folder(self) -> Path:
@@ -127,17 +138,19 @@ def search(study: Study, budget: Budget, watcher: Watcher, jobs: int = 1, fresh:
         wanted = dict(enumerate(islice(study.candidates(), budget.trials)))
         waiting = [number for number in wanted if not record.is_done(number)]
         with Workers(study.subject, folder.absolute(), jobs) as workers:
-            while waiting or workers.at_work:
-                if record.seconds_of(wanted) + sum(workers.at_work.values()) > budget.seconds:
-                    break
-                while waiting and workers.has_room:
-                    number = waiting.pop(0)
-                    watcher.started(number, wanted[number])
-                    workers.begin(number, wanted[number])
-                for heard in workers.listen():
-                    record.take(heard, wanted[heard.number])
-            for number, seconds in workers.at_work.items():
-                record.stop(number, wanted[number], seconds)
+            try:
+                while waiting or workers.at_work:
+                    if record.seconds_of(wanted) + sum(workers.at_work.values()) > budget.seconds:
+                        break
+                    while waiting and workers.has_room:
+                        number = waiting.pop(0)
+                        watcher.started(number, wanted[number])
+                        workers.begin(number, wanted[number])
+                    for heard in workers.listen():
+                        record.take(heard, wanted[heard.number])
+            finally:  # an interruption too: what it took is part of the budget
+                for number, seconds in workers.at_work.items():
+                    record.stop(number, wanted[number], seconds)
     return [trial for trial in record.trials if trial.number in wanted]
 
 

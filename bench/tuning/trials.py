@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +59,6 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
 
 def ranked(trials: Sequence[Trial], measure: str, higher_is_better: bool) -> list[Trial]:
     """The trials that are done, the best first, of equals the earlier."""
-    done = [trial for trial in trials if trial.outcome == "done"]
+    done = [trial for trial in trials if trial.outcome == "done" and isfinite(trial.figures[measure])]
     sign = -1 if higher_is_better else 1
     return sorted(done, key=lambda trial: (sign * trial.figures[measure], trial.number))

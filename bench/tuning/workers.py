@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Self
 from bench import registry
 from bench.cells.key import weights_of
 from bench.collections.collection import Collection
+from bench.errors import BenchError
 from bench.machine import usable_cores
 from bench.protocols import identifier_groups
 from bench.runner.cost import Stopwatch
@@ -195,4 +197,7 @@ def _figures(
     fit(system, collection.training_view(), workplace)
     answers = ask(system, exam.queries, exam.reach, exam.collection.documents)
     evaluation = exam.evaluate(answers, identifier_groups(system))
-    return {figure.measure: figure.value for figure in evaluation.figures}
+    found = {figure.measure: figure.value for figure in evaluation.figures if isfinite(figure.value)}
+    if exam.primary.name not in found:
+        raise BenchError(f"no question has a value of {exam.primary.name}, by which options are chosen")
+    return found

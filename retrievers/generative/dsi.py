@@ -78,6 +78,8 @@ class DSI(GenerativeRetriever):
         lesson = Lesson(self._prompted(read), self._named.identifiers.tokens, ratio, None, self.teacher, None)
         chosen = {"epochs": self.growth.epochs, "learning_rate": self.growth.learning_rate}
         options = self.training.model_copy(update=chosen)
-        course = self._learn(lesson, options, self.workplace.below(f"documents from {first}"))
+        below = self.workplace.below(f"documents from {first}")
+        course = self._learn(lesson, options, below)
+        self.workplace.reused_seconds += below.reused_seconds
         self._counts.setdefault("training_on_added_documents", []).append(course)
         self._memory = read

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
+import regex
 from pydantic import Field
 
 from bench.collections.collection import Collection
@@ -87,12 +88,17 @@ def _share_of_words(sentence: str) -> float:
     parts = sentence.split()
     if len(parts) < _SHORTEST:
         return 0.0
-    return float(np.mean([part.strip(string.punctuation).isalpha() for part in parts]))
+    return float(np.mean([is_word(part.strip(string.punctuation)) for part in parts]))
+
+
+def is_word(text: str) -> bool:
+    """Whether it is of letters alone, with the marks that many scripts write vowels as."""
+    return regex.fullmatch(r"[\p{L}\p{M}]+", text) is not None
 
 
 def key_words(texts: Iterable[str], number: int) -> list[str]:
     """The words of highest (1 + ln tf) ln(N / df) of each text, best first (Salton and Buckley 1988, ltn)."""
-    counts = [Counter(word for word in terms(text) if word.isalpha()) for text in texts]
+    counts = [Counter(word for word in terms(text) if is_word(word)) for text in texts]
     holding = Counter(word for count in counts for word in count)
     found = []
     for count in counts:

@@ -1,5 +1,6 @@
 """A search for options: what judges, what is kept, how it goes on, and what it leaves to run."""
 
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.face.tuning import Tuned, tune
 from bench.suite import read_suite
 from bench.tasks.next_item import NextItem
 from bench.tuning.study import judging_split
-from bench.tuning.trials import Trial, read_trials
+from bench.tuning.trials import Trial, ranked, read_trials
 from retrievers.recommenders.item_knn import ItemKNN
 
 Tune = Callable[..., Tuned]
@@ -90,6 +91,36 @@ def test_nothing_is_chosen_by_what_is_published(questions: str, split: str) -> N
         judging_split(asked, split)
     with pytest.raises(BenchError, match="has no split train to judge by"):
         judging_split(asked, "train")
+
+
+@pytest.mark.parametrize(
+    "task", ["exclusivity", "completeness?selector=tf-idf&second_selector=none", "dynamic?parts=2"]
+)
+def test_nothing_is_chosen_by_questions_that_are_the_same_whatever_the_split(
+    questions: str, task: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BenchError, match=f"--task {task.partition('?')[0]} asks the same whatever the split"):
+        tune("bm25", questions, ["k1=0.2..3"], task=task, trials=1, out=tmp_path)
+
+
+def test_no_system_is_chosen_by_its_own_judgement(questions: str, tmp_path: Path) -> None:
+    own = "relevance?judge=splade&second_judge=none&sample=5"
+    with pytest.raises(BenchError, match="splade would be chosen by its own judgement"):
+        tune("splade", questions, ["max_tokens=64,128"], task=own, trials=1, out=tmp_path)
+
+
+def test_nothing_is_chosen_by_a_diagnostic(questions: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="--measure Judged@10 is a diagnostic"):
+        tune("bm25", questions, ["k1=0.2..3"], measure="Judged@10", trials=1, out=tmp_path)
+
+
+def test_a_trial_without_a_figure_never_wins() -> None:
+    trials = [
+        Trial(number=n, options={}, figures={"nDCG@10": value}, seconds=1.0, outcome="done")
+        for n, value in enumerate([0.5, math.nan, 0.7])
+    ]
+    assert [trial.number for trial in ranked(trials, "nDCG@10", higher_is_better=True)] == [2, 0]
+    assert [trial.number for trial in ranked(trials, "nDCG@10", higher_is_better=False)] == [0, 2]
 
 
 def test_a_collection_without_such_a_split_says_so(beir_folder: Path) -> None:
@@ -177,6 +208,20 @@ def test_the_budget_of_time_stops_the_trial_at_work_which_more_time_lets_go_on(w
     assert watch.started_trials == [0, 1]
     assert tuned.trials[0].seconds > stopped.seconds
     assert {trial.outcome for trial in tuned.trials} == {"done"}
+
+
+def test_what_an_interrupted_search_took_counts(walks: str, tmp_path: Path) -> None:
+    class Impatient(Watch):
+        def progressed(self, number: int, phase: str, done: int, total: int) -> None:
+            raise KeyboardInterrupt
+
+    training = ["sasrec.training.epochs=4", "sasrec.dimension=16", "sasrec.training.training_batch=8"]
+    watch = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        tune("sasrec", walks, ["dropout=0..0.5"], settings=training, trials=2, out=tmp_path, watcher=watch)
+    (stopped,) = read_trials(next(tmp_path.glob("tuning/*/trials.jsonl")))
+    assert (stopped.outcome, stopped.number) == ("stopped", 0)
+    assert stopped.seconds > 0
 
 
 def test_the_winner_is_a_suite_beside_the_system_as_it_stood(walks: str, tmp_path: Path) -> None:

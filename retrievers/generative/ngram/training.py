@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import BenchError
 from bench.progress import Progress
 from bench.workplace import Workplace
 from retrievers.generative.encoders import TextEncoder, kept_states
@@ -101,6 +102,11 @@ class Lesson:
         times = np.where(drawn.texts < self.examples.queries, options.spans_of_a_query, 1)
         drawn = drawn.of(generator.permutation(np.repeat(np.arange(len(times)), times)))
         read = (self.examples.tokens[text][start:stop] for text, start, stop in zip(*drawn[:3], strict=True))
+        if not len(drawn.texts):
+            raise BenchError(
+                "no text that is learned from belongs to a document with an n-gram to write; add `span` to "
+                "ngram.views, or give parts of documents in ngram.reading.parts"
+            )
         targets = (self.draw(*one, generator) for one in zip(read, drawn.rows.tolist(), strict=True))
         views, ngrams = zip(*targets, strict=True)
         columns = (*drawn[:3], np.array(views), np.stack(ngrams))

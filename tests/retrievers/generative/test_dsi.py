@@ -367,6 +367,22 @@ def test_what_an_encoder_has_learned_is_shared_with_nobody(learnable: Collection
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_what_is_read_of_added_documents_is_charged_to_each_system(
+    learnable: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = merged(QUICK, {"growth": {"epochs": 1}, "training": {"epochs": 0}})
+    made, below = [], Workplace.below
+    monkeypatch.setattr(Workplace, "below", lambda place, name: made.append(below(place, name)) or made[-1])
+    for name in ("first", "second"):
+        place = Workplace(tmp_path / name, tmp_path / "common")
+        retriever = DSI(**options)
+        retriever.work_in(place)
+        retriever.fit(part_of(learnable, np.arange(20), asked=False))
+        before = place.reused_seconds
+        retriever.add(part_of(learnable, np.arange(20, 30), asked=False))
+    assert place.reused_seconds - before >= made[-1].reused_seconds > 0
+
+
 def test_fitting_again_begins_with_the_weights_that_come_with_the_model(learnable: Collection) -> None:
     options = {"encoder_weights": "tuned", "training": {"epochs": 1, "learning_rate": 1e-3}}
     once, twice = DSI(**merged(QUICK, options)), DSI(**merged(QUICK, options))

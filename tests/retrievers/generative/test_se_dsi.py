@@ -9,7 +9,7 @@ from merging import merged
 
 from bench.collections.collection import Collection, Query
 from bench.workplace import Workplace
-from retrievers.generative.se_dsi import SEDSI, key_words
+from retrievers.generative.se_dsi import SEDSI, is_word, key_words
 
 QUICK = {
     "device": "cpu",
@@ -105,6 +105,15 @@ def test_descriptions_may_be_written_queries(fit: Any, learnable: Collection) ->
     for row, path in enumerate(retriever.docids()):
         tokens = retriever.encoder.tokens_of([written[row][0]], 20)[0] or retriever.encoder.tokens_of(["nothing"])[0]
         assert list(path) == retriever.encoder.tokenizer.convert_ids_to_tokens(tokens)
+
+
+def test_words_have_the_marks_that_their_script_writes() -> None:
+    texts = ["हिन्दी भाषा में किताब की सूची है", "नदी के पास एक पेड़ है", "ภาษาไทย"]
+    hindi, river, thai = key_words(texts, 20)
+    assert set(hindi.split()) == set(texts[0].split())
+    assert set(river.split()) == set(texts[1].split())
+    assert thai
+    assert [is_word(text) for text in ("पेड़", "naïve", "x1", "a_b", "")] == [True, True, False, False, False]
 
 
 def test_key_words_are_those_that_are_frequent_here_and_rare_elsewhere() -> None:

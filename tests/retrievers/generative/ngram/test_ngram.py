@@ -1,5 +1,6 @@
 """The n-gram system on a small collection of real text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,15 @@ def test_titles_are_a_view_of_their_own(fit: Any, make_collection: Any) -> None:
 def test_a_view_that_no_document_has_is_refused(fit: Any, learnable: Collection) -> None:
     with pytest.raises(BenchError, match="no document of learnable has a title to take n-grams of"):
         fit(views=("span", "title"))
+
+
+def test_texts_of_documents_with_nothing_to_write_are_refused(fit: Any, make_collection: Any) -> None:
+    documents = [Document("a", "binary search", "Halve the list."), Document("b", "", "An untitled note.")]
+    asked = make_collection(documents, {"1": "a note"}, {"1": {"b": 1}})
+    queries, qrels = ({"train": one["test"]} for one in (asked.split_queries, asked.split_qrels))
+    learned = replace(asked, split_queries=queries, split_qrels=qrels)
+    with pytest.raises(BenchError, match=r"an n-gram to write; add `span` to ngram.views, or give parts"):
+        fit(learned, views=("title",), reading={"parts": ()}, training={"epochs": 1})
 
 
 def test_a_view_that_is_named_twice_is_refused() -> None:
