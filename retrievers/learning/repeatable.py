@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+_SETTINGS: Any = torch.utils.deterministic
 
 
 @contextmanager
@@ -14,12 +17,12 @@ def repeatable(device: torch.device) -> Iterator[None]:
     the fifth digit on. Other devices are left as they are: some of what they compute has no such order.
     """
     asked, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory
+    fills = _SETTINGS.fill_uninitialized_memory
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a guard against other faults, and slow
+        _SETTINGS.fill_uninitialized_memory = False  # a guard against other faults, and slow
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(asked, warn_only=warns)
-        torch.utils.deterministic.fill_uninitialized_memory = fills
+        _SETTINGS.fill_uninitialized_memory = fills
