@@ -127,7 +127,7 @@ def _systems(request: Request, task: str, options: Mapping[str, Any], cells: Seq
         if imported and not done:
             continue
         seeds = [] if imported or _stands_for_all(own, done) else sorted({*request.seeds, *_seeds(own)})
-        found.append(Answered(label, own, list(done.values()), _problem(own, done, seeds)))
+        found.append(Answered(label, own, done, _problem(own, done, seeds)))
     return found
 
 

@@ -28,12 +28,17 @@ from bench.measures.significance import (
 
 @dataclass(frozen=True)
 class Answered:
-    """One system's cells, and what those that finished left of a task, in the order of the seeds."""
+    """One system's cells, and what those that finished left of a task, by seed and in the order of the seeds."""
 
     system: str
     cells: Sequence[CellRecord]
-    tasks: Sequence[TaskRecord]
+    by_seed: Mapping[int, TaskRecord]
     problem: str
+
+    @property
+    def tasks(self) -> list[TaskRecord]:
+        """What each seed left."""
+        return list(self.by_seed.values())
 
     def values(self, measure: str) -> np.ndarray:
         """Shape [queries]: the mean over seeds; NaN for a query that has no value."""
@@ -47,6 +52,7 @@ def row_of(one: Answered) -> Row:
     shown = one.values(results[0].measures[0].name) if results[0].measures[0].name in one.tasks[0].values else None
     return replace(
         failed_row(one),
+        seeds=list(one.by_seed),
         shares_weights_with=_shared_weights(one),
         hardware=" / ".join(sorted(machines)),
         figures={name: figure for name in one.tasks[0].values if (figure := _figure(one, name))},

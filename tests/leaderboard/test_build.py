@@ -50,6 +50,13 @@ def test_a_figure_of_what_fails_counts_the_failures_of_every_seed() -> None:
     assert found.spread == pytest.approx(np.std([1.0, 0.0], ddof=1))
 
 
+def test_the_seeds_of_a_row_are_those_of_its_figures() -> None:
+    failed = cell("dsi", seed=1, problem="it raised")
+    made = row(request(["dsi"], seeds=[0, 1]), cell("dsi", task(LOW)), failed)
+    assert (made.seeds, made.problem) == ([0], "seed 1: it raised")
+    assert len(made.cells) == 2
+
+
 def test_a_seed_without_a_failure_leaves_the_others_figure() -> None:
     first = np.where(np.arange(60) < 20, 1.0, np.nan)
     made = row(request(["dsi"], seeds=[0, 1]), cell("dsi", task(first)), cell("dsi", task(first * np.nan), seed=1))
