@@ -138,6 +138,7 @@ def test_an_exported_run_scores_the_same_when_it_comes_back(beir_folder: Path, t
         (("run", "--dataset", "beir:no/such/folder", "--retriever", "bm25"), "no/such/folder"),
         (("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.k1=-1"), "bm25.k1: "),
         (("run", "--dataset", "limit", "--retriever", "bm25", "--set", "bm25.kk=1"), "did you mean k1"),
+        (("run", "--dataset", "limit", "--retriever", "bm25?b=0.3&k1=x"), "error: bm25.k1: give a number"),
         (("run", "--dataset", "limit?split=dev", "--retriever", "bm25"), "has no split 'dev'"),
         (("run", "--dataset", "limit?size=3", "--retriever", "bm25"), "unknown option of source limit 'size'"),
         (("run", "--dataset", "limit?spilt=dev", "--retriever", "bm25"), "did you mean split"),

@@ -163,7 +163,8 @@ def construct(entry: SystemEntry, seed: int, device: str | None = None) -> Retri
     Raises BenchError for what names no device.
     """
     kind: type[Retriever] = registry.find("retriever", entry.retriever).load()
-    retriever = kind.from_options(entry.label, {"seed": seed, **entry.options})
+    owner = entry.retriever if "=" in entry.label else entry.label  # options in its name would blur which is meant
+    retriever = kind.from_options(owner, {"seed": seed, **entry.options})
     if device:
         check_device(device)
         _place(retriever, device)
