@@ -92,7 +92,7 @@ def test_identifiers_show_what_two_documents_share() -> None:
 
 def test_a_comparison_shows_both_sides_with_the_test() -> None:
     values = np.array([[1.0, 0.5, 1.0, 0.0], [0.0, 0.5, 0.5, 0.5]])
-    one = MeasureComparison("nDCG@10", (0.625, 0.375), 4, 2, 1, 1, compare_all(values, seed=0)[0], 16)
+    one = MeasureComparison("nDCG@10", True, (0.625, 0.375), 4, 2, 1, 1, compare_all(values, seed=0)[0], 16)
     side = SimpleNamespace(name=HOSTILE, task_name="search", fingerprint="f" * 64)
     found = Comparisons((side, side), [one], [Moved(Query("q", HOSTILE), 1.0, 0.0)])  # type: ignore[arg-type]
     told = shown(comparison_view(found), 400)
@@ -105,7 +105,7 @@ def test_a_comparison_shows_both_sides_with_the_test() -> None:
 @pytest.mark.parametrize("width", [86, 100, 140])
 def test_a_comparison_of_long_names_keeps_measures_and_figures_whole(width: int) -> None:
     values = np.array([[1.0, 0.5, 1.0, 0.0], [0.0, 0.5, 0.5, 0.5]])
-    one = MeasureComparison("Recall@100", (0.625, 0.375), 4, 2, 1, 1, compare_all(values, seed=0)[0], 16)
+    one = MeasureComparison("Recall@100", True, (0.625, 0.375), 4, 2, 1, 1, compare_all(values, seed=0)[0], 16)
     sides = [
         SimpleNamespace(name=name * 9, task_name="search", fingerprint="f" * 64) for name in ("one-run.", "other.")
     ]
