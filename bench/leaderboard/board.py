@@ -213,6 +213,12 @@ class Board:
 
     format: int = FORMAT
 
+    @property
+    def cells(self) -> set[str]:
+        """Those that it has rows of, by the names of their manifests."""
+        blocks = (block for collection in self.collections for block in collection.blocks)
+        return {name for block in blocks for row in block.rows for name in row.cells}
+
     def as_data(self) -> dict[str, Any]:
         """JSON-like data without the pairs, of which there are many."""
         data = asdict(self)

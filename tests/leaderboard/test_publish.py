@@ -150,6 +150,18 @@ def test_a_missing_cell_is_a_row(finished: Finished) -> None:
     assert rows["bm25"].problem == "", "one cell of a deterministic system stands for all seeds"
 
 
+def test_what_no_row_shows_is_not_published(finished: Finished, tmp_path: Path) -> None:
+    """Of a deterministic system one cell stands for those of other seeds."""
+    again = finished.record("bm25")
+    other = replace(again, identity=again.identity.model_copy(update={"seed": 1, "key": "f" * 64}))
+    chosen = select(finished.suite, [[*finished.records(), other]])
+    assert sum(cell.identity.system == "bm25" for cell in chosen.cells) == 2
+    published = publish(finished.suite, chosen, tmp_path / "results")
+    names = {path.stem for path in (tmp_path / "results" / "tiny" / "manifests").iterdir()}
+    assert names == published.cells
+    assert sum(name.startswith("bm25.") for name in names) == 1
+
+
 def read_board(results: Path) -> Board:
     return Board.from_data(json.loads((results / "results" / "tiny" / "leaderboard.json").read_text()))
 
