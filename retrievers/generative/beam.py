@@ -109,6 +109,7 @@ def search(
         if guide:
             finals = torch.from_numpy(tables.trie.final_states).to(tables.device)
             scores = scores + guide.best(finals.expand(len(scores), -1))
+        _refuse_nan(scores)
         best, groups = scores.topk(min(options.width, scores.shape[1]), dim=1)
         return Beams(groups.masked_fill(best == -torch.inf, -1), best)
     return beam_search(
@@ -192,9 +193,13 @@ def beam_search(
             kept.append(Kept(states, live))
         children = children_of(level + 1, states)
         log_probs = _log_probs(stepper.step(tokens, parents), children, normalise, free)
-    if found.log_probs.isnan().any():
-        raise BenchError("the model's outputs are not numbers; train it with a lower learning rate")
+    _refuse_nan(found.log_probs)
     return found
+
+
+def _refuse_nan(scores: Tensor) -> None:
+    if scores.isnan().any():
+        raise BenchError("the model's outputs are not numbers; train it with a lower learning rate")
 
 
 def _log_probs(logits: Tensor | Projection, children: Children, normalise: Normalise, free: bool = False) -> Tensor:

@@ -1,5 +1,7 @@
 """The search against enumeration, with a model whose probabilities are a fixed random function of the prefix."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -331,13 +333,15 @@ def test_a_shift_of_all_logits_changes_nothing_even_where_their_exponentials_are
     np.testing.assert_allclose(there.log_probs, here.log_probs, atol=1e-4)
 
 
-def test_outputs_that_are_not_numbers_are_refused() -> None:
+@pytest.mark.parametrize("decoding", ["constrained", "exact"])
+def test_outputs_that_are_not_numbers_are_refused(decoding: Literal["constrained", "exact"]) -> None:
     class Broken(RandomModel):
         def logits(self, query: int, prefix: Prefix) -> np.ndarray:
             return np.full(VOCABULARY, np.nan if prefix and query == 1 else 0.0)
 
     with pytest.raises(BenchError, match="not numbers"):
-        beam_search(Broken(), Catalogue([(0, 1), (1, 2), (3,)]).trie().on("cpu"), 2)
+        tables = Catalogue([(0, 1), (1, 2), (3,)]).trie().on("cpu")
+        search(Broken(), tables, BeamOptions(width=2, decoding=decoding))
 
 
 def test_search_does_what_the_options_ask() -> None:
