@@ -52,8 +52,8 @@ def publish(suite: Suite, selection: Selection, results: Path) -> Board:
     board = build_board(selection.request, selection.cells, selection.collections, selection.reported)
     systems = describe(board, selection.cells, dict(_at_hand(board, selection.specs)))
     with new_folder(target) as draft:
-        shown = [(name, cell) for cell in selection.cells if (name := published_id(cell)) in board.cells]
-        cells = {name: write_cell(cell, draft) for name, cell in shown}
+        shown = board.cells
+        cells = {name: write_cell(cell, draft) for cell in selection.cells if (name := published_id(cell)) in shown}
         for name, text in {**views(board), **system_pages(board, systems, cells)}.items():
             write_text(draft / name, text)
         write_text(draft / SYSTEMS, systems.as_json())

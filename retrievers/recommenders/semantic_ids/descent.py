@@ -54,15 +54,15 @@ def train(model: Learner, vectors: "Tensor", training: Training) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=training.rate)
     generator = np.random.default_rng(training.seed)
     batches = ceil(len(vectors) / _BATCH)
-    for step in range(training.steps):
-        if step % batches == 0:
-            order = torch.from_numpy(generator.permutation(len(vectors))).tensor_split(batches)
-        optimiser.zero_grad()
-        with repeatable(vectors.device):
+    with repeatable(vectors.device):
+        for step in range(training.steps):
+            if step % batches == 0:
+                order = torch.from_numpy(generator.permutation(len(vectors))).tensor_split(batches)
+            optimiser.zero_grad()
             model.loss(vectors[order[step % batches]]).backward()
-        optimiser.step()
-        done = step + 1
-        if done % batches == 0:
-            model.pass_ended()
-        if done % _REPORTED == 0 or done == training.steps:
-            training.progress("training the tokenizer", done, training.steps)
+            optimiser.step()
+            done = step + 1
+            if done % batches == 0:
+                model.pass_ended()
+            if done % _REPORTED == 0 or done == training.steps:
+                training.progress("training the tokenizer", done, training.steps)
