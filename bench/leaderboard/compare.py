@@ -16,6 +16,7 @@ from bench.collections.collection import Collection, Query
 from bench.errors import BenchError, UnknownName
 from bench.leaderboard.chosen_task import chosen_task
 from bench.leaderboard.imported import path_ends, score_run
+from bench.measures.interval import Units, units_of_kept
 from bench.measures.significance import Comparison, compare_all, flips_tried
 from bench.runner.plan import open_task
 from bench.suite import assumed_tasks
@@ -196,8 +197,7 @@ def _named_apart(first: Side, second: Side) -> tuple[Side, Side]:
 def _by_measure(measure: str, first: Side, second: Side, seed: int) -> MeasureComparison:
     pair = np.stack([first.values[measure], second.values[measure]])
     known = np.isfinite(pair).all(axis=0)
-    values, given = pair[:, known], first.exam.units
-    units = None if given is None else [unit for unit, kept in zip(given, known.tolist(), strict=True) if kept]
+    values, units = pair[:, known], units_of_kept(first.exam.units, known)
     higher = higher_is_better(first, measure)
     gains = (values[0] - values[1]) * (1 if higher else -1)
     return MeasureComparison(
@@ -209,7 +209,7 @@ def _by_measure(measure: str, first: Side, second: Side, seed: int) -> MeasureCo
         losses=int((gains < -_EQUAL).sum()),
         ties=int((np.abs(gains) <= _EQUAL).sum()),
         test=compare_all(values, units, seed=seed)[0],
-        flips=flips_tried(values.shape[1] if units is None else len(set(units)), 2),
+        flips=flips_tried(len(Units(values.shape[1], units)), 2),
     )
 
 

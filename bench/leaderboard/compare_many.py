@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.leaderboard.compare import Side, higher_is_better, shared_measures
-from bench.measures.interval import figure_of
+from bench.measures.interval import Units, figure_of, units_of_kept
 from bench.measures.measure import Figure
 from bench.measures.significance import Comparison, RankInterval, compare_all, flips_tried, rank_intervals
 
@@ -48,8 +48,7 @@ def compare_many(sides: Sequence[Side], measure: str = "", seed: int = 0) -> Pai
     values = np.stack([side.values[name] for side in sides])
     known = np.isfinite(values).all(axis=0)
     order = np.argsort(values[:, known].mean(axis=1) * (-1 if better else 1), kind="stable")
-    values, given = np.ascontiguousarray(values[order][:, known]), sides[0].exam.units
-    units = None if given is None else [unit for unit, kept in zip(given, known.tolist(), strict=True) if kept]
+    values, units = np.ascontiguousarray(values[order][:, known]), units_of_kept(sides[0].exam.units, known)
     tests = compare_all(values, units, seed=seed)
     names = _names([sides[place] for place in order.tolist()])
     ranks = rank_intervals(len(sides), tests, better)
@@ -61,7 +60,7 @@ def compare_many(sides: Sequence[Side], measure: str = "", seed: int = 0) -> Pai
         queries=int(known.sum()),
         systems=[System(*one) for one in zip(names, figures, ranks, strict=True)],
         tests=tests,
-        flips=flips_tried(values.shape[1] if units is None else len(set(units)), len(sides)),
+        flips=flips_tried(len(Units(values.shape[1], units)), len(sides)),
     )
 
 

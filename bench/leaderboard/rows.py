@@ -12,7 +12,7 @@ from bench.cells.record import CellRecord, FitCost, Machine, TaskCost, TaskRecor
 from bench.leaderboard.board import BANDS, LAST_CHOSEN, START_CHOSEN, Pair, Row, RowCost, RowFigure
 from bench.leaderboard.paths import published_id
 from bench.leaderboard.text import fraction
-from bench.measures.interval import figure_over_seeds
+from bench.measures.interval import Units, figure_over_seeds, units_of_kept
 from bench.measures.measure import Count, Measure
 from bench.measures.significance import (
     ALPHA,
@@ -213,12 +213,7 @@ def _compared(answered: Sequence[Answered], measure: str) -> list[Comparison]:
     """All pairs, over the queries for which every system has a value."""
     values = np.stack([one.values(measure) for one in answered])
     known = np.isfinite(values).all(axis=0)
-    return compare_all(values[:, known], _units(answered[0], known)) if known.any() else []
-
-
-def _units(one: Answered, known: np.ndarray) -> list[str] | None:
-    units = one.tasks[0].units
-    return None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
+    return compare_all(values[:, known], units_of_kept(answered[0].tasks[0].units, known)) if known.any() else []
 
 
 def _pair(one: Comparison, rows: Sequence[Row]) -> Pair:
@@ -240,8 +235,8 @@ def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
         return ""
     values = np.stack([one.values(primary.name) for one in compared])
     known = np.isfinite(values).all(axis=0)
-    units = _units(compared[0], known)
-    number = int(known.sum()) if units is None else len(set(units))
+    units = units_of_kept(compared[0].tasks[0].units, known)
+    number = len(Units(int(known.sum()), units))
     flips = flips_tried(number, systems)
     pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
     whole = "" if units is None else " of whole documents"

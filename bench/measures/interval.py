@@ -65,6 +65,11 @@ class Units:
         return np.add.reduceat(values[..., order], starts, axis=-1)
 
 
+def units_of_kept(units: Sequence[str] | None, kept: np.ndarray) -> list[str] | None:
+    """The units of those queries that a mask of shape [queries] keeps; None where queries are their own units."""
+    return None if units is None else np.asarray(units, dtype=object)[kept].tolist()
+
+
 def interval_of(values: np.ndarray, units: Sequence[str] | None = None) -> Interval:
     """The 95 % interval of the mean of `values`, shape [queries], none of them NaN: the bootstrap's.
 
@@ -157,8 +162,7 @@ def figure_of(measure: str, values: np.ndarray, units: Sequence[str] | None = No
     known = ~np.isnan(values)
     if not known.any():
         return Figure(measure, float("nan"), 0, *NO_INTERVAL)
-    of_known = None if units is None else [unit for unit, kept in zip(units, known.tolist(), strict=True) if kept]
-    interval = interval_of(values[known], of_known)
+    interval = interval_of(values[known], units_of_kept(units, known))
     return Figure(measure, float(values[known].mean()), int(known.sum()), interval.low, interval.high)
 
 
