@@ -14,7 +14,7 @@ from bench.collections.archives import is_archive, unpacked
 from bench.collections.cards import Card, cards, find_card, read_card
 from bench.collections.collection import Collection, Rules, read_collection
 from bench.collections.sources import Source
-from bench.collections.writer import CollectionWriter
+from bench.collections.writer import FORMAT, CollectionWriter
 from bench.digests import digest_data
 from bench.errors import BenchError, UnknownName
 from bench.options import option_names
@@ -205,6 +205,7 @@ def _place(request: _Request, rules: Rules) -> Path:
         "state": request.source.state(),
         "code": registry.find("source", request.source_name).code_digest(),
         "unknown": rules.unknown_judgements,
+        "format": FORMAT,
     }
     try:
         digest = digest_data(key)

@@ -41,13 +41,19 @@ class Query:
     """A question. `history` holds item ids, oldest first; it is empty for search.
 
     `times` has when each item of the history was had, in seconds since 1970, and last when the question is asked;
-    empty where that is not known.
+    empty where that is not known. `of` is the user who asks, where the question has not the user's name.
     """
 
     id: str
     text: str
     history: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
+    of: str = ""
+
+    @property
+    def user(self) -> str:
+        """Whose question it is."""
+        return self.of or self.id
 
 
 class Rules(Options):
@@ -368,8 +374,9 @@ def read_collection(folder: Path, name: str, rules: Rules) -> Collection:
     qrels = read_table(folder / "qrels.arrow")
     notes = folder / "notes.json"
     split_queries: dict[str, list[Query]] = {}
-    for split, query_id, text, *lists in zip(*(c.to_pylist() for c in queries.columns), strict=True):
-        split_queries.setdefault(split, []).append(Query(query_id, text, *map(tuple, lists)))
+    for split, query_id, text, history, times, user in zip(*(c.to_pylist() for c in queries.columns), strict=True):
+        query = Query(query_id, text, tuple(history), tuple(times), user)
+        split_queries.setdefault(split, []).append(query)
     return Collection(
         name=name,
         documents=Documents(read_table(folder / "documents.arrow")),

@@ -23,10 +23,13 @@ _QUERIES = pa.schema(
         ("text", pa.string()),
         ("history", pa.list_(pa.string())),
         ("times", pa.list_(pa.float64())),
+        ("of", pa.string()),
     ]
 )
 _QRELS = pa.schema([("split", pa.string()), ("query", pa.string()), ("document", pa.int64()), ("grade", pa.int64())])
 
+FORMAT = 2
+"""Of these tables: a folder with others is made anew."""
 
 _BATCH = 16_384
 """Rows that are written, and documents whose ids are compared with the earlier ones, at once."""
@@ -116,10 +119,11 @@ class CollectionWriter:
         where: str,
         history: Sequence[str] | None = None,
         times: Sequence[float] = (),
+        of: str = "",
     ) -> None:
         """Append a query to a split; one query may be in several splits. One with a history needs no text.
 
-        `times` are as in `Query`, and part of the fingerprint where there are any.
+        `times` and `of` are as in `Query`, and part of the fingerprint where they are given.
         """
         if not query_id:
             raise BenchError(f"{where}: a query without an id; give every query an id")
@@ -128,9 +132,9 @@ class CollectionWriter:
         known = self._splits.setdefault(split, set())
         if query_id in known:
             raise BenchError(f"{where}: query id '{query_id}' occurs twice in split '{split}'; ids must be unique")
-        self._hash(where, "query", split, query_id, text, *(history or ()), *map(repr, times))
+        self._hash(where, "query", split, query_id, text, *(history or ()), *map(repr, times), *filter(None, [of]))
         known.add(query_id)
-        self._queries.append((split, query_id, text, list(history or ()), list(times)))
+        self._queries.append((split, query_id, text, list(history or ()), list(times), of))
 
     def judgement(self, split: str, query_id: str, document_id: str, grade: int, where: str) -> None:
         """Append a judgement of a document for a query of the split, once all documents are written."""

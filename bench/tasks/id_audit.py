@@ -76,7 +76,7 @@ def rename_items(collection: Collection, folder: Path, seed: int) -> Collection:
         for split in collection.splits:
             for query in collection.queries(split):
                 history = [names[item] for item in query.history]
-                writer.query(split, query.id, query.text, query.id, history, query.times)
+                writer.query(split, query.id, query.text, query.id, history, query.times, query.of)
         for split in collection.splits:
             qrels = collection.qrels(split)
             for place, query_id in enumerate(qrels.query_ids):

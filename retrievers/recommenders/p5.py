@@ -89,7 +89,8 @@ class P5(SID):
         return self
 
     def fit(self, collection: Collection) -> Self:
-        self._users = {query.id: number for number, query in enumerate(collection.queries("train"), 1)}
+        asked = dict.fromkeys(query.user for query in collection.queries("train"))
+        self._users = {user: number for number, user in enumerate(asked, 1)}
         return super().fit(collection)
 
     def _network(self, shape: "Shape") -> "PromptReader":
@@ -121,7 +122,7 @@ class P5(SID):
         return whole.model, lambda text: whole.tokens_of([text])[0]
 
     def _bins(self, queries: Sequence[Query]) -> np.ndarray:
-        return np.array([self._users.get(query.id, 0) for query in queries], dtype=np.int64)
+        return np.array([self._users.get(query.user, 0) for query in queries], dtype=np.int64)
 
     def weights(self) -> list[str]:
         return [self.model] if self.model else []

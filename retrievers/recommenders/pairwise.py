@@ -47,15 +47,15 @@ class PairwiseRecommender(Recommender):
         from retrievers.recommenders.factors import pairwise_plan
 
         super().fit(collection)
-        sequences = [np.unique(sequence) for sequence in training_sequences(collection)]
-        asked = [query.id for query in collection.asking("users").queries("train")]
-        self._users = {user: row for row, user in enumerate(asked)}
+        sequences = training_sequences(collection)
+        asked = [query.user for query in collection.asking("users").queries("train")]
+        self._users = {user: row for row, user in enumerate(dict.fromkeys(asked))}
         users = Validation.of(collection, type(self).__name__.lower(), self.training.valid_users, self.seed)
-        owners = np.repeat(np.arange(len(sequences)), list(map(len, sequences)))
-        owned = np.stack([owners, np.concatenate(sequences)])
+        owners = np.repeat([self._users[user] for user in asked], list(map(len, sequences)))
+        owned = np.unique([owners, np.concatenate(sequences)], axis=1)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            model = self.network(len(asked), len(self._rows), owned).to(pick_device(self.device))
+            model = self.network(len(self._users), len(self._rows), owned).to(pick_device(self.device))
             plan = pairwise_plan(model, owned, self.training, lambda: self._judged(model, users), self.seed)
             self._training = train(model, plan, self.workplace, self.progress).as_data()
         self._hold(model)
@@ -72,7 +72,7 @@ class PairwiseRecommender(Recommender):
 
     def read(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """The row of each user, alone; nothing for one who is not known."""
-        rows = (self._users.get(query.id) for query in queries)
+        rows = (self._users.get(query.user) for query in queries)
         return [np.array([] if row is None else [row], dtype=np.int64) for row in rows]
 
     def scores(self, histories: Sequence[np.ndarray]) -> np.ndarray:

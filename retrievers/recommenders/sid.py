@@ -227,7 +227,7 @@ class SID(ItemCoder):
         return evaluate
 
     def _bins(self, queries: Sequence[Query]) -> np.ndarray:
-        hashes = [crc32(query.id.encode()) % max(1, self.user_bins) for query in queries]
+        hashes = [crc32(query.user.encode()) % max(1, self.user_bins) for query in queries]
         return np.array(hashes, dtype=np.int64)
 
     def _history(self, items: Sequence[np.ndarray], bins: np.ndarray) -> "History":

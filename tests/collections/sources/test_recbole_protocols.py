@@ -167,6 +167,7 @@ def test_given_splits_with_histories_are_asked_as_they_are(tmp_path: Path) -> No
     assert asked(collection, "train") == {"1": (["saw", "glue"], "clamp"), "2": (["glue"], "saw")}
     assert asked(collection, "valid") == {"1": (["saw", "glue"], "clamp")}
     assert asked(collection, "test") == {"1": (["saw", "glue", "clamp"], "saw"), "1#2": (["glue"], "saw")}
+    assert [query.user for query in collection.queries("test")] == ["1", "1"]
     assert collection.notes["questions left out (no history)"] == 1
     assert "splits as they were given (test)" in NextItem().on(collection).definition
 

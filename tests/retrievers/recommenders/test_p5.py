@@ -192,6 +192,13 @@ def test_an_unknown_user_is_the_mean_of_all(months: Collection) -> None:
     torch.testing.assert_close(known, model.users.weight[5])
 
 
+def test_a_users_second_question_is_the_users(months: Collection) -> None:
+    system = fitted(months, direct=1.0, asked="direct", training={"epochs": 1})
+    first = months.queries()[0]
+    answers = system.retrieve([first, replace(first, id=f"{first.id}#2", of=first.id)], 5)
+    np.testing.assert_array_equal(answers.scores[: answers.lengths[0]], answers.scores[answers.lengths[0] :])
+
+
 def test_building_it_leaves_the_global_generator_as_it_was(months: Collection) -> None:
     before = torch.random.get_rng_state()
     fitted(months, training={"epochs": 1})

@@ -115,6 +115,24 @@ def test_a_user_who_is_not_known_gets_no_answer(tastes: Collection) -> None:
     assert answers.lengths.tolist() == [0, 3]
 
 
+def test_all_questions_of_a_user_are_answered_for_that_user(tastes: Collection) -> None:
+    system = BPR(dimension=8, training={**TRAINING, "epochs": 1}).fit(tastes.training_view())
+    answers = system.retrieve([Query("u1", "", ()), Query("u1#2", "", ("coffee-1",), of="u1")], 3)
+    np.testing.assert_array_equal(answers.of(0)[0], answers.of(1)[0])
+
+
+def test_sequences_of_one_user_teach_one_vector(tastes: Collection) -> None:
+    asked = tastes.queries("train")
+    halves = [replace(query, id=f"{query.id}#2", of=query.id) for query in asked]
+    queries = {**tastes.split_queries, "train": [*asked, *halves]}
+    twice = tastes.qrels("train").take(np.tile(np.arange(len(asked)), 2))
+    doubled = replace(tastes, split_queries=queries, split_qrels={**tastes.split_qrels, "train": twice})
+    training = {**TRAINING, "epochs": 2}
+    with_more, alone = (BPR(dimension=4, training=training).fit(one.training_view()) for one in (doubled, tastes))
+    assert with_more.facts()["parameters_learned"] == alone.facts()["parameters_learned"]
+    np.testing.assert_array_equal(*(one.retrieve(asked, 5).scores for one in (with_more, alone)))
+
+
 def test_users_alone_have_vectors_where_questions_are_asked_too(tmp_path: Path) -> None:
     """Questions in words stand before the users in the same split: they are no users, and move nobody's row."""
     walks = {f"u{user}": [f"tea-{(user + step) % 8}" for step in range(6)] for user in range(12)}
