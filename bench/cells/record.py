@@ -172,6 +172,7 @@ class TaskResult(_Record):
     queries: int
     depth: int
     timed: bool
+    units_are: str = "documents"
     measures: list[Measure]
     columns: list[str]
     instrument: Instrument | None = None
@@ -191,6 +192,7 @@ class TaskResult(_Record):
             "queries": len(exam.queries),
             "depth": exam.depth,
             "timed": exam.timed,
+            "units_are": exam.units_are,
             "measures": list(exam.measures),
             "columns": list(exam.columns),
             "instrument": exam.instrument,

@@ -235,21 +235,23 @@ def words_of_test(primary: Measure, answered: Sequence[Answered]) -> str:
         return ""
     values = np.stack([one.values(primary.name) for one in compared])
     known = np.isfinite(values).all(axis=0)
-    units = units_of_kept(compared[0].tasks[0].units, known)
+    task = compared[0].tasks[0]
+    units = units_of_kept(task.units, known)
     number = len(Units(int(known.sum()), units))
+    of = "queries" if units is None else task.result.units_are
     flips = flips_tried(number, systems)
     pairs = "the one pair" if systems == 2 else f"all {systems * (systems - 1) // 2} pairs"
-    whole = "" if units is None else " of whole documents"
+    whole = "" if units is None else f" of whole {of}"
     return (
         f"ranks and groups: {primary}, paired randomisation test of {pairs} ({flips:,} sign flips{whole}, "
         f"Smucker et al. 2007), Holm's correction, level {ALPHA:g}; systems that share a letter cannot be told apart"
-        f"{_smallest(values[:, known], units, number)}"
+        f"{_smallest(values[:, known], units, f'{number:,} {of}')}"
     )
 
 
-def _smallest(values: np.ndarray, units: Sequence[str] | None, number: int) -> str:
-    """What so many units can show at all, in words; nothing where that is not known."""
-    if number < 2:
+def _smallest(values: np.ndarray, units: Sequence[str] | None, so_many: str) -> str:
+    """What the queries, or their units, can show at all, in words; nothing where that is not known."""
+    if not values.shape[1]:
         return ""
     found = smallest_differences(values, units)
     found = found[np.isfinite(found) & (found > 0)]
@@ -257,5 +259,4 @@ def _smallest(values: np.ndarray, units: Sequence[str] | None, number: int) -> s
         return ""
     low, high = (fraction(float(end)).replace(".000", "below .001") for end in (found.min(), found.max()))
     span = low if low == high else f"{low} to {high}, by pair"
-    of = "queries" if units is None else "documents"
-    return f"; the smallest true difference that {number:,} {of} show in 4 of 5 cases is {span} (before correction)"
+    return f"; the smallest true difference that {so_many} show in 4 of 5 cases is {span} (before correction)"

@@ -76,6 +76,7 @@ class Exam(ABC):
     instrument: what the primary measure is measured with, if anything
     second_instrument: another that is measured with beside it
     units: what questions have in common, as in `Evaluation`
+    units_are: what they are called, several of them
     stages: parts of the collection that a system is given one after the other; empty for the whole at once
     sought: for each question the rows of documents whose way through a search for identifiers is wanted, if any
     """
@@ -91,6 +92,7 @@ class Exam(ABC):
     instrument: Instrument | None = None
     second_instrument: Instrument | None = None
     units: Sequence[str] | None = field(default=None, repr=False)
+    units_are: str = "documents"
     stages: Sequence[Stage] = field(default=(), repr=False)
     sought: Sequence[np.ndarray] = field(default=(), repr=False)
 

@@ -67,6 +67,8 @@ class NextItem(MeasuredTask):
             definition=_definition(collection, again, masked, depth),
             hides_histories=masked,
             timed=True,
+            units=[query.user for query in queries] if any(query.of for query in queries) else None,
+            units_are="users",
             judgements=judgements,
             by_name=measures,
             answerable=np.array([len(collection) - masked * len(set(query.history)) for query in queries]),

@@ -51,6 +51,7 @@ def task(
     machine: Machine | None = MACHINE,
     counts: Sequence[Count] = (),
     instrument: Instrument | None = None,
+    units_are: str = "documents",
     **cost: Any,
 ) -> TaskRecord:
     """A finished task; bare values are of the primary measure."""
@@ -64,6 +65,7 @@ def task(
         queries=queries,
         depth=10,
         timed=True,
+        units_are=units_are,
         measures=list(measures),
         columns=[measure.name for measure in measures],
         instrument=instrument,

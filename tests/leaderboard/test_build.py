@@ -203,6 +203,14 @@ def test_the_foot_tells_how_many_sign_flips_were_really_tried() -> None:
     assert "(10,000 sign flips, Smucker" in many.test
 
 
+def test_the_foot_names_the_units_that_are_flipped() -> None:
+    users = [f"u{place // 2}" for place in range(len(LOW))]
+    one, other = (task(values, units=users, units_are="users") for values in (LOW, HIGH))
+    test = block(request(["a", "b"]), cell("a", one), cell("b", other)).test
+    assert "sign flips of whole users, Smucker" in test
+    assert f"that {len(LOW) // 2} users show in 4 of 5 cases" in test
+
+
 def test_a_system_that_shares_weights_with_the_instrument_is_marked() -> None:
     judge = Instrument("judge", "the old judge", "53aa")
     cells = [

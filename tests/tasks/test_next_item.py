@@ -1,6 +1,7 @@
 """Next-item recommendation: who is asked, what is left out of an answer, what the table says of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ def test_each_user_has_one_relevant_item_among_all(make_sequences: MakeSequences
     assert values["MRR@10"] == pytest.approx((1 + 1 / 2) / 3)
     assert values["nDCG@10"] == pytest.approx((1 + 1 / np.log2(3)) / 3)
     assert "Judged@10" not in values
+
+
+def test_questions_of_one_user_are_one_unit(make_sequences: MakeSequences) -> None:
+    collection = make_sequences(TRIPS)
+    assert NextItem().on(collection).units is None
+    ada, bo, cleo = collection.queries()
+    asked = {**collection.split_queries, "test": [ada, bo, replace(cleo, of="ada")]}
+    exam = NextItem().on(replace(collection, split_queries=asked))
+    assert exam.units == ["ada", "bo", "ada"]
+    assert exam.units_are == "users"
 
 
 def test_items_of_the_history_make_way(make_sequences: MakeSequences) -> None:
