@@ -46,6 +46,8 @@ def write_questions(path: Path, task: Task, collection: Collection) -> int:
         line: dict[str, Any] = {"_id": query_name(query.id), "text": query.text}
         if query.history:
             line["history"] = query.history
+        if query.of:
+            line["user"] = query.of
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     write_text(path, "".join(lines))
     return len(asked)

@@ -211,6 +211,23 @@ def test_questions_about_histories_have_them(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     (asked,) = map(json.loads, file.read_text().splitlines())
     assert asked["history"] == ["flour", "yeast", "salt"]
+    assert "user" not in asked
+
+
+def test_a_second_question_of_a_user_says_whose_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    columns = "user_id:token\titem_id:token\titem_id_list:token_seq"
+    for part in ("train", "valid", "test"):
+        rows = ["ann\tsalt\tflour yeast", "ann\tyeast\tsalt flour"]
+        (folder / f"shop.{part}.inter").write_text("\n".join([columns, *rows]) + "\n")
+    (folder / "shop.item").write_text("item_id:token\ttitle:token_seq\nflour\tFlour\nyeast\tYeast\nsalt\tSalt\n")
+    file = tmp_path / "questions.jsonl"
+    done = bench("questions", "next_item", "--dataset", f"recbole:{folder}", "--to", file)
+    assert done.exit_code == 0, done.output
+    first, second = map(json.loads, file.read_text().splitlines())
+    assert (first["_id"], second["_id"]) == ("ann", "ann#2")
+    assert second["user"] == "ann"
 
 
 def test_an_interruption_shows_what_was_held_and_says_that_cells_are_kept(
