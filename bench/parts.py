@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from bench import registry
 from bench.errors import BenchError
 from bench.retriever import Retriever, construct
-from bench.settings import RETRIEVER, as_table, merge, nest, parse_query
+from bench.settings import RETRIEVER, as_table, by_name, merge, nest, parse_query
 from bench.suite import SystemEntry
 
 
@@ -64,18 +64,20 @@ def with_default(given: Any, default: Any) -> Any:
 def named_parts(given: Any, defaults: Mapping[str, str]) -> dict[str, Any]:
     """Several parts by name, each a table or a retriever; what names no system is called as its own.
 
-    Options alone, of parts that are all among the defaults, change those and leave the others as they are.
+    Options alone, of parts that are all among the defaults, change those and leave the others as they are. Raises
+    BenchError for a name that two of a list have.
     """
-    parts = {name: one if isinstance(one, Retriever | type) else as_table(one) for name, one in _by_name(given)}
+    named = _by_name(given)
+    parts = {name: one if isinstance(one, Retriever | type) else as_table(one) for name, one in named.items()}
     if all(name in defaults and isinstance(one, dict) and RETRIEVER not in one for name, one in parts.items()):
         parts = merge(defaults, parts)
     return {name: {RETRIEVER: name} | one if isinstance(one, dict) else one for name, one in parts.items()}
 
 
-def _by_name(given: Any) -> list[tuple[str, Any]]:
+def _by_name(given: Any) -> dict[str, Any]:
     if isinstance(given, list | tuple) and any(isinstance(one, Retriever | type) for one in given):
-        return [(_name(one), one) for one in given]
-    return list(as_table(given).items())
+        return by_name([_name(one) for one in given], given)
+    return as_table(given)
 
 
 def _name(one: Any) -> str:

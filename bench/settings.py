@@ -6,7 +6,7 @@ another (`bench.options`).
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -115,8 +115,13 @@ def as_table(value: Any) -> dict[str, Any]:
     if not isinstance(given, list | tuple):
         return {}
     tables = [as_table(one) for one in given]
-    names = [str(table.get(RETRIEVER, "")).partition("?")[0] for table in tables]
+    named = by_name([str(table.get(RETRIEVER, "")).partition("?")[0] for table in tables], tables)
+    return named if all(named) else {}
+
+
+def by_name(names: Sequence[str], parts: Sequence[Any]) -> dict[str, Any]:
+    """Parts by their names. Raises BenchError for a name that two of them have."""
     for name in names:
         if names.count(name) > 1:
             raise BenchError(f"two parts are called '{name}'; name them, as {{ first = \"{name}\", second = ... }}")
-    return dict(zip(names, tables, strict=True)) if all(names) else {}
+    return dict(zip(names, parts, strict=True))

@@ -54,8 +54,21 @@ def test_several_parts_are_a_list_or_have_names() -> None:
     named = Hybrid(parts={"short": {"retriever": "bm25", "b": 0}, "long": "bm25"})
     assert [part.options()["b"] for part in named.parts.values()] == [0, 0.75]
     assert list(Hybrid(parts=[BM25(), "splade"]).parts) == ["bm25", "splade"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["bm25", "bm25?k1=2"],
+        [BM25(k1=0.1), BM25(k1=5)],
+        [BM25(k1=0.1), BM25(k1=5), "splade"],
+        [BM25, "bm25?k1=2", "splade"],
+    ],
+    ids=["text", "retrievers", "retrievers beside another", "a class and text"],
+)
+def test_two_parts_of_a_list_with_one_name_are_refused(parts: list[Any]) -> None:
     with pytest.raises(BenchError, match="two parts are called 'bm25'; name them"):
-        Hybrid(parts=["bm25", "bm25?k1=2"])
+        Hybrid(parts=parts)
 
 
 @pytest.mark.parametrize(
