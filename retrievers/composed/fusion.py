@@ -42,10 +42,12 @@ def min_max(scores: np.ndarray) -> np.ndarray:
 def distribution_based(scores: np.ndarray) -> np.ndarray:
     """The place of a score between three standard deviations below the list's mean (0) and three above it (1).
 
-    Mazzeschi 2023, as Qdrant has it: scores beyond are not cut, and a list of equal scores gives 1/2 to all.
+    Mazzeschi 2023, as Qdrant has it: the deviation is that of a sample, scores beyond are not cut, and a list of
+    equal scores gives 1/2 to all.
     """
-    spread = 6 * scores.std()
-    return (scores - scores.mean()) / spread + 0.5 if spread > 0 else np.full(len(scores), 0.5)
+    if np.ptp(scores) == 0:  # their deviation need not be 0 in floating point
+        return np.full(len(scores), 0.5)
+    return (scores - scores.mean()) / (6 * scores.std(ddof=1)) + 0.5
 
 
 _NORMALISED: dict[str, Callable[[np.ndarray], np.ndarray]] = {

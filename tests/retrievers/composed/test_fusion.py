@@ -1,5 +1,6 @@
 """Fused scores are those of ranx, where its formula is right, and those of the definitions."""
 
+import statistics
 from collections.abc import Callable
 
 import numpy as np
@@ -51,8 +52,9 @@ def test_reciprocal_ranks_are_those_of_the_paper() -> None:
 
 
 def test_a_distribution_is_mapped_from_three_deviations_below_to_three_above() -> None:
+    """Of a sample, as Qdrant computes them: the squares are divided by one less than the number of scores."""
     scores = list(FIRST.values())
-    mean, deviation = np.mean(scores), np.std(scores)
+    mean, deviation = statistics.fmean(scores), statistics.stdev(scores)
     low, high = mean - 3 * deviation, mean + 3 * deviation
     expected = {name: (score - low) / (high - low) for name, score in FIRST.items()}
     assert fused("dbsf", FIRST, factors=(1,)) == pytest.approx(expected)
@@ -61,7 +63,15 @@ def test_a_distribution_is_mapped_from_three_deviations_below_to_three_above() -
 def test_a_list_of_equal_scores_still_tells_found_from_missing() -> None:
     """ranx gives the one document of a list 0, as if it had not been found."""
     assert min_max(np.array([2.0])).tolist() == [1.0]
-    assert distribution_based(np.array([2.0, 2.0])).tolist() == [0.5, 0.5]
+    assert distribution_based(np.array([2.0])).tolist() == [0.5]
+
+
+@pytest.mark.parametrize(("score", "number"), [(2.0, 2), (0.1, 3), (0.1, 10), (12.7, 6)])
+def test_equal_scores_have_equal_places_though_their_deviation_rounds_to_more_than_0(
+    score: float, number: int
+) -> None:
+    assert distribution_based(np.full(number, score)).tolist() == [0.5] * number
+    assert min_max(np.full(number, score)).tolist() == [1.0] * number
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1), st.integers(1, 100), st.integers(-1000, 1000))
