@@ -15,6 +15,7 @@ from bench.runner.plan import construct as construct_entry
 from bench.suite import Suite, SystemEntry
 from retrievers.composed.hybrid import Hybrid
 from retrievers.composed.rerank import Rerank
+from retrievers.dense.sbert import SBERT
 from retrievers.lexical.bm25 import BM25
 
 
@@ -139,6 +140,25 @@ def test_seed_and_device_are_handed_down() -> None:
     assert not both.deterministic
     both.seed = 4
     assert both.parts["sbert"].seed == 4
+
+
+def test_a_seed_that_a_part_was_given_is_its_own() -> None:
+    approximate = "sbert?index.kind=hnsw"
+    parts = {"one": f"{approximate}&seed=1", "two": f"{approximate}&seed=2", "other": approximate}
+    nested = Rerank(first={"retriever": "hybrid", "parts": parts}, second="bm25", seed=3)
+    for seed in (3, 4):
+        nested.seed = seed
+        assert [part.seed for part in nested.first.parts.values()] == [1, 2, seed]
+        assert nested.first.seed == seed
+
+
+def test_a_retriever_that_is_given_to_several_compositions_stays_as_it_is() -> None:
+    given = SBERT(index={"kind": "hnsw"})
+    first, second = (Rerank(first=given, second="bm25", seed=seed) for seed in (3, 4))
+    assert (given.seed, first.first.seed, second.first.seed) == (0, 3, 4)
+    inner = Hybrid(parts={"one": given, "two": "bm25"})
+    outer = Rerank(first=inner, second="bm25", seed=5)
+    assert (inner.parts["one"].seed, outer.first.parts["one"].seed) == (0, 5)
 
 
 def test_a_part_of_an_unknown_name_is_unknown_in_a_suite_too() -> None:

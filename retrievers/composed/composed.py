@@ -25,8 +25,8 @@ from retrievers.known_ids import known_by_id, load_ids, save_ids
 class Composed(Retriever):
     """A system whose options are systems.
 
-    Each part has a name and the seed of the whole, is fitted on the same view, and is asked live, so that the whole
-    costs what its parts cost.
+    Each part has a name and the seed of the whole unless it was given one, is fitted on the same view, and is asked
+    live, so that the whole costs what its parts cost.
     """
 
     family = "composed"
@@ -47,11 +47,22 @@ class Composed(Retriever):
 
     @model_validator(mode="after")
     def _hands_its_seed_down(self) -> Self:
-        """To parts that the seed changes; a part that is fitted stays as it is."""
-        for part in self.components():
-            if not (part.deterministic or part.fitted):
-                part.seed = self.seed
+        """To parts that the seed changes and that have none of their own; a part that is fitted stays as it is."""
+        for name, several in part_options(type(self)).items():
+            given = vars(self)[name]
+            seeded = {key: self._seeded(part) for key, part in given.items()} if several else self._seeded(given)
+            vars(self)[name] = seeded  # an assignment to the option would come here again
         return self
+
+    def _seeded(self, part: Retriever) -> Retriever:
+        """The part with the seed of the whole: a copy, since whoever gave it may give it to others too."""
+        own = "seed" in part.model_fields_set
+        if own or part.deterministic or part.fitted or part.seed == self.seed:
+            return part
+        copy = part.model_copy()
+        copy.seed = self.seed
+        copy.model_fields_set.discard("seed")  # handed down, so that another one may follow
+        return copy
 
     def components(self) -> Sequence[Retriever]:
         return list(self.named().values())
