@@ -7,17 +7,17 @@ import pyarrow.parquet as pq
 
 from bench.collections.collection import Documents
 
-_FILE = "ids.parquet"
+IDS_FILE = "ids.parquet"
 
 
 def save_ids(folder: Path, documents: Documents) -> None:
     """Write the ids, in the collection's order."""
-    pq.write_table(_ids(documents), folder / _FILE)
+    pq.write_table(_ids(documents), folder / IDS_FILE)
 
 
 def load_ids(folder: Path) -> Documents:
     """Documents of which nothing but the id is known."""
-    return Documents(pq.read_table(folder / _FILE, memory_map=True))
+    return Documents(pq.read_table(folder / IDS_FILE, memory_map=True))
 
 
 def known_by_id(first: Documents, others: Documents) -> Documents:

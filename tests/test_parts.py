@@ -174,5 +174,16 @@ class _Unused(BM25):
         raise AssertionError("fitted")
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", "a/", "ids.parquet"])
+def test_a_name_that_cannot_be_a_folders_inside_an_index_is_refused(name: str) -> None:
+    with pytest.raises(BenchError, match=f"a part cannot be called '{name}': .*take a plain one"):
+        Hybrid(parts={name: "bm25", "other": "bm25"})
+
+
+def test_a_name_may_have_blanks_dots_and_other_signs() -> None:
+    names = ["dsi semantic", "bm25, k1=2", "bge-small-v1.5", "first > second", "日本語"]
+    assert list(Hybrid(parts=dict.fromkeys(names, "bm25")).parts) == names
+
+
 def test_constructing_does_no_work() -> None:
     assert Rerank(first=_Unused(), second=_Unused()).components()

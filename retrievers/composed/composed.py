@@ -19,7 +19,7 @@ from bench.protocols import Saves, TakesDocuments
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 from bench.workplace import FittedPart
-from retrievers.known_ids import known_by_id, load_ids, save_ids
+from retrievers.known_ids import IDS_FILE, known_by_id, load_ids, save_ids
 
 
 class Composed(Retriever):
@@ -44,6 +44,17 @@ class Composed(Retriever):
         if several is None:
             return given
         return named_parts(given, default) if several else with_default(given, default)
+
+    @model_validator(mode="after")
+    def _can_name_folders(self) -> Self:
+        """The parts' names, by which their indexes lie in that of the whole."""
+        for name in self.named():
+            if name in ("", "..", IDS_FILE) or Path(name).name != name:
+                raise ValueError(
+                    f"a part cannot be called '{name}': its index lies in a folder of that name; take a plain one, "
+                    "such as 'first'"
+                )
+        return self
 
     @model_validator(mode="after")
     def _hands_its_seed_down(self) -> Self:
