@@ -1,13 +1,16 @@
 """Fusion of ranked lists: one score for each document of several lists.
 
 A document that a list lacks gets nothing from it: no reciprocal rank, and a score of 0. Normalised scores are at
-least 0 for nearly every document, so that a missing one counts as the last of the list or worse.
+least 0 for nearly every document, so that a missing one counts as the last of the list or worse; scores as they are
+have to be.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+
+from bench.errors import BenchError
 
 Method = Literal["rrf", "sum", "min-max", "dbsf"]
 Hits = tuple[np.ndarray, np.ndarray]
@@ -33,6 +36,16 @@ def _shares(scores: np.ndarray, method: Method, constant: float) -> np.ndarray:
     return _NORMALISED[method](scores) if len(scores) else scores
 
 
+def _from_nothing_on(scores: np.ndarray) -> np.ndarray:
+    """The scores as they are. Raises BenchError for one below 0, which would count less than not to be found."""
+    if scores.min() < 0:
+        raise BenchError(
+            f"method=sum: a part gives a document the score {scores.min():g}, and one that it does not find counts "
+            "0, which is more; take min-max or rrf"
+        )
+    return scores
+
+
 def min_max(scores: np.ndarray) -> np.ndarray:
     """From 0 for the last of a list to 1 for the first; 1 for all of a list of equal scores, which were found."""
     span = np.ptp(scores)
@@ -51,7 +64,7 @@ def distribution_based(scores: np.ndarray) -> np.ndarray:
 
 
 _NORMALISED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "sum": lambda scores: scores,
+    "sum": _from_nothing_on,
     "min-max": min_max,
     "dbsf": distribution_based,
 }

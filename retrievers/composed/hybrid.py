@@ -17,9 +17,9 @@ from retrievers.sharding import best
 class Hybrid(Composed):
     """Fusion of the lists of several systems: by reciprocal rank, or by sums of scores.
 
-    `rrf` sums 1 / (60 + rank) (Cormack, Clarke and Büttcher 2009); `sum` the scores as they are; `min-max` scores
-    between 0 and 1 of each list (Lee 1997); `dbsf` their places in the list's distribution. A document that a list
-    lacks gets nothing from it.
+    `rrf` sums 1 / (60 + rank) (Cormack, Clarke and Büttcher 2009); `sum` the scores as they are, none below 0;
+    `min-max` scores between 0 and 1 of each list (Lee 1997); `dbsf` their places in the list's distribution. A
+    document that a list lacks gets nothing from it.
     """
 
     parts: dict[str, Part] = Field(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.collections.collection import Collection, Query
+from bench.errors import BenchError
 from retrievers.composed.fusion import Hits, Method, distribution_based, fuse, min_max
 from retrievers.composed.hybrid import Hybrid
 
@@ -79,6 +80,16 @@ def test_normalised_scores_depend_on_neither_scale_nor_origin(values: list[int],
     scores = np.sort(np.array(values) / 8)[::-1]
     for normalised in (min_max, distribution_based):
         assert normalised(scores * scale + shift) == pytest.approx(normalised(scores))
+
+
+def test_scores_below_0_are_not_added_as_they_are_since_a_missing_document_has_0() -> None:
+    """Log-probabilities, or cosines: what a list does not find would stand above what it finds."""
+    likely = {"a": -1.0, "b": -9.0}
+    with pytest.raises(BenchError, match="the score -9, and one that it does not find counts 0.*min-max or rrf"):
+        fused("sum", likely, SECOND)
+    assert fused("sum", {"a": 2.0, "b": 0.0}, {"c": 0.5}) == {"a": 2.0, "b": 0.0, "c": 0.5}
+    for method in ("rrf", "min-max"):
+        assert fused(method, likely, {})["a"] > fused(method, likely, {})["b"] >= 0  # type: ignore[arg-type]
 
 
 def test_an_empty_list_adds_nothing() -> None:
