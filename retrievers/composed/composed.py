@@ -10,12 +10,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
+import numpy as np
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import CannotAdd
 from bench.parts import named_parts, part_options, with_default
-from bench.protocols import Saves, TakesDocuments
+from bench.protocols import Saves, SearchesVectors, TakesDocuments
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 from bench.workplace import FittedPart
@@ -106,10 +107,20 @@ class Composed(Retriever):
         self._documents = known_by_id(self._documents, documents.documents)
         self._fits = {name: replace(fit, index=None) for name, fit in self._fits.items()}
 
-    def asked(self, name: str, queries: Sequence[Query], k: int) -> Rankings:
-        """The k best documents of a part for each query, in the canonical order."""
+    def asked(
+        self, name: str, queries: Sequence[Query], k: int, vectors: Sequence[np.ndarray] | None = None
+    ) -> Rankings:
+        """The k best documents of a part for each query, in the canonical order.
+
+        A part that can be asked with vectors is, where the queries' own are known: it need not encode them again.
+        """
+        part = self.named()[name]
         with self.timed(name):
-            answers = as_rankings(self.named()[name].retrieve(queries, k), queries, self._documents, k)
+            if vectors is not None and isinstance(part, SearchesVectors):
+                found = part.search_vectors(queries, vectors, k)
+            else:
+                found = part.retrieve(queries, k)
+            answers = as_rankings(found, queries, self._documents, k)
         return answers.canonical(queries, self._documents, k)
 
     @contextmanager

@@ -39,9 +39,10 @@ class DensePRF(Composed):
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         self.begin()
-        first = self.asked("part", queries, self.feedback_documents)
         with self.timed("part"):
             vectors = self.part.query_vectors(queries)
+        first = self.asked("part", queries, self.feedback_documents, vectors)
+        with self.timed("part"):
             moved = [self._moved(vectors[position], first.of(position)[0]) for position in range(len(queries))]
             found: Rankings = self.part.search_vectors(queries, moved, k)
         return found

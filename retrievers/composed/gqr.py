@@ -137,12 +137,13 @@ class GQR(Composed):
             )
 
     def _cases(self, queries: Sequence[Query], depth: int) -> list[_Case]:
-        found = [self.asked(name, queries, depth) for name in self.named()]
+        with self.timed("primary"):
+            vectors = self.primary.query_vectors(queries)
+        found = [self.asked("primary", queries, depth, vectors), self.asked("guide", queries, depth)]
         rows = [np.union1d(*(one.of(position)[0] for one in found)) for position in range(len(queries))]
         with self.timed("guide"):
             guided = self.guide.score(queries, rows)
         with self.timed("primary"):
-            vectors = self.primary.query_vectors(queries)
             documents = [self.primary.document_vectors(some) for some in rows]
         return [_Case(*parts).with_vectors() for parts in zip(rows, vectors, documents, guided, strict=True)]
 

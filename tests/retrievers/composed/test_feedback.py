@@ -1,6 +1,7 @@
 """Feedback on vectors: Rocchio's formula, and guided refinement against its definition."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from bench.collections.collection import Collection
 from bench.errors import BenchError
+from bench.parts import make_part
 from bench.retriever import construct
 from retrievers.composed.dense_prf import DensePRF
 from retrievers.composed.gqr import GQR, Setting, _Case, _softmax
@@ -33,6 +35,28 @@ def test_without_feedback_it_is_the_part_itself(learnable: Collection) -> None:
     queries, sbert = learnable.queries(), SBERT().fit(learnable)
     plain = sbert.rankings(queries, 10)
     assert DensePRF(part=sbert, feedback=0).fit(learnable).rankings(queries, 10).rows.tolist() == plain.rows.tolist()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"retriever": "dense-prf"}, {"retriever": "gqr", "alpha": [0.5], "steps": [5]}],
+    ids=["dense-prf", "gqr"],
+)
+def test_a_query_is_encoded_once(
+    options: dict[str, Any], learnable: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    encode = SBERT._encode_queries
+
+    def noted(self: SBERT, texts: list[str]) -> np.ndarray:
+        encoded.extend(texts)
+        return encode(self, texts)
+
+    system = make_part(options).fit(learnable)
+    queries = learnable.queries()[:5]
+    monkeypatch.setattr(SBERT, "_encode_queries", noted)
+    system.retrieve(queries, 10)
+    assert encoded == [query.text for query in queries]
 
 
 def test_only_what_has_vectors_is_moved() -> None:
