@@ -87,6 +87,8 @@ class CrossEncoder(ModelOptions, Retriever):
         return values
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        if not queries:
+            return Rankings.from_hits([], [])
         every = np.arange(len(self._texts))
         return Rankings.from_scores(queries, np.stack(self.score(queries, [every] * len(queries))), k)
 

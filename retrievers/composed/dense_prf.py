@@ -39,6 +39,8 @@ class DensePRF(Composed):
 
     def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
         self.begin()
+        if not queries:
+            return Rankings.from_hits([], [])
         with self.timed("part"):
             vectors = self.part.query_vectors(queries)
         first = self.asked("part", queries, self.feedback_documents, vectors)

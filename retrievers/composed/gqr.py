@@ -137,6 +137,8 @@ class GQR(Composed):
             )
 
     def _cases(self, queries: Sequence[Query], depth: int) -> list[_Case]:
+        if not queries:
+            return []
         with self.timed("primary"):
             vectors = self.primary.query_vectors(queries)
         found = [self.asked("primary", queries, depth, vectors), self.asked("guide", queries, depth)]

@@ -44,7 +44,7 @@ class Rerank(Composed):
         lists = [found.of(position) for position in range(len(queries))]
         heads = [rows[: self.depth] for rows, _ in lists]
         with self.timed("second"):
-            scored = self.second.score(queries, heads)
+            scored = self.second.score(queries, heads) if queries else []
         self._candidates = Rankings.from_hits(queries, [(rows, np.zeros(len(rows))) for rows in heads])
         return Rankings.from_hits(
             queries,

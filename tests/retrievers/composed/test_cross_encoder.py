@@ -65,6 +65,12 @@ def test_it_reranks_what_the_first_stage_found(tiny: Path, learnable: Collection
     assert loaded.retrieve(queries, 5).rows.tolist() == reranked.retrieve(queries, 5).rows.tolist()
 
 
+def test_no_queries_have_no_answers(tiny: Path, learnable: Collection) -> None:
+    system = CrossEncoder(model=str(tiny)).fit(learnable)
+    assert len(system.retrieve([], 5)) == 0
+    assert len(Rerank(first="bm25", second=system).fit(learnable).retrieve([], 5)) == 0
+
+
 def test_a_model_with_several_scores_is_refused(learnable: Collection, tmp_path: Path) -> None:
     system = CrossEncoder(model=str(made(tmp_path, 3))).fit(learnable)
     with pytest.raises(BenchError, match="gives 3 scores for a pair"):

@@ -59,6 +59,11 @@ def test_a_query_is_encoded_once(
     assert encoded == [query.text for query in queries]
 
 
+def test_no_queries_have_no_answers(learnable: Collection) -> None:
+    for system in (DensePRF(), GQR(alpha=[0.5], steps=[5])):
+        assert len(system.fit(learnable).retrieve([], 5)) == 0
+
+
 def test_only_what_has_vectors_is_moved() -> None:
     for part in ("bm25", "colbert"):
         with pytest.raises(BenchError, match="has no single query vector to move"):

@@ -92,6 +92,13 @@ def test_it_answers_alike_from_its_saved_index(docs: Collection, tmp_path: Path)
     same(before, after)
 
 
+@pytest.mark.parametrize("second", ["sbert", "colbert", "bm25"])
+def test_no_queries_have_no_answers_and_no_candidates(docs: Collection, second: str) -> None:
+    reranked = Rerank(first="bm25", second=second).fit(docs)
+    reranked.retrieve(docs.queries()[:2], 5)
+    assert len(reranked.retrieve([], 5)) == len(reranked.candidates()) == 0
+
+
 def test_a_part_that_is_fitted_already_is_not_fitted_again(docs: Collection) -> None:
     first = BM25().fit(docs)
     index = first._index
