@@ -75,8 +75,9 @@ class FitCost(_Record):
     """What it cost to fit; None where that is not known.
 
     reused_seconds: part of `seconds` that other systems had spent on shared work
+    processor_seconds, peak_memory_mb: of this process, the memory on top of what it held before; None where shared
+        work of others spared a part of them
     others_share: share of the processor that other work took meanwhile, 0 to 1
-    peak_memory_mb: on top of what the process held before; None where shared work of others spared a part of it
     parts_seconds: of `seconds`, what each part of a composed system took, by its name
     """
 

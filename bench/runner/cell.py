@@ -145,7 +145,7 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     cost = FitCost(
         seconds=watch.seconds + workplace.reused_seconds,
         reused_seconds=workplace.reused_seconds,
-        processor_seconds=processor.seconds,
+        processor_seconds=None if workplace.reused_seconds else processor.seconds,
         others_share=processor.others_share,
         peak_memory_mb=None if computes_elsewhere(retriever) or workplace.reused_seconds else memory.added,
         index_bytes=_save(cell, retriever),

@@ -23,6 +23,16 @@ def test_shared_work_that_was_there_already_changes_no_memory(make_cells: MakeCe
     assert warm.manifest.cost.peak_memory_mb is None
 
 
+def test_processor_time_is_told_of_a_whole_fit_alone(make_cells: MakeCells) -> None:
+    """The seconds that another fit took for shared work are charged; nobody knows its processor time."""
+    (cold, warm), _ = run(make_cells("needs-memory", seeds=(0, 1), megabytes=1))
+    assert cold.manifest is not None
+    assert warm.manifest is not None
+    assert cold.manifest.cost.processor_seconds > 0
+    assert warm.manifest.cost.seconds > 0
+    assert warm.manifest.cost.processor_seconds is None
+
+
 def test_memory_of_what_cannot_be_saved_and_of_what_answers_elsewhere_is_unknown(make_cells: MakeCells) -> None:
     (here, elsewhere), _ = run(make_cells("tf-idf", "remote"))
     for record in (here, elsewhere):
