@@ -35,11 +35,13 @@ class Workplace:
     checkpoints: of this fit alone; survives an interruption, and vanishes when the index is saved
     common: of all systems on this machine
     reused_seconds: what the fit would have taken longer had it done the shared work itself; part of its cost
+    keeping_seconds: what it took to keep fitted parts for others; no part of its cost
     """
 
     checkpoints: Path
     common: Path
     reused_seconds: float = 0.0
+    keeping_seconds: float = 0.0
     _owner: Any = field(default=None, repr=False)
     _held: list[Hold] = field(default_factory=list, repr=False)
 
@@ -51,7 +53,7 @@ class Workplace:
 
     def below(self, name: str) -> Self:
         """A workplace of one part of a composed system: checkpoints of its own, and everything else in common."""
-        return replace(self, checkpoints=self.checkpoints / name, reused_seconds=0.0)
+        return replace(self, checkpoints=self.checkpoints / name, reused_seconds=0.0, keeping_seconds=0.0)
 
     def fit_part(self, name: str, part: Any, view: Any) -> "FittedPart":
         """Fit a system that is a part of another one on a training view, unless it is fitted on that already."""
@@ -61,7 +63,8 @@ class Workplace:
             part.work_in(below)
             part.fit(view)
         self.reused_seconds += below.reused_seconds
-        return FittedPart(perf_counter() - start + below.reused_seconds)
+        self.keeping_seconds += below.keeping_seconds
+        return FittedPart(perf_counter() - start + below.reused_seconds - below.keeping_seconds)
 
     def shared(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """The folder that `make` fills, filled once for all systems that ask with the same key.

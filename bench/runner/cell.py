@@ -143,7 +143,7 @@ def _fit(cell: Cell, retriever: Retriever, setting: Setting) -> None:
     memory, watch, processor = PeakMemory(), Stopwatch(), ProcessorWatch()
     fit(retriever, view, workplace)
     cost = FitCost(
-        seconds=watch.seconds + workplace.reused_seconds,
+        seconds=watch.seconds + workplace.reused_seconds - workplace.keeping_seconds,
         reused_seconds=workplace.reused_seconds,
         processor_seconds=None if workplace.reused_seconds else processor.seconds,
         others_share=processor.others_share,

@@ -51,20 +51,26 @@ class CellWorkplace(Workplace):
         return None
 
     def _from_common(self, key: str, name: str, part: Any, view: Any) -> FittedPart:
-        start, before, made = perf_counter(), self.reused_seconds, False
+        """Load what another composition fitted, or fit it and keep it; the fit alone is charged either way."""
+        start, reused, keeping, made = perf_counter(), self.reused_seconds, self.keeping_seconds, False
 
         def make(folder: Path) -> None:
             nonlocal made
-            super(CellWorkplace, self).fit_part(name, part, view)
-            index = folder / _INDEX
-            index.mkdir()
-            part.save(index)
+            fitted = super(CellWorkplace, self).fit_part(name, part, view)
+            (folder / _SECONDS).write_text(f"{fitted.seconds}")
+            (folder / _INDEX).mkdir()
+            part.save(folder / _INDEX)
             made = True
 
-        folder = self.shared({"part": key}, make) / _INDEX
-        if not made:
-            load(part, folder)
-        return FittedPart(perf_counter() - start + self.reused_seconds - before, folder)
+        folder = self.shared({"fitted part": key}, make)
+        seconds = float((folder / _SECONDS).read_text())
+        if made:
+            self.keeping_seconds = keeping + perf_counter() - start + self.reused_seconds - reused - seconds
+        else:
+            load(part, folder / _INDEX)
+            self.reused_seconds = reused + seconds - (perf_counter() - start)
+        return FittedPart(seconds, folder / _INDEX)
 
 
 _INDEX = "index"
+_SECONDS = "fit_seconds"

@@ -1,6 +1,8 @@
 """Cells of composed systems: parts are fitted once, charged in full, timed apart, and fail as what they are."""
 
 import json
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,20 @@ import pytest
 from conftest import PLUGINS, ledger_of, run
 
 from bench.cells.folder import index_folder, read
+from bench.cells.key import cell_key_parts
 from bench.collections.catalogue import open_dataset
+from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
+from bench.rankings import Rankings
+from bench.retriever import Retriever
+from bench.runner.cost import Stopwatch
+from bench.runner.parts import CellWorkplace
 from bench.runner.plan import Cell, make_plan
 from bench.runner.problems import problem_of
 from bench.seals import seal
 from bench.store import cache_root
 from bench.suite import Suite, SystemEntry
+from retrievers.composed.hybrid import Hybrid
 
 
 def cells_of(folder: Path, out: Path, *systems: SystemEntry) -> list[Cell]:
@@ -32,7 +41,7 @@ def saved(ledger: Path) -> dict[str, Any]:
 
 def pretend_it_took(folder: Path, seconds: float) -> None:
     """As if the shared fit of a part had taken so long."""
-    (folder / "seconds").write_text(f"{seconds}")
+    (folder / "fit_seconds").write_text(f"{seconds}")
     seal(folder)
 
 
@@ -74,6 +83,41 @@ def test_combinations_share_a_part_that_no_row_has_and_are_charged_for_it(beir_f
     assert record.manifest
     assert record.manifest.cost.parts_seconds["first"] == pytest.approx(1000, abs=5)
     assert record.manifest.cost.seconds == pytest.approx(1000, abs=20)
+
+
+class _SlowToKeep(Retriever):
+    """Is fitted at once, and takes its time to be saved and loaded."""
+
+    def fit(self, collection: Collection) -> None:
+        self.size = len(collection)
+
+    def retrieve(self, queries: Sequence[Query], k: int) -> Rankings:
+        return Rankings.from_hits(queries, [([0], [1.0])] * len(queries))
+
+    def save(self, folder: Path) -> None:
+        time.sleep(0.5)
+        (folder / "size").write_text(f"{self.size}")
+
+    def load(self, folder: Path) -> None:
+        time.sleep(0.5)
+        self.size = int((folder / "size").read_text())
+
+
+def test_a_part_is_charged_its_fit_and_neither_its_save_nor_its_load(
+    make_collection: Callable[..., Collection], tmp_path: Path
+) -> None:
+    """As a row is; also where it is a part of a part, and where another fit has made it."""
+    view = make_collection({"a": "cat", "b": "dog"}).training_view()
+    for _ in range(2):
+        whole = Hybrid(parts={"made": _SlowToKeep(), "there": _SlowToKeep()})
+        cell_key_parts(whole, "view")  # reads all code, once
+        workplace = CellWorkplace(tmp_path / "checkpoints", tmp_path / "common", cells=tmp_path, fingerprint="view")
+        watch = Stopwatch()
+        fitted = workplace.fit_part("whole", whole, view)
+        assert watch.seconds > 0.9
+        assert fitted.seconds < 0.3
+        charged = watch.seconds + workplace.reused_seconds - workplace.keeping_seconds
+        assert charged == pytest.approx(fitted.seconds, abs=0.1)
 
 
 def test_the_key_holds_the_parts_and_is_that_of_no_other(beir_folder: Path, tmp_path: Path) -> None:
