@@ -174,6 +174,21 @@ class _Unused(BM25):
         raise AssertionError("fitted")
 
 
+@pytest.mark.parametrize(
+    ("system", "role"), [("rerank", "second"), ("gqr", "primary"), ("gqr", "guide"), ("dense-prf", "part")]
+)
+@pytest.mark.parametrize("kind", ["hnsw", "ivf-pq"])
+def test_a_part_whose_vectors_cannot_be_looked_up_is_refused_before_any_work(
+    system: str, role: str, kind: str
+) -> None:
+    with pytest.raises(BenchError, match=f"{role}: SBERT keeps no exact vectors .*take index.kind=flat"):
+        construct(system, {role: f"sbert?index.kind={kind}"})
+
+
+def test_what_only_finds_candidates_may_be_approximate() -> None:
+    assert not Rerank(first="sbert?index.kind=hnsw", second="colbert?index.kind=candidates").deterministic
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", "a/", "ids.parquet"])
 def test_a_name_that_cannot_be_a_folders_inside_an_index_is_refused(name: str) -> None:
     with pytest.raises(BenchError, match=f"a part cannot be called '{name}': .*take a plain one"):

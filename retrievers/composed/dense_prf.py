@@ -12,6 +12,7 @@ from bench.protocols import SearchesVectors
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.composed.composed import Composed
+from retrievers.dense.ann import refuse_approximate
 
 
 class DensePRF(Composed):
@@ -30,6 +31,7 @@ class DensePRF(Composed):
     def _moves_vectors(self) -> Self:
         if not isinstance(self.part, SearchesVectors):
             raise ValueError(f"part: {type(self.part).__name__} has no single query vector to move; take sbert")
+        refuse_approximate("part", self.part)
         if not self.query + self.feedback:
             raise ValueError("query and feedback are both 0; give one some weight")
         return self

@@ -17,6 +17,7 @@ from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.composed.choosing import judged_queries, reciprocal_rank
 from retrievers.composed.composed import Composed
+from retrievers.dense.ann import refuse_approximate
 from retrievers.sharding import best
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class GQR(Composed):
             raise ValueError(f"primary: {type(self.primary).__name__} has no query vectors; take sbert or colbert")
         if not isinstance(self.guide, ScoresDocuments):
             raise ValueError(f"guide: {type(self.guide).__name__} cannot score documents that another system found")
+        for role, part in self.named().items():
+            refuse_approximate(role, part)
         for name, values, low in (
             ("alpha", self.alpha, 0),
             ("temperature", self.temperature, 1e-9),

@@ -12,6 +12,7 @@ from bench.protocols import ScoresDocuments
 from bench.rankings import Rankings
 from bench.retriever import Retriever
 from retrievers.composed.composed import Composed
+from retrievers.dense.ann import refuse_approximate
 from retrievers.sharding import best
 
 
@@ -33,6 +34,7 @@ class Rerank(Composed):
                 f"second: {type(self.second).__name__} cannot score documents that another system found; take one "
                 "that has `score`, such as colbert, sbert, splade, bm25 or cross-encoder"
             )
+        refuse_approximate("second", self.second)
         return self
 
     def named(self) -> Mapping[str, Retriever]:

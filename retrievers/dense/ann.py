@@ -31,6 +31,15 @@ class IndexOptions(Options):
         return self.kind == "flat"
 
 
+def refuse_approximate(role: str, system: object) -> None:
+    """Raise ValueError for a part whose vectors lie in an approximate index alone, where none can be looked up."""
+    index = getattr(system, "index", None)
+    if isinstance(index, IndexOptions) and not index.exact:
+        raise ValueError(
+            f"{role}: {type(system).__name__} keeps no exact vectors with an approximate index; take index.kind=flat"
+        )
+
+
 def build(vectors: np.ndarray, options: IndexOptions, seed: int) -> Any:
     """The approximate index that the options choose."""
     if options.kind == "hnsw":
