@@ -138,6 +138,14 @@ class TakesDocuments(Protocol):
 
 
 @runtime_checkable
+class MayRefuseDocuments(TakesDocuments, Protocol):
+    """It takes new documents, but not always, and knows beforehand."""
+
+    def check_add(self) -> None:
+        """Raise CannotAdd where `add` would, so that no other part of a composition has taken the documents then."""
+
+
+@runtime_checkable
 class ChoosesCandidates(Protocol):
     """It orders what a first stage found, and can find nothing else."""
 

@@ -16,7 +16,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from bench.collections.collection import Collection, Query
 from bench.errors import CannotAdd
 from bench.parts import named_parts, part_options, with_default
-from bench.protocols import Saves, SearchesVectors, TakesDocuments
+from bench.protocols import MayRefuseDocuments, Saves, SearchesVectors, TakesDocuments
 from bench.rankings import Rankings, as_rankings
 from bench.retriever import Retriever
 from bench.workplace import FittedPart
@@ -96,16 +96,19 @@ class Composed(Retriever):
         return self
 
     def add(self, documents: Collection) -> None:
-        """Hand the documents to every part. Raises CannotAdd, before any has them, where one has no `add`."""
-        parts: list[TakesDocuments] = []
+        """Hand the documents to every part. Raises CannotAdd, before any has them, where one cannot take them."""
+        self.check_add()
+        for part in self.components():
+            part.add(documents)  # type: ignore[attr-defined]
+        self._documents = known_by_id(self._documents, documents.documents)
+        self._fits = {name: replace(fit, index=None) for name, fit in self._fits.items()}
+
+    def check_add(self) -> None:
         for name, part in self.named().items():
             if not isinstance(part, TakesDocuments):
                 raise CannotAdd(f"{name}: {type(part).__name__} takes no documents after its fit")
-            parts.append(part)
-        for taker in parts:
-            taker.add(documents)
-        self._documents = known_by_id(self._documents, documents.documents)
-        self._fits = {name: replace(fit, index=None) for name, fit in self._fits.items()}
+            if isinstance(part, MayRefuseDocuments):
+                part.check_add()
 
     def asked(
         self, name: str, queries: Sequence[Query], k: int, vectors: Sequence[np.ndarray] | None = None

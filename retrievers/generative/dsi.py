@@ -46,10 +46,8 @@ class DSI(GenerativeRetriever):
         """
         from retrievers.generative.growing import more_atomic, more_semantic, same_states, take_over, turned
 
-        if self.docid == "naive":
-            raise CannotAdd("dsi cannot name more documents by naive numbers; take docid=semantic or atomic")
-        if self._vectors is None:
-            raise CannotAdd("dsi does not know its documents' vectors once it is loaded; fit it again")
+        self.check_add()
+        assert self._vectors is not None
         before, learned, columns = self._named.identifiers, self._model.learned(), self._model.columns
         new = turned(self._document_vectors(documents), self._turn)
         more = more_atomic(before, len(new)) if self.docid == "atomic" else more_semantic(before, self._vectors, new)
@@ -59,6 +57,12 @@ class DSI(GenerativeRetriever):
         self._model.eval()
         if self.growth.epochs:
             self._learn_added(documents, len(before))
+
+    def check_add(self) -> None:
+        if self.docid == "naive":
+            raise CannotAdd("dsi cannot name more documents by naive numbers; take docid=semantic or atomic")
+        if self._vectors is None:
+            raise CannotAdd("dsi does not know its documents' vectors once it is loaded; fit it again")
 
     def _train(self, examples: Examples, kept: Sequence[Example], teacher: Distribution | None) -> None:
         super()._train(examples, kept, teacher)

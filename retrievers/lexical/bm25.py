@@ -109,9 +109,13 @@ class BM25(Sharded):
 
         Raises CannotAdd where the documents are not known (an index was loaded).
         """
+        self.check_add()
+        assert self.fitted_on is not None
+        self.fit(self.fitted_on)
+
+    def check_add(self) -> None:
         if self.fitted_on is None:
             raise CannotAdd("bm25 does not know its documents once it is loaded; fit it again")
-        self.fit(self.fitted_on)
 
     def _start(self, language: str, vocabulary: Vocabulary) -> None:
         self._language = language

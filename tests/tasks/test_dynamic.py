@@ -227,6 +227,19 @@ def test_a_combination_with_a_part_that_takes_no_documents_names_it(numbers: Col
         grow(system, exam, Workplace.temporary())
 
 
+def test_a_combination_that_cannot_grow_answers_on_as_before(manuals: Collection, tmp_path: Path) -> None:
+    """Its last part knows no documents once it is loaded; none of the others has taken any by then."""
+    first, more = (stage.given for stage in Dynamic(first=0.5, parts=1).on(manuals).stages)
+    options = {"parts": {"first": "sif?remove=0", "inner": {"retriever": "rerank", "first": "sif", "second": "bm25"}}}
+    Hybrid(**options).fit(first).save(tmp_path)
+    loaded = Hybrid(**options)
+    loaded.load(tmp_path)
+    before = loaded.retrieve(manuals.queries(), 5)
+    with pytest.raises(CannotAdd, match="bm25 does not know its documents once it is loaded"):
+        loaded.add(more)
+    assert np.array_equal(loaded.retrieve(manuals.queries(), 5).rows, before.rows)
+
+
 def test_dsi_keeps_what_it_has_learned(manuals: Collection) -> None:
     exam = Dynamic(first=0.5, parts=2).on(manuals)
     system = construct("dsi", {"leaf_size": 5, "training.epochs": 1, "reading.chunks": 1})
