@@ -30,11 +30,11 @@ _ROUNDING = 1e-5
 class SIF(ModelOptions, Sharded):
     """Cosine of weighted means of token vectors without their common component (Arora et al. 2017, algorithm 1).
 
-    A token w weighs a / (a + p(w)). The first right singular vectors of the documents' means are removed from the
-    documents and from each query; they are fitted on the corpus, without centring, and never on the queries, so that
-    an answer does not depend on what else is asked. A token that the frequencies lack has p = 0 and weighs 1, as in
-    the authors' code; one without a vector is left out. A text that has no vector, or that loses all of it with
-    the common component, matches nothing.
+    A token w weighs a / (a + p(w)), where p(w) is its share of all tokens, with those that have no vector. The first
+    right singular vectors of the documents' means are removed from the documents and from each query; they are fitted
+    on the corpus, without centring, and never on the queries, so that an answer does not depend on what else is
+    asked. A token that the frequencies lack has p = 0 and weighs 1, as in the authors' code; one without a vector is
+    left out. A text that has no vector, or that loses all of it with the common component, matches nothing.
     """
 
     family = "dense"
@@ -106,7 +106,7 @@ class SIF(ModelOptions, Sharded):
         return Layer(self.model, int(self.vectors.removeprefix(LAYER)), self.max_tokens, self)
 
     def _read_words(self) -> TokenVectors:
-        return Words(*read_vectors(Path(self.vectors), self.max_words))
+        return Words.of(*read_vectors(Path(self.vectors), self.max_words))
 
     def _token_weights(self, texts: Sequence[str]) -> np.ndarray:
         """Shape [tokens], float64: a / (a + p); 0 for the token that stands for the unknown."""

@@ -70,20 +70,29 @@ class _StaticVectors(TokenVectors):
 
 
 class Words(_StaticVectors):
-    """Words of a file. A word is looked up as it is written and then in lower case; others have no vector."""
+    """Words of a file. A word is looked up as it is written and then in lower case; others are the unknown token.
+
+    `vectors` has a row for each word, and a last one, of zeros, for the unknown token.
+    """
 
     _split = regex.compile(WORD).findall
 
     def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
         super().__init__(vectors)
         self._ids = {word: number for number, word in enumerate(words)}
+        self.unknown = len(self._ids)
+
+    @classmethod
+    def of(cls, words: Sequence[str], vectors: np.ndarray) -> "Words":
+        """From vectors of shape [words, dimension]."""
+        return cls(words, np.concatenate([vectors, np.zeros_like(vectors[:1])]))
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[number for word in self._split(text) if (number := self._find(word)) >= 0] for text in texts]
+        return [list(map(self._find, self._split(text))) for text in texts]
 
     def _find(self, word: str) -> int:
         found = self._ids.get(word)
-        return self._ids.get(word.lower(), -1) if found is None else found
+        return self._ids.get(word.lower(), len(self._ids)) if found is None else found
 
     def save(self, folder: Path) -> None:
         """Write words and vectors, which makes the index independent of the file that they came from."""

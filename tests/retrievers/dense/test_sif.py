@@ -55,10 +55,13 @@ def fitted(collection: Collection, **options: Any) -> SIF:
     return retriever
 
 
-def by_hand(documents: list[list[str]], query: list[str], a: float, remove: int) -> np.ndarray:
-    """Cosines of the query with documents of known words, by the paper's algorithm 1 with a full decomposition."""
+def by_hand(documents: list[list[str]], query: list[str], number: int, a: float, remove: int) -> np.ndarray:
+    """Cosines of the query with documents of known words, by the paper's algorithm 1 with a full decomposition.
+
+    `number` is that of all words of the corpus, known or not.
+    """
     counts = Counter(word for words in documents for word in words)
-    weight = {word: a / (a + counts[word] / counts.total()) for word in VECTORS}
+    weight = {word: a / (a + counts[word] / number) for word in VECTORS}
 
     def mean(words: list[str]) -> np.ndarray:
         return np.mean([weight[word] * np.array(VECTORS[word]) for word in words], axis=0)
@@ -80,7 +83,8 @@ def test_scores_are_those_of_the_paper(remove: int, word_file: str, make_collect
         ["boil", "water", "boil", "water"],
         ["rest"],
     ]
-    expected = by_hand(known, ["dough", "water"], 0.01, remove)
+    number = sum(len(text.split()) for text in RECIPES.values())
+    expected = by_hand(known, ["dough", "water"], number, 0.01, remove)
     (answer,) = ask(retriever, collection, "Dough, DOUGHNUT or WATER?")
     assert answer == pytest.approx(dict(zip(["bread", "soup", "tea", "pause"], expected, strict=True)), abs=1e-5)
 
@@ -106,12 +110,12 @@ def test_the_weight_of_a_word_may_come_from_a_file(
     word_file: str, tmp_path: Path, make_collection: MakeCollection
 ) -> None:
     counts = tmp_path / "counts.txt"
-    counts.write_text("boil 999\nsoup 1\n")
+    counts.write_text("boil 499\nsoup 1\nthe 500\n")
     collection = make_collection(RECIPES)
     options: dict[str, Any] = {"vectors": word_file, "remove": 0, "a": 0.01}
     vector = fitted(collection, frequencies=str(counts), **options).embed(["boil soup water"])[0]
     expected = sum(
-        0.01 / (0.01 + p) * np.array(VECTORS[word]) for word, p in {"boil": 0.999, "soup": 0.001, "water": 0}.items()
+        0.01 / (0.01 + p) * np.array(VECTORS[word]) for word, p in {"boil": 0.499, "soup": 0.001, "water": 0}.items()
     )
     assert vector == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
 
