@@ -33,8 +33,8 @@ def questions(
 ) -> None:
     """Write a task's questions, for a system elsewhere to answer; `score` takes its run.
 
-    Each line has `_id`, as the run has to write it, and `text`; for a recommender also `history`, oldest item first, and
-    `user` where a user is asked more than once.
+    Each line has `_id`, as the run has to write it, and `text`; for a recommender also `history`, oldest item first,
+    and `user` where a user is asked more than once.
     """
     from bench.leaderboard.imported import write_questions
     from bench.runner.plan import open_task

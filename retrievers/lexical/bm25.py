@@ -100,9 +100,13 @@ class BM25(Sharded):
                 f"no document of {collection.name} holds a term; change token_pattern, stop_words or both"
             )
         self.progress("indexing", 0, 1)
-        self._index.index(documents, len(self._vocabulary))
+        self._index_terms(documents)
         self.progress("indexing", 1, 1)
         return self
+
+    def _index_terms(self, documents: Ragged) -> None:
+        """Index what each document holds, as numbers of the vocabulary's terms."""
+        self._index.index(documents, len(self._vocabulary))
 
     def add(self, documents: Collection) -> None:  # noqa: ARG002
         """As if fitted on all: a document's share of each term follows idf, so that the index is made anew.

@@ -13,11 +13,15 @@ from bench.rankings import Rankings
 from retrievers.known_ids import load_ids, save_ids
 from retrievers.lexical.bm25 import BM25
 from retrievers.lexical.engines import Variant
+from retrievers.ragged import Ragged, flatten
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _VARIANTS = ("lucene", "robertson", "atire")
+
+_LEAST, _NOTHING = 1e-300, 1e-290
+"""Stands for a share of 0, which a sparse product would take for no match; sums below the other are 0."""
 
 
 class RM3(BM25):
@@ -41,19 +45,19 @@ class RM3(BM25):
         return variant
 
     def fit(self, collection: Collection) -> Self:
-        super().fit(collection)
         self._documents = collection.documents
-        self._terms = self._counted(
-            [self._vocabulary.known(self._analyser.terms(text)) for text in collection.texts()]
-        )
-        return self
+        return super().fit(collection)
+
+    def _index_terms(self, documents: Ragged) -> None:
+        super()._index_terms(documents)
+        self._names = list(self._vocabulary)
+        self._terms = self._counted(documents)
 
     def _counted(self, texts: Sequence[Sequence[int]]) -> "csr_array":
         """Shape [texts, terms]: how often each term occurs."""
         from scipy.sparse import csr_array
 
-        offsets = np.cumsum([0, *map(len, texts)])
-        terms = np.fromiter((term for text in texts for term in text), np.int64, offsets[-1])
+        terms, offsets = flatten(texts)
         counts = csr_array((np.ones(len(terms)), terms, offsets), shape=(len(texts), len(self._vocabulary)))
         counts.sum_duplicates()
         return counts
@@ -61,23 +65,22 @@ class RM3(BM25):
     def answer(self, queries: Sequence[Query], read: Sequence[Sequence[int]], k: int) -> Rankings:
         from scipy.sparse import csr_array
 
-        expanded = self._expanded_queries(queries, read)
-        return Rankings.concatenate(
-            [
-                Rankings.from_scores([query], csr_array(weights[None, :]) @ self._term_scores(terms), k)
-                for query, (terms, weights) in zip(queries, expanded, strict=True)
-            ]
-        )
+        found = []
+        for query, (terms, weights) in zip(queries, self._expanded_queries(queries, read), strict=True):
+            scores = csr_array(weights[None, :]) @ self._term_scores(terms)
+            scores.data[scores.data < _NOTHING] = 0
+            found.append(Rankings.from_scores([query], scores, k))
+        return Rankings.concatenate(found)
 
     def explain(self, query: Query, rows: np.ndarray, texts: Sequence[str]) -> list[list[Evidence]]:  # noqa: ARG002
         """The terms of the expanded query that a document holds, the heaviest first."""
-        names, read = list(self._vocabulary), self.read([query])
+        read = self.read([query])
         ((terms, weights),) = self._expanded_queries([query], read)
         added = weights * self._term_scores(terms)[:, rows].toarray().T
         notes = ["" if term in read[0] else "of the first answers" for term in terms.tolist()]
         return [
             [
-                Evidence(names[terms[place]], float(line[place]), notes[place])
+                Evidence(self._names[terms[place]], float(line[place]), notes[place])
                 for place in np.argsort(-line)
                 if line[place]
             ]
@@ -98,13 +101,19 @@ class RM3(BM25):
         if not len(rows) or scores.sum() <= 0:
             return query.indices, query.data
         model = (scores / scores.sum()) @ _distributions(self._terms[rows])
-        best = np.lexsort((np.arange(len(model)), -model))[: self.feedback_terms]
-        best = best[model[best] > 0]
+        best = self._most_probable(model)
         mixed = np.zeros(len(model))
         mixed[best] = self.feedback_weight * model[best] / model[best].sum()
         mixed[query.indices] += (1 - self.feedback_weight) * query.data
         terms = np.flatnonzero(mixed)
         return terms, mixed[terms]
+
+    def _most_probable(self, model: np.ndarray) -> list[int]:
+        """The terms of highest probability; of equal ones the first by alphabet, whatever the corpus begins with."""
+        held = np.flatnonzero(model)
+        least = np.sort(model[held])[-self.feedback_terms :][0]
+        likely = sorted(held[model[held] >= least].tolist(), key=lambda term: (-model[term], self._names[term]))
+        return likely[: self.feedback_terms]
 
     def _term_scores(self, terms: np.ndarray) -> "csr_array":
         """Shape [terms, documents]: BM25 is a sum over terms, each of which now counts as often as it weighs."""
@@ -114,7 +123,9 @@ class RM3(BM25):
             return csr_array((0, self.documents))
         single = [[term] for term in terms.tolist()]
         blocks = [self._index.scores(single, number) for number in range(len(self._index.blocks))]
-        return hstack(blocks, format="csr")
+        scores = hstack(blocks, format="csr")
+        scores.data[scores.data == 0] = _LEAST
+        return scores
 
     def save(self, folder: Path) -> None:
         super().save(folder)
@@ -126,6 +137,7 @@ class RM3(BM25):
         from scipy.sparse import csr_array
 
         super().load(folder)
+        self._names = list(self._vocabulary)
         self._documents = load_ids(folder)
         parts = (
             np.load(folder / f"forward-{name}.npy", allow_pickle=False) for name in ("data", "indices", "indptr")

@@ -1,11 +1,13 @@
 """RM3 is the formula of the papers, term by term."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench.collections.collection import Collection, Query
+from bench.collections.collection import Collection, Query, part_of
 from bench.errors import BenchError
 from retrievers.lexical.bm25 import BM25
 from retrievers.lexical.rm3 import RM3
@@ -22,7 +24,7 @@ def naive(collection: Collection, query: Query, documents: int, terms: int, weig
         for term, count in Counter(read[row]).items():
             model[term] += score / first.scores.sum() * count / len(read[row])
     order = bm25._vocabulary.known
-    best = sorted(model, key=lambda term: (-model[term], order([term])))[:terms]
+    best = sorted(model, key=lambda term: (-model[term], term))[:terms]
     mass = sum(model[term] for term in best)
     asked = Counter(term for term in bm25._analyser.terms(query.text) if term in known)
     mixed: Counter[str] = Counter()
@@ -52,6 +54,24 @@ def test_without_feedback_the_order_is_that_of_bm25(learnable: Collection) -> No
     queries = learnable.queries()
     plain, fed = (one.fit(learnable).rankings(queries, 20) for one in (BM25(), RM3(feedback_weight=0)))
     assert plain.rows.tolist() == fed.rows.tolist()
+
+
+def test_a_term_that_is_in_every_document_is_a_match_of_score_0(make_collection: Callable[..., Collection]) -> None:
+    collection = make_collection({"a": "sorted list", "b": "sorted tuple", "c": "sorted set"})
+    for bm25 in (BM25(variant="robertson"), RM3(variant="robertson")):
+        assert bm25.fit(collection).rankings(["sorted"], 3).scores.tolist() == [0, 0, 0]
+
+
+def test_equal_terms_are_chosen_alike_whatever_the_order_of_the_corpus(learnable: Collection) -> None:
+    """Only some of the terms that a single short document holds once can be added."""
+    turned = part_of(learnable, np.arange(len(learnable))[::-1], asked=False)
+    asked = learnable.queries()
+    found = []
+    for collection in (learnable, turned):
+        rm3 = RM3(feedback_documents=1, feedback_terms=3).fit(collection)
+        expanded = rm3._expanded_queries(asked, rm3.read(asked))
+        found.append([{rm3._names[term] for term in terms} for terms, _ in expanded])
+    assert found[0] == found[1]
 
 
 def test_it_finds_what_shares_no_word_with_the_query(learnable: Collection) -> None:
