@@ -102,16 +102,13 @@ class DistinctTexts:
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        shortness, data = array("q"), bytearray()
-        for text in texts:
-            shortness.append(-len(text))
-            data += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        digests = np.frombuffer(data, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-        order = np.lexsort((digests[:, 1], digests[:, 0], np.asarray(shortness)))
+        digests, lengths = _read(texts)
+        order = np.lexsort((digests[:, 1], digests[:, 0], -lengths))
         new = np.ones(len(order), dtype=bool)
         new[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
         self._texts = texts
         self._rows = order[new]
+        self.digests = digests[self._rows]
         self.place = np.empty(len(order), dtype=np.int64)
         self.place[order] = np.cumsum(new) - 1
 
@@ -139,18 +136,24 @@ class DistinctTexts:
         return vectors
 
 
-def numbered(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The different texts in the order of their first occurrence, and the number of each text's; for few of them."""
-    numbers: dict[str, int] = {}
-    place = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return list(numbers), np.array(place, dtype=np.int64)
+def _read(texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """What tells texts apart, uint64 of shape [texts, 2], and how long they are."""
+    lengths, data = array("q"), bytearray()
+    for text in texts:
+        lengths.append(len(text))
+        data += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return np.frombuffer(data, dtype=">u8").astype(np.uint64).reshape(-1, 2), np.asarray(lengths)
 
 
 class Holders:
-    """Which documents hold each distinct text. `place`, of shape [documents], has the text of each document."""
+    """Which documents hold each distinct text.
 
-    def __init__(self, place: np.ndarray) -> None:
-        self.place = place
+    place: shape [documents], the number of each document's text
+    digests: shape [texts, 2], what tells the texts apart, so that one which comes again is not encoded again
+    """
+
+    def __init__(self, place: np.ndarray, digests: np.ndarray) -> None:
+        self.place, self.digests = place, digests
         self._documents = np.argsort(place, kind="stable")
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
 
@@ -159,9 +162,36 @@ class Holders:
         """How many distinct texts there are."""
         return len(self._starts) - 1
 
-    def and_then(self, place: np.ndarray) -> "Holders":
-        """With further documents, whose texts are numbered from 0 behind the texts that are there."""
-        return Holders(np.concatenate([self.place, place + self.texts]))
+    def and_then(self, texts: Sequence[str]) -> tuple["Holders", list[str]]:
+        """With further documents, of these texts; and those of them that are new, which follow the known ones."""
+        place, new = self._numbers(_read(texts)[0]), dict[str, int]()
+        for row in np.flatnonzero(place < 0).tolist():
+            place[row] = self.texts + new.setdefault(texts[row], len(new))
+        both = np.concatenate([self.digests, _read(new)[0]])
+        return Holders(np.concatenate([self.place, place]), both), list(new)
+
+    def _numbers(self, digests: np.ndarray) -> np.ndarray:
+        """The number of each text, or -1 for one that is not there."""
+        first = self.digests[:, 0]
+        order = np.argsort(first)
+        likely = order[np.searchsorted(first, digests[:, 0], sorter=order).clip(max=len(order) - 1)]
+        return np.where((self.digests[likely] == digests).all(axis=1), likely, -1)
+
+    def renumbered(self, order: np.ndarray) -> "Holders":
+        """The same, for texts that are put into another order, which has the number that each of them had."""
+        numbers = np.empty_like(order)
+        numbers[order] = np.arange(len(order))
+        return Holders(numbers[self.place], self.digests[order])
+
+    def save(self, folder: Path) -> None:
+        """Write into a folder what `saved` reads."""
+        np.save(folder / "texts.npy", self.place)
+        np.save(folder / "digests.npy", self.digests)
+
+    @classmethod
+    def saved(cls, folder: Path) -> "Holders":
+        """What `save` wrote."""
+        return cls(*(np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("texts", "digests")))
 
     def hits(self, texts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The documents that hold the found texts, with their scores."""

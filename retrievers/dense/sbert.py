@@ -21,7 +21,6 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
-    numbered,
     open_array,
     prompt_of,
     refuse_textless,
@@ -113,7 +112,7 @@ class SBERT(Sharded, FineTuned):
         if self.trained:
             self.encoder = self._open(self.model)
             self._finetune(collection, texts)
-        self._holders = Holders(texts.place)
+        self._holders = Holders(texts.place, texts.digests)
         full, dimension = FullWindows(), self._dimension
         with self._document_encoder(texts, full) as encode:
             vectors = texts.vectors(encode, dimension, self.encoding_batch, self.progress)
@@ -123,10 +122,11 @@ class SBERT(Sharded, FineTuned):
 
     def add(self, documents: Collection) -> None:
         """Encode the documents and append their vectors; the encoder stays."""
-        texts, place = numbered(documents.texts())
-        vectors = self._encode_documents(texts)
-        self._holders = self._holders.and_then(place)
-        self._counts["distinct_texts"] += len(texts)
+        self._holders, new = self._holders.and_then(documents.texts())
+        if not new:
+            return
+        vectors = self._encode_documents(new)
+        self._counts["distinct_texts"] += len(new)
         if self.index.exact:
             self._hold(np.concatenate([self._vectors.cpu().numpy(), vectors]))
         else:
@@ -263,7 +263,7 @@ class SBERT(Sharded, FineTuned):
         return len(self._encode_documents([""])[0])
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "texts.npy", self._holders.place)
+        self._holders.save(folder)
         (folder / "counts.json").write_text(json.dumps(self._counts))
         if self.index.exact:
             np.save(folder / "vectors.npy", self._vectors.cpu().numpy())
@@ -273,7 +273,7 @@ class SBERT(Sharded, FineTuned):
 
     def load(self, folder: Path) -> None:
         self._load_finetuned(folder)
-        self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
+        self._holders = Holders.saved(folder)
         self._counts = json.loads((folder / "counts.json").read_text())
         if self.index.exact:
             self._hold(open_array(folder / "vectors.npy"))

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.models import MINILM, ModelOptions
 from retrievers.dense.token_vectors import Layer, TokenVectors, WordPieces, Words
 from retrievers.dense.word_files import read_counts, read_vectors
-from retrievers.encoding import DistinctTexts, Holders, numbered, open_array, refuse_textless
+from retrievers.encoding import DistinctTexts, Holders, open_array, refuse_textless
 from retrievers.sharding import Hits, Sharded, even_blocks
 
 CORPUS = "corpus"
@@ -86,7 +86,7 @@ class SIF(ModelOptions, Sharded):
         for start in range(0, len(vectors), _ROWS):
             rows = slice(start, start + _ROWS)
             vectors[rows] = _directions(vectors[rows], self._components)
-        self._set_documents(vectors, texts.place)
+        self._set_documents(vectors, Holders(texts.place, texts.digests))
         if self._wordless.all():
             raise BenchError(
                 f"no document of {collection.name} has a vector: none of its words is in {self.vectors}, or nothing "
@@ -96,9 +96,8 @@ class SIF(ModelOptions, Sharded):
 
     def add(self, documents: Collection) -> None:
         """Append the documents' vectors; frequencies and common components stay those of the fit."""
-        texts, place = numbered(documents.texts())
-        vectors = np.concatenate([self._vectors, self.embed(texts)])
-        self._set_documents(vectors, self._holders.and_then(place).place)
+        holders, new = self._holders.and_then(documents.texts())
+        self._set_documents(np.concatenate([self._vectors, self.embed(new)]), holders)
 
     def _open_model(self) -> TokenVectors:
         if self.vectors == PIECES:
@@ -125,11 +124,11 @@ class SIF(ModelOptions, Sharded):
     def _means(self, texts: Sequence[str]) -> np.ndarray:
         return self._tokens.weighted_means(texts, self._weights)
 
-    def _set_documents(self, vectors: np.ndarray, place: np.ndarray) -> None:
-        """`vectors` has a row for each distinct text, `place` the row of each document's text."""
+    def _set_documents(self, vectors: np.ndarray, holders: Holders) -> None:
+        """`vectors` has a row for each distinct text."""
         self._vectors = vectors
         self._blocks = even_blocks(len(vectors), self.block)
-        self._holders = Holders(place)
+        self._holders = holders
         self._wordless = np.logical_not(vectors.any(axis=1))
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -163,7 +162,7 @@ class SIF(ModelOptions, Sharded):
 
     def save(self, folder: Path) -> None:
         np.save(folder / "vectors.npy", self._vectors)
-        np.save(folder / "place.npy", self._holders.place)
+        self._holders.save(folder)
         np.save(folder / "components.npy", self._components)
         np.save(folder / "weights.npy", self._weights)
         if isinstance(self._tokens, Words):
@@ -171,9 +170,9 @@ class SIF(ModelOptions, Sharded):
 
     def load(self, folder: Path) -> None:
         self._tokens = self._open_model() if self._uses_model else Words.saved(folder)
-        names = ("components", "weights", "vectors", "place")
-        self._components, self._weights, vectors, place = (open_array(folder / f"{name}.npy") for name in names)
-        self._set_documents(vectors, place)
+        names = ("components", "weights", "vectors")
+        self._components, self._weights, vectors = (open_array(folder / f"{name}.npy") for name in names)
+        self._set_documents(vectors, Holders.saved(folder))
 
     def facts(self) -> dict[str, Any]:
         return {**self._tokens.facts(), "texts_without_vector": int(self._wordless.sum())}

@@ -25,7 +25,6 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
-    numbered,
     open_array,
     prompt_of,
     refuse_textless,
@@ -128,9 +127,7 @@ class ColBERT(Sharded, FineTuned):
                 lengths = self._write_vectors(texts, encode, file)
             order = np.argsort(lengths, kind="stable")
             self._sort_vectors(file, lengths, order)
-        position = np.empty(len(texts), dtype=np.int64)
-        position[order] = np.arange(len(texts))
-        self._holders = Holders(position[texts.place])
+        self._holders = Holders(texts.place, texts.digests).renumbered(order)
         self._counts = {"distinct_texts": len(texts), "texts_at_max_tokens": full.count}
         self._index_candidates()
         return self
@@ -198,19 +195,17 @@ class ColBERT(Sharded, FineTuned):
 
     def add(self, documents: Collection) -> None:
         """Encode the documents and sort their vectors in among the others, by length."""
-        texts, place = numbered(documents.texts())
+        holders, new_texts = self._holders.and_then(documents.texts())
         markers = len(self._encode_documents([""])[0])
-        new = [one if len(one) > markers else one[:0] for one in self._encode_documents(texts)]
+        new = [one if len(one) > markers else one[:0] for one in self._encode_documents(new_texts)]
         there = [self._vectors[first:last] for first, last in pairwise(self._offsets.tolist())]
         every = [*there, *(one.astype(self.storage) for one in new)]
         lengths = np.array(list(map(len, every)))
         order = np.argsort(lengths, kind="stable")
-        position = np.empty(len(order), dtype=np.int64)
-        position[order] = np.arange(len(order))
         self._vectors = np.concatenate([every[text] for text in order])
         self._divide(np.concatenate([[0], np.cumsum(lengths[order])]))
-        self._holders = Holders(position[self._holders.and_then(place).place])
-        self._counts["distinct_texts"] += len(texts)
+        self._holders = holders.renumbered(order)
+        self._counts["distinct_texts"] += len(new)
         self._index_candidates()
 
     @property
@@ -341,7 +336,7 @@ class ColBERT(Sharded, FineTuned):
     def save(self, folder: Path) -> None:
         np.save(folder / "tokens.npy", self._vectors)
         np.save(folder / "offsets.npy", self._offsets)
-        np.save(folder / "texts.npy", self._holders.place)
+        self._holders.save(folder)
         (folder / "counts.json").write_text(json.dumps(self._counts))
         if not self.index.exact:
             ann.write(self._token_index, folder / "index.faiss")
@@ -351,7 +346,7 @@ class ColBERT(Sharded, FineTuned):
         self._load_finetuned(folder)
         self._vectors = open_array(folder / "tokens.npy")
         self._divide(np.load(folder / "offsets.npy", allow_pickle=False))
-        self._holders = Holders(np.load(folder / "texts.npy", allow_pickle=False))
+        self._holders = Holders.saved(folder)
         self._counts = json.loads((folder / "counts.json").read_text())
         if not self.index.exact:
             self._token_index = ann.read(folder / "index.faiss")

@@ -15,7 +15,7 @@ from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.hits import Evidence
 from bench.models import SPLADE_TINY
-from retrievers.encoding import DistinctTexts, Encode, Holders, numbered, open_array, refuse_textless
+from retrievers.encoding import DistinctTexts, Encode, Holders, open_array, refuse_textless
 from retrievers.lexical.vocabulary_encoder import VocabularyEncoder
 from retrievers.sharding import Hits, Sharded
 from retrievers.workers import WorkerOptions, at_work
@@ -66,7 +66,7 @@ class SPLADE(WorkerOptions, Sharded):
         texts = DistinctTexts(collection.texts())
         parts = max(self.shards, -(-len(texts) // self.block))
         self._bounds = np.unique(np.linspace(0, len(texts), parts + 1).astype(np.int64))
-        self._holders = Holders(texts.place)
+        self._holders = Holders(texts.place, texts.digests)
         with self._document_encoder() as encode:
             self._postings = list(self._inverted(texts.encode(encode, self.encoding_batch, self.progress)))
         if not any(len(block.weights) for block in self._postings):
@@ -75,11 +75,12 @@ class SPLADE(WorkerOptions, Sharded):
 
     def add(self, documents: Collection) -> None:
         """Append the documents' postings as a block; no weight depends on other documents."""
-        texts, place = numbered(documents.texts())
-        block = _heaviest(self.encoder.weights(texts, "document"), self.document_words).tocsc()
+        self._holders, new = self._holders.and_then(documents.texts())
+        if not new:
+            return
+        block = _heaviest(self.encoder.weights(new, "document"), self.document_words).tocsc()
         self._postings = [*self._postings, _Postings(block.data, block.indices, block.indptr)]
-        self._bounds = np.append(self._bounds, self._bounds[-1] + len(texts))
-        self._holders = self._holders.and_then(place)
+        self._bounds = np.append(self._bounds, self._bounds[-1] + len(new))
 
     @contextmanager
     def _document_encoder(self) -> "Iterator[Encode[csr_array]]":
@@ -164,14 +165,14 @@ class SPLADE(WorkerOptions, Sharded):
         return products
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "place.npy", self._holders.place)
+        self._holders.save(folder)
         np.save(folder / "bounds.npy", self._bounds)
         for number, block in enumerate(self._postings):
             for name, array in block._asdict().items():
                 np.save(folder / f"{name}-{number}.npy", array)
 
     def load(self, folder: Path) -> None:
-        self._holders = Holders(np.load(folder / "place.npy", allow_pickle=False))
+        self._holders = Holders.saved(folder)
         self._bounds = np.load(folder / "bounds.npy", allow_pickle=False)
         self._postings = [
             _Postings(*(open_array(folder / f"{name}-{number}.npy") for name in _Postings._fields))

@@ -30,13 +30,32 @@ def test_the_order_of_encoding_does_not_depend_on_that_of_the_corpus(texts: list
 @given(TEXTS, st.data())
 def test_scores_of_texts_reach_all_documents_that_hold_them(texts: list[str], data: st.DataObject) -> None:
     distinct = DistinctTexts(texts)
-    holders = Holders(distinct.place)
+    holders = Holders(distinct.place, distinct.digests)
     found = np.array(data.draw(st.lists(st.integers(0, len(distinct) - 1), unique=True, min_size=1)))
     scores = np.linspace(0, 1, len(distinct), dtype=np.float32)
     documents, values = holders.hits(found, scores[found])
     expected = [row for row, place in enumerate(distinct.place) if place in found]
     assert sorted(documents) == expected
     np.testing.assert_array_equal(values, scores[distinct.place[documents]])
+
+
+@given(TEXTS, TEXTS)
+def test_a_text_that_comes_again_keeps_its_number(texts: list[str], more: list[str]) -> None:
+    distinct = DistinctTexts(texts)
+    holders, new = Holders(distinct.place, distinct.digests).and_then(more)
+    assert new == [text for text in dict.fromkeys(more) if text not in texts]
+    known = [*map(distinct.__getitem__, range(len(distinct))), *new]
+    assert [known[place] for place in holders.place] == [*texts, *more]
+    assert holders.and_then(texts)[1] == []
+
+
+@given(TEXTS, st.data())
+def test_texts_in_another_order_have_other_numbers(texts: list[str], data: st.DataObject) -> None:
+    distinct = DistinctTexts(texts)
+    order = np.array(data.draw(st.permutations(range(len(distinct)))))
+    holders = Holders(distinct.place, distinct.digests).renumbered(order)
+    assert [distinct[order[place]] for place in holders.place] == texts
+    assert holders.and_then(texts)[1] == []
 
 
 def test_a_scratch_array_keeps_what_is_written() -> None:

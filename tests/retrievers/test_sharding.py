@@ -82,7 +82,7 @@ class OneBlock(SBERT):
 def dense(kind: type[SBERT], vectors: np.ndarray, place: np.ndarray, shards: int = 1) -> SBERT:
     system = kind(device="cpu", shards=shards)
     vars(system)["encoder"] = SimpleNamespace(device="cpu")
-    system._holders = Holders(place)
+    system._holders = Holders(place, np.zeros((place.max() + 1, 2), dtype=np.uint64))
     system._hold(vectors)
     return system
 
@@ -114,7 +114,7 @@ class GivenTokens(ColBERT):
 def late(tokens: np.ndarray, lengths: np.ndarray, place: np.ndarray, shards: int = 1) -> ColBERT:
     system = GivenTokens(device="cpu", shards=shards)
     vars(system)["encoder"] = SimpleNamespace(device="cpu", similarity_fn_name="maxsim")
-    system._vectors, system._holders = tokens, Holders(place)
+    system._vectors, system._holders = tokens, Holders(place, np.zeros((place.max() + 1, 2), dtype=np.uint64))
     system._divide(np.concatenate([[0], np.cumsum(lengths)]))
     return system
 
