@@ -37,11 +37,29 @@ def refuse_textless(collection: Collection) -> None:
         )
 
 
-def check_length(model: "BaseModel | PreTrainedModel", name: str, tokens: int) -> None:
-    """Raise BenchError if the model has no positions for so many tokens."""
+def none_or_at_least(least: int) -> Callable[[int], int]:
+    """Validates an option that says after how many tokens texts are cut, 0 if it says nothing.
+
+    Fewer would leave nothing but the marks that a model sets around a text.
+    """
+
+    def validated(tokens: int) -> int:
+        if 0 < tokens < least:
+            raise ValueError(f"marks around a text are tokens too; write {least} or more, or 0 for the model's own")
+        return tokens
+
+    return validated
+
+
+def check_length(model: "BaseModel | PreTrainedModel", name: str, tokens: int | None) -> None:
+    """Raise BenchError if the model has no positions for so many tokens, None for texts that are never cut."""
     positions = positions_of(model)
-    if positions is not None and tokens > positions:
-        raise BenchError(f"model '{name}' has positions for {positions} tokens; ask for no more than that ({tokens})")
+    if positions is not None and (tokens is None or tokens > positions):
+        read = "texts of any length" if tokens is None else tokens
+        raise BenchError(
+            f"model '{name}' has positions for {positions} tokens and would read {read}; cut texts after {positions} "
+            "tokens or fewer (max_tokens)"
+        )
 
 
 def positions_of(model: "BaseModel | PreTrainedModel") -> int | None:

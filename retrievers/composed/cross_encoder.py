@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bench.collections.collection import Collection, Query
 from bench.errors import BenchError
 from bench.models import ModelOptions, open_model
 from bench.rankings import Rankings
 from bench.retriever import Retriever
-from retrievers.encoding import refuse_textless
+from retrievers.encoding import check_length, none_or_at_least, refuse_textless
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Model
@@ -30,6 +30,8 @@ class CrossEncoder(ModelOptions, Retriever):
 
     model: str = Field(description="name on the Hugging Face hub, or folder, of a cross-encoder with one output")
     max_tokens: int = Field(0, ge=0, description="pairs are cut after this many tokens; 0: as the model does")
+
+    _room = field_validator("max_tokens")(none_or_at_least(5))
 
     @property
     def deterministic(self) -> bool:
@@ -47,6 +49,7 @@ class CrossEncoder(ModelOptions, Retriever):
             )
         if self.max_tokens:
             model.max_length = self.max_tokens
+        check_length(model, self.model, model.max_length)
         return model
 
     def fit(self, collection: Collection) -> Self:
@@ -93,7 +96,7 @@ class CrossEncoder(ModelOptions, Retriever):
         return Rankings.from_scores(queries, np.stack(self.score(queries, [every] * len(queries))), k)
 
     def save(self, folder: Path) -> None:
-        (folder / "texts.json").write_text(json.dumps(self._texts), encoding="utf-8")
+        (folder / "texts.json").write_text(json.dumps(self._texts, ensure_ascii=False), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         self._texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))

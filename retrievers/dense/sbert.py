@@ -21,6 +21,7 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
+    none_or_at_least,
     open_array,
     prompt_of,
     refuse_textless,
@@ -63,6 +64,7 @@ class SBERT(Sharded, FineTuned):
     index: IndexOptions = Field(default_factory=IndexOptions, description="how the nearest vectors are found")
 
     _whole = field_validator("index")(whole_unless_exact)
+    _room = field_validator("max_tokens")(none_or_at_least(3))
 
     @field_validator("finetuning")
     @classmethod
@@ -92,12 +94,12 @@ class SBERT(Sharded, FineTuned):
                 f"model '{name}' compares by {encoder.similarity_fn_name} distance; choose one that was "
                 "trained for cosine or dot"
             )
-        check_length(encoder, name, self.max_tokens)
         if self.max_tokens:
             try:
                 encoder.max_seq_length = self.max_tokens
             except AttributeError:
                 raise BenchError(f"model '{name}' cannot cut texts; leave max_tokens at 0") from None
+        check_length(encoder, name, token_limit(encoder))
         return encoder
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ import regex
 from bench.errors import BenchError
 from bench.models import ModelOptions, find_weights, open_model
 from bench.words import WORD
-from retrievers.encoding import open_array
+from retrievers.encoding import check_length, open_array
 from retrievers.ragged import flatten
 
 
@@ -129,13 +129,12 @@ class Layer(TokenVectors):
     def __init__(self, name: str, layer: int, max_tokens: int, options: ModelOptions) -> None:
         self._model = open_model(_load_transformer, name, options)
         self._tokenizer = _tokenizer(name)
-        config, longest = self._model.config, self._tokenizer.model_max_length
+        config = self._model.config
         if not -config.num_hidden_layers - 1 <= layer <= config.num_hidden_layers:
             raise BenchError(
                 f"{name} has layers 0 to {config.num_hidden_layers}, not {layer}; set vectors=layer:N accordingly"
             )
-        if max_tokens > longest:
-            raise BenchError(f"{name} reads at most {longest} tokens, not {max_tokens}; set max_tokens={longest}")
+        check_length(self._model, name, max_tokens)
         self._layer, self._max_tokens, self._batch = layer, max_tokens, options.encoding_batch
         self.size, self.dimension = config.vocab_size, config.hidden_size
         self.unknown = self._tokenizer.unk_token_id

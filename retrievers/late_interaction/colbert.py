@@ -25,6 +25,7 @@ from retrievers.encoding import (
     FullWindows,
     Holders,
     check_length,
+    none_or_at_least,
     open_array,
     prompt_of,
     refuse_textless,
@@ -95,6 +96,7 @@ class ColBERT(Sharded, FineTuned):
     max_index_gb: float = Field(16, gt=0, description="exact: refuse token vectors beyond this many gigabytes")
 
     _whole = field_validator("index")(whole_unless_exact)
+    _room = field_validator("max_tokens", "max_query_tokens")(none_or_at_least(3))
 
     @property
     def deterministic(self) -> bool:
@@ -111,8 +113,9 @@ class ColBERT(Sharded, FineTuned):
         skipped = list(string.punctuation) if self.skip_punctuation else []
         load = MultiVectorEncoder if is_checkpoint(name) else partial(token_encoder, skipped=skipped)
         encoder = open_model(load, name, self)
-        check_length(encoder, name, max(self.max_tokens, self.max_query_tokens))
         set_lengths(encoder, self.max_tokens, self.max_query_tokens)
+        for tokens in (document_tokens(encoder), query_tokens(encoder)):
+            check_length(encoder, name, tokens)
         return encoder
 
     def fit(self, collection: Collection) -> Self:

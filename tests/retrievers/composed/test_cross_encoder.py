@@ -71,6 +71,14 @@ def test_no_queries_have_no_answers(tiny: Path, learnable: Collection) -> None:
     assert len(Rerank(first="bm25", second=system).fit(learnable).retrieve([], 5)) == 0
 
 
+def test_lengths_that_have_no_room_for_words_or_no_positions_are_refused(tiny: Path, learnable: Collection) -> None:
+    with pytest.raises(BenchError, match="write 5 or more, or 0 for the model's own"):
+        CrossEncoder.from_options("cross-encoder", {"model": str(tiny), "max_tokens": 4})
+    system = CrossEncoder(model=str(tiny), max_tokens=513).fit(learnable)
+    with pytest.raises(BenchError, match="positions for 512 tokens and would read 513"):
+        system.score(learnable.queries()[:1], [np.array([0])])
+
+
 def test_a_model_with_several_scores_is_refused(learnable: Collection, tmp_path: Path) -> None:
     system = CrossEncoder(model=str(made(tmp_path, 3))).fit(learnable)
     with pytest.raises(BenchError, match="gives 3 scores for a pair"):

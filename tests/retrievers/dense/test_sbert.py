@@ -156,6 +156,7 @@ def test_product_quantisation_finds_most_of_what_the_exact_search_finds(
         ({"index": {"kind": "ivf-pq"}}, "needs 256; take index.kind=flat or hnsw"),
         ({"index": {"kind": "ivf-pq", "pq_bytes": 7}}, "does not divide the dimension 384"),
         ({"max_tokens": 513}, "positions for 512 tokens"),
+        ({"max_tokens": 2}, "write 3 or more, or 0 for the model's own"),
     ],
 )
 def test_impossible_options_are_refused(collection: Collection, options: dict[str, Any], message: str) -> None:
@@ -189,6 +190,20 @@ def test_a_model_that_counts_positions_from_after_its_padding_has_fewer_of_them(
         with pytest.raises(BenchError, match="positions for 512 tokens"):
             fitted(collection, model=str(tmp_path), max_tokens=tokens)
     fitted(collection, model=str(tmp_path), max_tokens=512)
+
+
+def test_a_model_that_would_read_more_than_it_has_positions_for_is_refused(
+    collection: Collection, tmp_path: Path
+) -> None:
+    """Its tokenizer says 64, its padding leaves 30 of 32 positions."""
+    tokenizer = AutoTokenizer.from_pretrained(find_weights(MINILM).folder, model_max_length=64)
+    tokenizer.save_pretrained(tmp_path)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = RobertaConfig(vocab_size=30522, max_position_embeddings=32, pad_token_id=1, **sizes)
+    RobertaModel(config).save_pretrained(tmp_path)
+    with pytest.raises(BenchError, match="positions for 30 tokens and would read 32; cut texts after 30"):
+        fitted(collection, model=str(tmp_path))
+    fitted(collection, model=str(tmp_path), max_tokens=30)
 
 
 def test_prompts_are_the_models_unless_chosen(
@@ -333,7 +348,7 @@ def test_a_model_of_word_vectors_has_no_length_to_cut(make_collection: MakeColle
     collection = make_collection({"a": "one two", "b": "three", "c": ""})
     assert fitted(collection, model=str(tmp_path)).facts()["max_tokens"] is None
     with pytest.raises(BenchError, match="leave max_tokens at 0"):
-        fitted(collection, model=str(tmp_path), max_tokens=2)
+        fitted(collection, model=str(tmp_path), max_tokens=3)
 
 
 def test_bfloat16_is_close_and_named(make_collection: MakeCollection) -> None:

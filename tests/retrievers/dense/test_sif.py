@@ -239,7 +239,10 @@ def test_bad_options_are_refused_in_one_line(options: dict[str, Any], message: s
     [
         ({"vectors": "layer:7"}, "has layers 0 to 6, not 7; set vectors=layer:N"),
         ({"vectors": "layer:-8"}, "has layers 0 to 6, not -8"),
-        ({"vectors": "layer:1", "max_tokens": 4096}, "reads at most 512 tokens, not 4096; set max_tokens=512"),
+        (
+            {"vectors": "layer:1", "max_tokens": 4096},
+            "positions for 512 tokens and would read 4096; cut texts after 512",
+        ),
         ({"vectors": "absent.txt"}, "absent.txt cannot be read"),
         ({"frequencies": "absent.txt"}, "absent.txt cannot be read"),
     ],

@@ -215,6 +215,16 @@ def test_lengths_cut_a_plain_encoders_texts(make_collection: MakeCollection) -> 
     assert len(retriever._encode_queries(["one two three four"])[0]) == 4
 
 
+@pytest.mark.parametrize("option", ["max_tokens", "max_query_tokens"])
+def test_lengths_that_have_no_room_for_a_word_or_no_positions_are_refused(
+    collection: Collection, option: str
+) -> None:
+    with pytest.raises(BenchError, match="write 3 or more, or 0 for the model's own"):
+        fitted(collection, **{option: 2})
+    with pytest.raises(BenchError, match="positions for 512 tokens and would read 513"):
+        fitted(collection, **{option: 513})
+
+
 def test_a_mean_over_query_tokens_is_taken_where_the_checkpoint_says_so(
     collection: Collection, questions: list[Query], checkpoint: str, tmp_path: Path
 ) -> None:
