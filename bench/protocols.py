@@ -193,6 +193,8 @@ def evidence_of(
             "splade, colbert, dsi, se_dsi or ngram"
         )
     rows, _ = ranked.of(0)
+    if not len(rows):
+        return []
     return retriever.explain(query, rows, [collection.texts()[row] for row in rows.tolist()])
 
 

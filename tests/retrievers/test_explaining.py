@@ -51,6 +51,11 @@ def test_the_parts_of_a_score_add_up_to_it(
         assert sum(one.weight for one in hit.evidence) == pytest.approx(hit.score, rel=1e-4, abs=1e-4)
 
 
+def test_a_question_that_finds_nothing_has_nothing_to_explain(make_collection: Any) -> None:
+    system = BM25(engine="rank-bm25", variant="okapi").fit(make_collection({"a": "red pears", "b": "green pears"}))
+    assert list(system.search("zyzzyva", explain=True)) == []
+
+
 def test_the_terms_of_bm25_are_those_of_question_and_document(make_collection: Any) -> None:
     system = BM25().fit(make_collection({"a": "red apples and red pears", "b": "green pears"}))
     (first, second) = system.search("red pears, pears", explain=True)
