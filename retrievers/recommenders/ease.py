@@ -51,10 +51,14 @@ class EASE(Counting):
 
 
 def _weights(inverse: np.ndarray) -> np.ndarray:
-    """B from the lower triangle of P, in its place."""
-    size = len(inverse)
-    for row in range(size):
+    """B from the lower triangle of P, in its place.
+
+    LAPACK's order is by columns; P is symmetric, so that its transpose is P by rows, as a sparse product needs it: it
+    would copy the whole matrix for every question.
+    """
+    for row in range(len(inverse)):
         inverse[row, row + 1 :] = inverse[row + 1 :, row]
-    inverse /= -inverse.diagonal().copy()
-    np.fill_diagonal(inverse, 0)
-    return inverse
+    weights = inverse.T
+    weights /= -weights.diagonal().copy()
+    np.fill_diagonal(weights, 0)
+    return weights

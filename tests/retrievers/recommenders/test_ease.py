@@ -57,6 +57,8 @@ def test_a_saved_model_answers_the_same(make_sequences: MakeSequences, tmp_path:
     loaded.load(tmp_path)
     asked = collection.queries()
     np.testing.assert_array_equal(loaded.retrieve(asked, 5).scores, system.retrieve(asked, 5).scores)
+    for one in (system, loaded):  # a sparse product copies a matrix that lies by columns, for every question
+        assert one._learned["weights"].flags.c_contiguous
 
 
 @pytest.mark.parametrize("regularisation", [1e-30, 1e-9, 1e-8])
