@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from retrievers.recommenders.next_item import MadeItems
 from retrievers.recommenders.transformer import Shape, Transformer
 
 
-class QueriedItems(nn.Module):
+class QueriedItems(MadeItems):
     """An item is what a few learned queries read of its collaborative vector: the mean of their last states.
 
     The vector becomes a few key tokens. In each layer the queries attend to each other and then to the tokens.
@@ -16,7 +17,6 @@ class QueriedItems(nn.Module):
     text_width: dimension of the text vectors that items are aligned with
     dropout: within the layers; `item_dropout` is a share of the vectors' numbers, as in an `ItemTable`
     weight: the queries, and a vector of zeros, for nothing
-    compared: shape [items, dimension], what states are compared with: the items as they were last read
     """
 
     factors: Tensor
@@ -43,21 +43,15 @@ class QueriedItems(nn.Module):
         )
         self.of_text = nn.Linear(text_width, dimension, bias=False)
         self._item_dropout = item_dropout
-        self.compared = torch.zeros(len(factors), dimension)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Shape [*rows, dimension]; zeros for the row after the last item, which stands for none."""
-        self.compared = functional.dropout(self.read(), self._item_dropout, self.training)
-        return functional.embedding(rows, functional.pad(self.compared, (0, 0, 0, 1)))
-
-    def read(self) -> Tensor:
-        """All items, shape [items, dimension]."""
+    def make(self) -> Tensor:
+        """As `MadeItems.make`."""
         items = len(self.factors)
         tokens = self.norm(self.keys(self.factors).view(items, -1, self.weight.shape[1]))
         states = self.weight[:-1].expand(items, -1, -1)
         for layer in self.layers:
             states = layer(states, tokens)
-        return states.mean(dim=1)
+        return functional.dropout(states.mean(dim=1), self._item_dropout, self.training)
 
     def text_loss(self, rows: Tensor, texts: Tensor, temperature: float) -> Tensor:
         """Contrast of the items of some rows, as last read, and their texts, of length 1 and shape [rows, width].
@@ -84,7 +78,7 @@ class QueryTransformer(Transformer):
 
     def item_scores(self, states: Tensor) -> Tensor:
         """As `NextItemModel.item_scores`."""
-        return states @ self.items.read().T
+        return states @ self.items.compared.T
 
 
 def contrast(first: Tensor, second: Tensor, related: Tensor, temperature: float) -> Tensor:

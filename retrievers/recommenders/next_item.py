@@ -52,6 +52,33 @@ class ItemTable(nn.Embedding):
         return functional.embedding(rows, left, self.padding_idx)
 
 
+class MadeItems(nn.Module):
+    """Items whose vectors are made of something that is learned; the row after the last item stands for none.
+
+    compared: shape [items, dimension], what states are compared with: the items as they were last made
+    """
+
+    compared: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept = False
+
+    @abstractmethod
+    def make(self) -> Tensor:
+        """All items, shape [items, dimension]; while training, with what is dropped."""
+
+    def keep(self) -> None:
+        """Make the items for the last time, where nothing is learned any more."""
+        self.compared, self._kept = self.make(), True
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Shape [*rows, dimension]; zeros for no item."""
+        if not self._kept:
+            self.compared = self.make()
+        return functional.embedding(rows, functional.pad(self.compared, (0, 0, 0, 1)))
+
+
 class NextItemModel(Learner):
     """A network over the vectors of a sequence's items.
 
@@ -97,6 +124,13 @@ class NextItemModel(Learner):
     def item_scores(self, states: Tensor) -> Tensor:
         """Shape [states, items]: inner products, where items have one vector as input and output."""
         return states @ self.items.weight[:-1].T
+
+    def keep_items(self) -> None:
+        """Have items that are made of something be made once for all questions: nothing is learned any more."""
+        if isinstance(self.items, MadeItems):
+            self.eval()
+            with torch.no_grad():
+                self.items.keep()
 
     def scores(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Shape [histories, items]: what each item is worth after histories that have an item at least."""

@@ -13,4 +13,4 @@ class PieceTransformer(Transformer):
 
     def item_scores(self, states: Tensor) -> Tensor:
         """As `NextItemModel.item_scores`."""
-        return states @ self.items.sums(self.items.weight).T
+        return states @ self.items.compared.T

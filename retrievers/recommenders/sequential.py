@@ -63,6 +63,7 @@ class NextItemRecommender(Recommender):
             loss = self.loss_of(self._model)
             plan = next_item_plan(self._model, sequences, loss, self.training, lambda: self._judged(users), self.seed)
             self._training = train(self._model, plan, self.workplace, self.progress).as_data()
+        self._model.keep_items()
         return self
 
     def _judged(self, users: Validation) -> dict[str, float]:
@@ -100,6 +101,7 @@ class NextItemRecommender(Recommender):
         super().load(folder)
         self._model = self._placed()
         self._model.load_state_dict(load_file(folder / "model.safetensors"))
+        self._model.keep_items()
         self._training = json.loads((folder / "facts.json").read_text())
 
     def facts(self) -> dict[str, Any]:

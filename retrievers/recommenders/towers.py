@@ -4,16 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retrievers.recommenders.next_item import NextItemModel
+from retrievers.recommenders.next_item import MadeItems, NextItemModel
 
 
-class FeaturedItems(nn.Module):
+class FeaturedItems(MadeItems):
     """The item tower: an item is what a feed-forward part makes of the vectors of its features, side by side.
 
     features: int64 of shape [items, features], the value of each, from 0
     weight: vectors of the values, and one, of zeros, for nothing
     masks: shape [features, dimension], what stands for a feature that is hidden
-    compared: shape [items, dimension], what states are compared with: the items as they were last read
     """
 
     features: Tensor
@@ -27,12 +26,10 @@ class FeaturedItems(nn.Module):
         self.masks = nn.Parameter(torch.zeros(len(sizes), dimension))
         self.tower = feed_forward(len(sizes) * dimension, hidden, dimension, dropout)
         self._dropout = item_dropout
-        self.compared = torch.zeros(len(features), dimension)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Shape [*rows, dimension]; zeros for the row after the last item, which stands for none."""
-        self.compared = self.read(self.features)
-        return functional.embedding(rows, functional.pad(self.compared, (0, 0, 0, 1)))
+    def make(self) -> Tensor:
+        """As `MadeItems.make`."""
+        return self.read(self.features)
 
     def read(self, features: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Items of these features, shape [items, features], without those that a mask of that shape hides."""
@@ -78,7 +75,7 @@ class Towers(NextItemModel):
 
     def item_scores(self, states: Tensor) -> Tensor:
         """As `NextItemModel.item_scores`."""
-        return states @ self.items.read(self.items.features).T
+        return states @ self.items.compared.T
 
 
 def feed_forward(width: int, hidden: int, dimension: int, dropout: float) -> nn.Sequential:

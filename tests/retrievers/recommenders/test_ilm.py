@@ -117,7 +117,7 @@ def nearest_to_own_text(system: ILM) -> float:
     assert isinstance(items, QueriedItems)
     with torch.no_grad():
         texts = functional.normalize(items.of_text(torch.from_numpy(system._texts)), dim=1)
-        cosines = functional.normalize(items.read(), dim=1) @ texts.T
+        cosines = functional.normalize(items.make(), dim=1) @ texts.T
     return float((cosines.argmax(dim=1) == torch.arange(len(texts))).float().mean())
 
 
