@@ -11,6 +11,7 @@ from bench.errors import BenchError, UnknownName
 from bench.leaderboard.build import Request, record_of
 from bench.leaderboard.paths import collection_name, without_paths, without_paths_of
 from bench.leaderboard.reported import ReportedFigures
+from bench.leaderboard.text import paragraphs
 from bench.parts import with_rows
 from bench.runner.plan import construct, open_task
 from bench.suite import Suite, SystemEntry
@@ -53,7 +54,7 @@ def request_of(suite: Suite) -> Request:
             {"task": entry.task, "options": open_task(entry.task, entry.options).options()} for entry in suite.tasks
         ],
         seeds=list(suite.seeds),
-        findings=" ".join(suite.findings.split()),
+        findings="\n\n".join(paragraphs(suite.findings)),
     )
 
 

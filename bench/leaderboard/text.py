@@ -43,6 +43,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else amount(value)
 
 
+def paragraphs(text: str) -> list[str]:
+    """The parts of a text between empty lines, each in one line."""
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, in a table too."""
     marked = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", escape_html(visible(" ".join(text.split())), quote=False))

@@ -329,12 +329,14 @@ def test_the_table_of_a_run_has_the_numbers_of_its_publication(finished: Finishe
 
 
 def test_what_a_suite_says_of_the_outcome_opens_its_pages(finished: Finished, tmp_path: Path) -> None:
-    said = "No order of these rows is a finding."
-    suite = finished.suite.model_copy(update={"findings": said})
+    said = ["No order of these rows is a finding.", "Nor is any of their differences."]
+    written = "\n" + said[0] + "\n \n" + said[1].replace(" any", "\n  any")
+    suite = finished.suite.model_copy(update={"findings": written})
     publish(suite, select(suite, [read_all([finished.out])]), tmp_path)
-    for name in ("README.md", "index.html"):
-        assert said in (tmp_path / "tiny" / name).read_text().split("nDCG@10")[0]
-    assert Board.from_data(json.loads((tmp_path / "tiny" / "leaderboard.json").read_text())).findings == said
+    for name, between in (("README.md", "\n\n"), ("index.html", "</p>\n<p>")):
+        assert between.join(said) in (tmp_path / "tiny" / name).read_text().split("nDCG@10")[0]
+    board = Board.from_data(json.loads((tmp_path / "tiny" / "leaderboard.json").read_text()))
+    assert board.findings == "\n\n".join(said)
 
 
 def test_where_there_is_no_room_the_published_board_stays_as_it_was(

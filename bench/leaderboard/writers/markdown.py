@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from bench.leaderboard.board import Block, Board
 from bench.leaderboard.columns import absence, columns, label, notes, reported_rows
-from bench.leaderboard.text import markdown
+from bench.leaderboard.text import markdown, paragraphs
 
 
 def as_markdown(board: Board) -> str:
     """All tables, with what stands below them."""
-    parts = [f"# {markdown(board.suite)}", markdown(board.title), markdown(board.findings)]
+    parts = [f"# {markdown(board.suite)}", markdown(board.title), *map(markdown, paragraphs(board.findings))]
     parts.append(
         "Bold: no system is significantly better. Rank: the ranks that the corrected tests leave open. In brackets: "
         "95 % interval over queries. [Sortable page, which says what each column means](index.html), "

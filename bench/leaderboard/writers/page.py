@@ -9,7 +9,7 @@ from urllib.parse import quote
 from bench.leaderboard.board import Block, Board, CollectionBoard, Row, RowFigure
 from bench.leaderboard.columns import Column, Entry, absence, columns, interval, label, notes, reported_rows
 from bench.leaderboard.systems import page_name
-from bench.leaderboard.text import fraction
+from bench.leaderboard.text import fraction, paragraphs
 from bench.leaderboard.writers.charts import Chart, Colours, colours_of
 from bench.leaderboard.writers.pictures import block_charts, collection_charts
 from bench.leaderboard.writers.templating import template
@@ -92,6 +92,7 @@ def as_page(board: Board) -> str:
     sections = [_section(collection, colours) for collection in board.collections]
     return template("board.html").render(
         board=board,
+        told=paragraphs(board.findings),
         findings=list(findings(board)),
         seeds=_seeds(board),
         command=_command(board),
