@@ -25,7 +25,7 @@ def test_shared_work_that_was_there_already_changes_no_memory(make_cells: MakeCe
 
 def test_processor_time_is_told_of_a_whole_fit_alone(make_cells: MakeCells) -> None:
     """The seconds that another fit took for shared work are charged; nobody knows its processor time."""
-    (cold, warm), _ = run(make_cells("needs-memory", seeds=(0, 1), megabytes=1))
+    (cold, warm), _ = run(make_cells("needs-memory", seeds=(0, 1), megabytes=2))
     assert cold.manifest is not None
     assert warm.manifest is not None
     assert cold.manifest.cost.processor_seconds > 0
