@@ -104,6 +104,7 @@ class Composed(Retriever):
         self._fits = {name: replace(fit, index=None) for name, fit in self._fits.items()}
 
     def check_add(self) -> None:
+        """As `MayRefuseDocuments.check_add`."""
         for name, part in self.named().items():
             if not isinstance(part, TakesDocuments):
                 raise CannotAdd(f"{name}: {type(part).__name__} takes no documents after its fit")

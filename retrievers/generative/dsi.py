@@ -59,6 +59,7 @@ class DSI(GenerativeRetriever):
             self._learn_added(documents, len(before))
 
     def check_add(self) -> None:
+        """As `MayRefuseDocuments.check_add`."""
         if self.docid == "naive":
             raise CannotAdd("dsi cannot name more documents by naive numbers; take docid=semantic or atomic")
         if self._vectors is None:

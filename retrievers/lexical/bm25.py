@@ -118,6 +118,7 @@ class BM25(Sharded):
         self.fit(self.fitted_on)
 
     def check_add(self) -> None:
+        """As `MayRefuseDocuments.check_add`."""
         if self.fitted_on is None:
             raise CannotAdd("bm25 does not know its documents once it is loaded; fit it again")
 

@@ -18,8 +18,9 @@ from retrievers.unit_vectors import unit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from retrievers.recommenders.item_queries import QueriedItems, QueryTransformer
+    from retrievers.recommenders.item_queries import QueriedItems
     from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
+    from retrievers.recommenders.transformer import Transformer
 
 _WIDTH = "text_width.json"
 
@@ -80,11 +81,12 @@ class ILM(ItemReader, SASRec):
         self._pairs = pairs[pairs[:, 0] != pairs[:, 1]]
         return super().fit(collection)
 
-    def network(self, items: int) -> "QueryTransformer":
+    def network(self, items: int) -> "Transformer":
         """As `NextItemRecommender.network`."""
         import torch
 
-        from retrievers.recommenders.item_queries import QueriedItems, QueryTransformer
+        from retrievers.recommenders.item_queries import QueriedItems
+        from retrievers.recommenders.transformer import Transformer
 
         shape, encoder = self.shape(items), self.encoder
         table = QueriedItems(
@@ -95,7 +97,7 @@ class ILM(ItemReader, SASRec):
             encoder.keys,
             self.item_dropout,
         )
-        return QueryTransformer(shape, table)
+        return Transformer(shape, table)
 
     def loss_of(self, model: "NextItemModel") -> "NextItemLoss":
         """As `NextItemRecommender.loss_of`, with those of items and texts, and of items and items."""

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retrievers.recommenders.next_item import MadeItems
-from retrievers.recommenders.transformer import Shape, Transformer
+from retrievers.recommenders.transformer import Shape
 
 
 class QueriedItems(MadeItems):
@@ -69,16 +69,6 @@ class QueriedItems(MadeItems):
         first, second = pairs.unbind(dim=1)
         related = (first[:, None] == first) | (second[:, None] == second) | (first[:, None] == second)
         return contrast(self.compared[first], self.compared[second], related, temperature)
-
-
-class QueryTransformer(Transformer):
-    """Self-attention over items that queries read, which is also what its states are compared with."""
-
-    items: QueriedItems
-
-    def item_scores(self, states: Tensor) -> Tensor:
-        """As `NextItemModel.item_scores`."""
-        return states @ self.items.compared.T
 
 
 def contrast(first: Tensor, second: Tensor, related: Tensor, temperature: float) -> Tensor:

@@ -122,8 +122,12 @@ class NextItemModel(Learner):
         return counted.clamp(max=self.longest - 1)
 
     def item_scores(self, states: Tensor) -> Tensor:
-        """Shape [states, items]: inner products, where items have one vector as input and output."""
-        return states @ self.items.weight[:-1].T
+        """Shape [states, items]: inner products, where items have one vector as input and output.
+
+        Items that are made of something are compared as they were last made.
+        """
+        items = self.items
+        return states @ (items.compared if isinstance(items, MadeItems) else items.weight[:-1]).T
 
     def keep_items(self) -> None:
         """Have items that are made of something be made once for all questions: nothing is learned any more."""

@@ -20,7 +20,7 @@ from retrievers.recommenders.semantic_ids.tokenizers import report
 if TYPE_CHECKING:
     from retrievers.recommenders.next_item import NextItemLoss, NextItemModel
     from retrievers.recommenders.piece_table import PieceTable
-    from retrievers.recommenders.piece_transformer import PieceTransformer
+    from retrievers.recommenders.transformer import Transformer
 
 
 class FeatureTokenizerOptions(TokenizerOptions):
@@ -53,15 +53,15 @@ class SIDFeatures(ItemCoder, SASRec):
         self._seen = np.flatnonzero(counts)
         return super().fit(collection)
 
-    def network(self, items: int) -> "PieceTransformer":
+    def network(self, items: int) -> "Transformer":
         """As `NextItemRecommender.network`."""
         import torch
 
         from retrievers.recommenders.piece_table import PieceTable
-        from retrievers.recommenders.piece_transformer import PieceTransformer
+        from retrievers.recommenders.transformer import Transformer
 
         table = PieceTable(torch.from_numpy(self._pieces), self._vectors, self.dimension, self.item_dropout)
-        return PieceTransformer(self.shape(items), table)
+        return Transformer(self.shape(items), table)
 
     def loss_of(self, model: "NextItemModel") -> "NextItemLoss":
         """As `NextItemRecommender.loss_of`; what training lacks is no negative."""

@@ -73,10 +73,6 @@ class Towers(NextItemModel):
         means = self.shares[:length, :length] @ vectors
         return self.tower(torch.cat([vectors, means], dim=-1))
 
-    def item_scores(self, states: Tensor) -> Tensor:
-        """As `NextItemModel.item_scores`."""
-        return states @ self.items.compared.T
-
 
 def feed_forward(width: int, hidden: int, dimension: int, dropout: float) -> nn.Sequential:
     """One hidden layer."""

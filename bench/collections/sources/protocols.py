@@ -32,7 +32,7 @@ class Question(NamedTuple):
     """What a user had, oldest first, and the item that comes next. `name` is unique in its split.
 
     `times` has when each item of the history was had, and last the target: seconds since 1970, or none if unknown.
-    `of` is the user where a user has several questions, and the question has the user's name otherwise.
+    `of` is the user where the question has not the user's name, since a user has several.
     """
 
     split: str
@@ -187,5 +187,6 @@ def named_by_user(split: str, found: Sequence[tuple[str, Sequence[str], str]]) -
     questions = []
     for user, history, target in found:
         counts[user] = number = counts.get(user, 0) + 1
-        questions.append(Question(split, user if number == 1 else f"{user}#{number}", history, target, of=user))
+        name, of = (user, "") if number == 1 else (f"{user}#{number}", user)
+        questions.append(Question(split, name, history, target, of=of))
     return questions

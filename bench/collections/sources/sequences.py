@@ -70,8 +70,7 @@ class SequenceSource(Source):
         for one in questions:
             latest = [titles[item] for item in one.history[: -self.history_titles - 1 : -1]]
             words = "; ".join(filter(None, (users.get(one.user, ""), *latest)))
-            of = one.user if one.user != one.name else ""
-            writer.query(one.split, one.name, words, f"user {one.user}", one.history, one.times, of)
+            writer.query(one.split, one.name, words, f"user {one.user}", one.history, one.times, one.of)
         for split, name, text, item in in_words:
             writer.query(split, name, text, item)
         for one in questions:

@@ -15,8 +15,8 @@ from torch.nn import functional
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from retrievers.recommenders.ilm import ILM
-from retrievers.recommenders.item_queries import QueriedItems, QueryTransformer, contrast
-from retrievers.recommenders.transformer import Shape
+from retrievers.recommenders.item_queries import QueriedItems, contrast
+from retrievers.recommenders.transformer import Shape, Transformer
 
 MakeSequences = Callable[..., Collection]
 
@@ -53,14 +53,14 @@ def circle(make_sequences: MakeSequences, names: list[str]) -> Collection:
 
 
 @pytest.fixture
-def network() -> QueryTransformer:
+def network() -> Transformer:
     torch.manual_seed(0)
     shape = Shape(items=5, dimension=6, layers=2, heads=2, longest=4, dropout=0.0)
     factors = torch.cat([torch.randn(4, 3), torch.zeros(1, 3)])
-    return QueryTransformer(shape, QueriedItems(factors, 7, shape, queries=3, keys=2, item_dropout=0.0)).eval()
+    return Transformer(shape, QueriedItems(factors, 7, shape, queries=3, keys=2, item_dropout=0.0)).eval()
 
 
-def test_an_item_is_the_mean_of_what_queries_read_of_its_tokens_alone(network: QueryTransformer) -> None:
+def test_an_item_is_the_mean_of_what_queries_read_of_its_tokens_alone(network: Transformer) -> None:
     items = network.items
     for row in range(5):
         tokens = items.norm(items.keys(items.factors[row]).view(1, 2, 6))
@@ -85,7 +85,7 @@ def test_pairs_stand_against_others_in_both_directions_but_for_related_ones() ->
     torch.testing.assert_close(contrast(3 * first, 2 * second, related, 0.2), expected)
 
 
-def test_equal_texts_are_no_negatives(network: QueryTransformer) -> None:
+def test_equal_texts_are_no_negatives(network: Transformer) -> None:
     items = network.items
     items(torch.tensor([0]))
     texts = functional.normalize(torch.randn(2, 7), dim=1)[[0, 0, 1]]
@@ -94,7 +94,7 @@ def test_equal_texts_are_no_negatives(network: QueryTransformer) -> None:
     torch.testing.assert_close(items.text_loss(torch.tensor([3, 1, 2]), texts, 0.1), expected)
 
 
-def test_an_item_that_comes_next_elsewhere_is_no_negative(network: QueryTransformer) -> None:
+def test_an_item_that_comes_next_elsewhere_is_no_negative(network: Transformer) -> None:
     items = network.items
     items(torch.tensor([0]))
     pairs = torch.tensor([[0, 1], [1, 2], [0, 3], [3, 2]])

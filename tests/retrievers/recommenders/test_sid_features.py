@@ -15,9 +15,8 @@ from same_answers import check_saved, check_seeded, check_unknown, without_texts
 from bench.collections.collection import Collection
 from bench.errors import BenchError
 from retrievers.recommenders.piece_table import PieceTable
-from retrievers.recommenders.piece_transformer import PieceTransformer
 from retrievers.recommenders.sid_features import SIDFeatures
-from retrievers.recommenders.transformer import Shape
+from retrievers.recommenders.transformer import Shape, Transformer
 
 MakeSequences = Callable[..., Collection]
 
@@ -35,7 +34,7 @@ def fitted(collection: Collection, **options: Any) -> SIDFeatures:
 
 def test_an_item_is_the_sum_of_its_pieces() -> None:
     torch.manual_seed(0)
-    network = PieceTransformer(Shape(3, 8, 1, 2, 6, 0.0), PieceTable(PIECES, 3, 8, 0.0)).eval()
+    network = Transformer(Shape(3, 8, 1, 2, 6, 0.0), PieceTable(PIECES, 3, 8, 0.0)).eval()
     weight = network.items.weight
     vectors = torch.stack([weight[0] + weight[2], weight[0], weight[1] + weight[2]])
     torch.testing.assert_close(
