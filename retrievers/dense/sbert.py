@@ -124,15 +124,15 @@ class SBERT(Sharded, FineTuned):
 
     def add(self, documents: Collection) -> None:
         """Encode the documents and append their vectors; the encoder stays."""
-        self._holders, new = self._holders.and_then(documents.texts())
-        if not new:
-            return
-        vectors = self._encode_documents(new)
+        holders, new = self._holders.and_then(documents.texts())
+        if new:
+            vectors = self._encode_documents(new)
+            if self.index.exact:
+                self._hold(np.concatenate([self._vectors.cpu().numpy(), vectors]))
+            else:
+                self._neighbours.add(vectors)
+        self._holders = holders
         self._counts["distinct_texts"] += len(new)
-        if self.index.exact:
-            self._hold(np.concatenate([self._vectors.cpu().numpy(), vectors]))
-        else:
-            self._neighbours.add(vectors)
 
     def _method(self, model: "SentenceTransformer") -> "Method":
         from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator

@@ -75,12 +75,12 @@ class SPLADE(WorkerOptions, Sharded):
 
     def add(self, documents: Collection) -> None:
         """Append the documents' postings as a block; no weight depends on other documents."""
-        self._holders, new = self._holders.and_then(documents.texts())
-        if not new:
-            return
-        block = _heaviest(self.encoder.weights(new, "document"), self.document_words).tocsc()
-        self._postings = [*self._postings, _Postings(block.data, block.indices, block.indptr)]
-        self._bounds = np.append(self._bounds, self._bounds[-1] + len(new))
+        holders, new = self._holders.and_then(documents.texts())
+        if new:
+            block = _heaviest(self.encoder.weights(new, "document"), self.document_words).tocsc()
+            self._postings = [*self._postings, _Postings(block.data, block.indices, block.indptr)]
+            self._bounds = np.append(self._bounds, self._bounds[-1] + len(new))
+        self._holders = holders
 
     @contextmanager
     def _document_encoder(self) -> "Iterator[Encode[csr_array]]":
